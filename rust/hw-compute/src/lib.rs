@@ -1,0 +1,1 @@
+//! Dataflows: rendering, arrangements, peeks, subscriptions and the worker loop.

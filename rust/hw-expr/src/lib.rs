@@ -1,0 +1,1 @@
+//! Scalar functions, aggregates, table functions and their interpreter over row bytes.

@@ -1,0 +1,1 @@
+//! PostgreSQL wire protocol connections, result encoding and the planned fast path.

@@ -1,0 +1,27 @@
+//! The extension module `headwater.native._native`: the only crate that knows Python.
+//!
+//! Each file is what Python sees of one crate, and registers its own classes and functions.
+
+mod compute;
+mod front;
+mod link;
+mod persist;
+mod storage;
+mod types;
+
+use mimalloc::MiMalloc;
+use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// The compiled module behind `headwater.native`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    types::register(module)?;
+    persist::register(module)?;
+    compute::register(module)?;
+    storage::register(module)?;
+    link::register(module)?;
+    front::register(module)
+}

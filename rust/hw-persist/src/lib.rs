@@ -1,0 +1,1 @@
+//! Encoding, decoding and compaction of the parts of a durable collection.

@@ -1,0 +1,1 @@
+//! Sources and sinks: reading, decoding, envelopes, and writing to external systems.

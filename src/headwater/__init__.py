@@ -1,0 +1,9 @@
+"""headwater: a streaming database.
+
+The tree is the architecture; each package opens with a tour of itself. Layers, from the outside in::
+
+    cli > embed > environment > pgwire | http | console > adapter > cluster
+        > sql | compute | storage > catalog > persist > ir > native > types > runtime > errors
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Tour to be written with the package."""
