@@ -1,6 +1,6 @@
 """headwater: a streaming database.
 
-The tree is the architecture; each package opens with a tour of itself. Layers, from the outside in::
+The tree is the architecture; each package opens with a tour of itself. Layers, outermost first::
 
     cli > embed > environment > pgwire | http | console > adapter > cluster
         > sql | compute | storage > catalog > persist > ir > native > types > runtime > errors

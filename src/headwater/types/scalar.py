@@ -10,7 +10,7 @@ import msgspec
 
 
 class BaseType(StrEnum):
-    """The closed set of type constructors. Values are PostgreSQL's internal names where it has one."""
+    """The closed set of type constructors, by PostgreSQL's internal names."""
 
     BOOL = "bool"
     INT2 = "int2"
