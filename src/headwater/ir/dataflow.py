@@ -1,6 +1,6 @@
 """Dataflow descriptions: what a replica is asked to build and keep.
 
-Mirrored by ``hw_compute::plan``. A description is complete: shards, shapes, plans and times; nothing
+Mirrored by ``hw_compute::plan``. A description is complete (shards, shapes, plans, times): nothing
 in it refers to the catalog.
 """
 
