@@ -1,1 +1,65 @@
-"""Tour to be written with the package."""
+"""Durable, timestamped collections: ``since``, ``upper``, batches of parts.
+
+A *shard* is a durable collection of ``(row, time, diff)`` with an error half beside it. Its state
+is a log of small versions in *consensus*; its data are immutable parts in *blob*, or inline in the
+state while small. All I/O is here, in Python, on one asyncio loop; Rust encodes and decodes parts.
+
+Modules, in the order in which an append meets them::
+
+    flat.py               the flat update codec as Python sees it (stamp times, concatenate, read)
+    parts.py              InlinePart, BlobPart, PartRef: where updates are and which of them count
+    write.py              WriteHandle: compare_and_append
+    client.py             PersistClient: opens shards, append_many, maintenance
+    machine.py            the shard's state machine: pure, deterministic
+    log.py                a state machine over a versioned log: optimistic commits, roll-ups, waits
+    consensus.py          Consensus (Protocol); consensus_sqlite, consensus_postgres, consensus_rpc
+    blob.py               Blob (Protocol); a folder, or any object store
+    read.py               ReadHandle: snapshot, listen, fetch
+    holds.py              leased and durable read holds
+    txns.py               the transaction shard: one log for all tables, and TableReadHandle
+    compact.py            merging parts, removing what nothing refers to
+
+The API other packages use (times are ints in ms, ``Frontier = int | None``, None = closed)::
+
+    blob = await open_blob("file:///dir" | "/dir" | "s3://bucket/prefix?endpoint=…")
+    consensus = await open_consensus("sqlite:///dir/consensus.db" | "postgres://…"
+                                     | "rpc+unix:///path.sock" | "rpc+tcp://host:port")
+    server = await ConsensusServer.start(consensus, "unix:///path.sock" | "tcp://host:port", tasks)
+    client = PersistClient(blob, consensus, SystemClock(), SystemRng(), SupervisedTasks())
+    await client.start(); await client.close()
+
+    writer = await client.open_writer(shard, desc, epoch=None)         # makes the shard if new
+    writer.upper, writer.shard
+    await writer.compare_and_append(flat, lower, upper, errors=flat)   # UpperMismatch(.current)
+    parts = await writer.upload(flat)               # -> tuple[Part, ...]; large data beforehand
+    await writer.compare_and_append(parts, lower, upper)
+    await client.append_many([Append(writer, data, lower, upper, errors=b""), …])  # all or nothing
+
+    reader = await client.open_reader(shard, txns=None)  # txns="…": a table, see below
+    reader.desc, reader.since, reader.upper
+    await reader.wait_upper(time)                   # returns when upper is beyond time
+    snapshot = await reader.snapshot(as_of)         # .parts, .errors: tuple[PartRef, ...]
+    async for delta in reader.listen(as_of): …      # Delta(lower, upper, parts, errors); first
+                                                    # lower is as_of + 1; ends when upper is None
+    data = await reader.fetch(ref)                  # the part's bytes, checksum verified
+    flat = await reader.fetch_flat(ref)             # decoded, filtered, times advanced
+    hold = await client.hold(shard, since, lease=True)   # lease=False, name="…": durable
+    await hold.downgrade(since); await hold.release()
+
+    txns = await client.open_txns(shard)            # the transaction shard (headwaterd only)
+    await txns.fence(epoch)                         # an older owner's commits raise Fenced
+    await txns.register(time, [(table_shard, desc), …]); await txns.forget(time, [table_shard, …])
+    await txns.commit(time, {table_shard: flat | parts})      # stamps all updates with time
+    await txns.advance(time)                        # upper of every table becomes time + 1
+    txns.upper, await txns.wait_upper(time)
+    table = await client.open_reader(table_shard, txns=txns_shard)    # snapshot/listen as above
+
+A :class:`PartRef` says which updates of a part count: their times are replaced by ``stamp`` if set;
+those with ``lower <= time < upper`` stay; then times advance to at least ``as_of`` if set. Rust
+applies the same rules (``hw_persist::PartFilter``); ``fetch_flat`` applies them for callers here.
+
+Errors: :class:`UpperMismatch` (an append lost a race; ``current``), ``AsOfBeforeSince``,
+``Fenced``, ``DataCorrupted`` (a blob missing or damaged), ``DiskFull`` (nothing changed),
+``IncompatibleVersion``, ``ConnectionFailure`` (consensus did not answer in time: the outcome is
+unknown, and trying the same again is safe).
+"""
