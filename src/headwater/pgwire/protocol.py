@@ -18,6 +18,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from headwater.errors import ErrorFields
+from headwater.ir.physical import Mfp
+from headwater.ir.relation import RowSetFinishing
+from headwater.types.ids import GlobalId
 from headwater.types.scalar import ScalarType
 
 TransactionStatus = Literal["I", "T", "E"]
@@ -50,26 +53,6 @@ class Parameter(msgspec.Struct, frozen=True):
     oid: int
 
 
-class ColumnOrder(msgspec.Struct, frozen=True):
-    """One key of an ORDER BY: a column of the unprojected row."""
-
-    column: int
-    desc: bool = False
-    nulls_last: bool = True
-
-
-class RowSetFinishing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is done to the rows of a peek once they are all there: sort, skip, cut, project.
-
-    ``projection`` names columns of the unsorted row in output order; None keeps the row as it is.
-    """
-
-    order_by: tuple[ColumnOrder, ...] = ()
-    limit: int | None = None
-    offset: int = 0
-    projection: tuple[int, ...] | None = None
-
-
 class FastPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the front may answer a prepared point read without asking.
 
@@ -83,8 +66,8 @@ class FastPlan(msgspec.Struct, frozen=True, omit_defaults=True):
         index: The index's id.
         key: One item a column of the index's key: the number of a parameter (from 0), or the
             bytes of a literal datum. A NULL parameter finds nothing.
-        map_filter_project: MessagePack of the ``ir`` plan over the index's rows, empty for none.
-        finishing: As in :class:`PeekSource`.
+        mfp: Applied to full rows of the indexed collection.
+        finishing: Applied to what is left.
         serializable: Read the freshest time the index can answer instead of the oracle's.
     """
 
@@ -92,8 +75,8 @@ class FastPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     cluster: str
     index: str
     key: tuple[int | bytes, ...]
-    map_filter_project: bytes = b""
-    finishing: RowSetFinishing = RowSetFinishing()
+    mfp: Mfp
+    finishing: RowSetFinishing
     serializable: bool = False
 
 
@@ -334,11 +317,10 @@ class PeekSource(_Message, frozen=True, kw_only=True, tag="peek", omit_defaults=
     """A one-shot read, sent to every replica of a cluster; the first complete answer wins.
 
     Attributes:
-        id: 16 bytes, the same as inside ``peek``; names it in responses and cancellation.
+        uuid: 16 bytes, the same as inside ``peek``; names it in responses and cancellation.
         cluster: Whose replicas are asked. With none the peek waits for one.
         before: Compute commands to send first (CreateDataflow of a transient index).
-        peek: The Peek command.
-        cancel: The CancelPeek command, sent to replicas whose answer is no longer needed.
+        peek: The Peek command; CancelPeek is sent where its answer is no longer needed.
         after: Compute commands to send when the peek is over (AllowCompaction to empty).
         finishing: Applied to the merged rows.
         waiting_notice: What to tell the client after a second without an answer; "" for nothing.
@@ -346,20 +328,21 @@ class PeekSource(_Message, frozen=True, kw_only=True, tag="peek", omit_defaults=
         max_result_bytes: More rows than this are an error; 0 for the session's limit.
     """
 
-    id: bytes
+    uuid: bytes
     cluster: str
     peek: bytes
+    finishing: RowSetFinishing
     before: tuple[bytes, ...] = ()
-    cancel: bytes = b""
     after: tuple[bytes, ...] = ()
-    finishing: RowSetFinishing = RowSetFinishing()
     waiting_notice: str = ""
     replica: str = ""
     max_result_bytes: int = 0
 
 
 class SubscribeSource(_Message, frozen=True, kw_only=True, tag="subscribe", omit_defaults=True):
-    """A stream of updates. ``Links.expect_subscribe(id)`` must precede the dataflow's creation.
+    """A stream of updates of the dataflow's subscribe export ``id``.
+
+    ``Links.expect_subscribe(id)`` must precede the dataflow's creation, so that nothing is missed.
 
     Shape: ``mz_timestamp``, ``mz_progressed`` if ``progress``, ``mz_diff``, then the dataflow's
     columns; the reply's ``columns`` describe them all. With ``progress`` a row with
@@ -369,7 +352,7 @@ class SubscribeSource(_Message, frozen=True, kw_only=True, tag="subscribe", omit
     go. The stream ends when the frontier reaches ``up_to`` or is empty.
     """
 
-    id: bytes
+    id: GlobalId
     arity: int
     progress: bool = False
     as_of: int = 0
