@@ -1,0 +1,329 @@
+"""The compute controller: which dataflows run on which cluster, and how far they may compact.
+
+One :class:`ComputeController` in headwaterd keeps an :class:`Instance` for every cluster: its
+exports, the commands that made them, and what each replica has reported. It sends commands over
+links that it is given and hears of connections and responses by method calls; it does no I/O.
+
+A replica that connects is sent the compacted history: each live dataflow with its as_of advanced to
+the since of its exports, then ``InitializationComplete``.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from headwater.compute.collections import DEFAULT_LAG_MS, ExportKind, ExportState
+from headwater.compute.protocol import (
+    AllowCompaction,
+    ComputeCommand,
+    ComputeResponse,
+    CreateDataflow,
+    DataflowFailed,
+    Frontiers,
+    InitializationComplete,
+)
+from headwater.errors import AsOfBeforeSince, UndefinedObject, invariant
+from headwater.ir.dataflow import DataflowDescription, MaterializedViewSink
+from headwater.types.frontier import Frontier, join, less_equal, meet, precedes, show
+from headwater.types.ids import ClusterId, GlobalId, ReplicaId
+from headwater.types.read_hold import ReadHold
+from headwater.types.time import Timestamp
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[ReplicaId, bytes], None]
+
+_encoder = msgspec.msgpack.Encoder()
+_responses = msgspec.msgpack.Decoder(ComputeResponse)
+
+
+class StorageHolds(Protocol):
+    """Who holds storage's collections readable: the storage controller."""
+
+    def acquire_hold(self, id: GlobalId, at: Frontier) -> ReadHold:
+        """Hold ``id`` at ``at`` or, if that is compacted, raise AsOfBeforeSince."""
+        ...
+
+
+class Instance:
+    """One cluster's dataflows. Exports of one dataflow share its description."""
+
+    def __init__(self, cluster: ClusterId) -> None:
+        self.cluster = cluster
+        self.replicas: set[ReplicaId] = set()
+        self.exports: dict[GlobalId, ExportState] = {}
+        self.dataflows: dict[GlobalId, DataflowDescription] = {}  # by each live export's id
+        self.waiters: dict[GlobalId, list[tuple[Timestamp, asyncio.Future[None]]]] = {}
+
+
+class ComputeController:
+    """See the module. All methods run on headwaterd's event loop and return at once."""
+
+    def __init__(self, storage: StorageHolds, send: Send) -> None:
+        self._storage = storage
+        self._send = send
+        self._instances: dict[ClusterId, Instance] = {}
+        self._cluster_of: dict[ReplicaId, ClusterId] = {}
+        self.on_hydrated: Callable[[ClusterId, ReplicaId, GlobalId], None] = lambda *_: None
+        self.on_upper: Callable[[GlobalId, Frontier], None] = lambda *_: None
+
+    # Clusters and replicas
+
+    def create_instance(self, cluster: ClusterId) -> None:
+        """Begin to keep track of a cluster; nothing runs on it yet."""
+        self._instances.setdefault(cluster, Instance(cluster))
+
+    def drop_instance(self, cluster: ClusterId) -> None:
+        """Forget a cluster, letting go of everything its dataflows held."""
+        instance = self._instances.pop(cluster, None)
+        if instance is None:
+            return
+        for export in instance.exports.values():
+            for hold in export.inputs:
+                hold.release()
+        for replica in instance.replicas:
+            self._cluster_of.pop(replica, None)
+
+    def replica_connected(self, cluster: ClusterId, replica: ReplicaId) -> None:
+        """Bring a replica, new or back again, up to date by the compacted history."""
+        instance = self._instance(cluster)
+        instance.replicas.add(replica)
+        self._cluster_of[replica] = cluster
+        for command in self._history(instance):
+            self._send(replica, _encoder.encode(command))
+        logger.info("replica initialized", extra={"cluster": cluster, "replica": replica})
+
+    def replica_disconnected(self, replica: ReplicaId) -> None:
+        """Forget what a replica reported; its exports keep the uppers once reached."""
+        cluster = self._cluster_of.pop(replica, None)
+        instance = self._instances.get(cluster) if cluster is not None else None
+        if instance is None:
+            return
+        instance.replicas.discard(replica)
+        for export in instance.exports.values():
+            export.uppers.pop(replica, None)
+
+    def replicas(self, cluster: ClusterId) -> frozenset[ReplicaId]:
+        """Return the replicas that are connected and initialized."""
+        return frozenset(self._instance(cluster).replicas)
+
+    # Dataflows
+
+    def create_dataflow(
+        self, cluster: ClusterId, dataflow: DataflowDescription, *, lag_ms: int = DEFAULT_LAG_MS
+    ) -> None:
+        """Build ``dataflow`` on every replica of ``cluster``, now and later.
+
+        Frontiers: requires that every input is readable at the dataflow's as_of; holds are taken
+        here, and follow the exports' since from now on.
+
+        Raises:
+            AsOfBeforeSince: An input is compacted beyond the as_of.
+        """
+        instance = self._instance(cluster)
+        exports = _exports(dataflow)
+        for id, kind in exports.items():
+            invariant(id not in instance.exports, "an export is created twice", id=id)
+            inputs = self._hold_inputs(instance, dataflow)
+            instance.exports[id] = ExportState(id, kind, dataflow.as_of, inputs, lag_ms)
+            instance.dataflows[id] = dataflow
+        self._broadcast(instance, CreateDataflow(dataflow))
+
+    def drop(self, cluster: ClusterId, ids: Iterable[GlobalId]) -> None:
+        """Drop exports; what is waiting for them learns that they are gone."""
+        instance = self._instances.get(cluster)
+        if instance is None:
+            return
+        for id in ids:
+            export = instance.exports.pop(id, None)
+            if export is None:
+                continue
+            instance.dataflows.pop(id, None)
+            for hold in export.inputs:
+                hold.release()
+            for _, future in instance.waiters.pop(id, []):
+                if not future.done():
+                    future.set_exception(UndefinedObject(f'"{id}" was dropped'))
+            self._broadcast(instance, AllowCompaction(id, None))
+
+    def has(self, cluster: ClusterId, id: GlobalId) -> bool:
+        """Return whether ``id`` is an export on ``cluster``."""
+        instance = self._instances.get(cluster)
+        return instance is not None and id in instance.exports
+
+    def frontiers(self, cluster: ClusterId, id: GlobalId) -> tuple[Frontier, Frontier]:
+        """Return the since and upper of an export."""
+        export = self._export(cluster, id)
+        return export.since, export.upper
+
+    def acquire_hold(self, cluster: ClusterId, id: GlobalId, at: Frontier = None) -> ReadHold:
+        """Hold an export at ``at``, or at its since where none is given.
+
+        Raises:
+            AsOfBeforeSince: ``at`` is compacted.
+        """
+        export = self._export(cluster, id)
+        since = export.since
+        if at is not None and not precedes(since, at):
+            raise AsOfBeforeSince(
+                f"timestamp {at} is not valid for all inputs: "
+                f"index {id} can be read from {show(since)} on"
+            )
+        return ReadHold(id, since if at is None else at, export.holds)
+
+    async def wait_upper(self, cluster: ClusterId, id: GlobalId, time: Timestamp) -> None:
+        """Return once some replica's upper of ``id`` has passed ``time``.
+
+        Cancellation: leaves nothing behind.
+        """
+        instance = self._instance(cluster)
+        if not less_equal(self._export(cluster, id).upper, time):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (time, future)
+        instance.waiters.setdefault(id, []).append(entry)
+        try:
+            await future
+        finally:
+            waiters = instance.waiters.get(id, [])
+            if entry in waiters:
+                waiters.remove(entry)
+
+    def hydrated(self, cluster: ClusterId, id: GlobalId) -> Mapping[ReplicaId, bool]:
+        """Return for each connected replica whether it has passed the first as_of of ``id``."""
+        instance = self._instance(cluster)
+        export = self._export(cluster, id)
+        return {replica: export.is_hydrated(replica) for replica in instance.replicas}
+
+    def exports(self, cluster: ClusterId) -> Iterable[ExportState]:
+        """Return the state of all exports of a cluster, for introspection."""
+        return tuple(self._instance(cluster).exports.values())
+
+    def set_durable_upper(self, cluster: ClusterId, id: GlobalId, upper: Frontier) -> None:
+        """Note that the shard of materialized view ``id`` is durable up to ``upper``."""
+        instance = self._instances.get(cluster)
+        export = instance.exports.get(id) if instance is not None else None
+        if export is not None and precedes(export.durable_upper, upper):
+            export.durable_upper = upper
+
+    def maintain(self) -> None:
+        """Advance the since of every export as far as policy and holds permit.
+
+        Called on a timer, so that the cost is bounded by it and not by the rate of frontiers.
+        """
+        for instance in self._instances.values():
+            # Dependants first: letting go of their inputs lets those follow in the same round.
+            for export in reversed(instance.exports.values()):
+                since = export.permitted_since()
+                if since == export.since:
+                    continue
+                export.since = since
+                for hold in export.inputs:
+                    hold.downgrade(join((hold.since, since)))
+                self._broadcast(instance, AllowCompaction(export.id, since))
+
+    # Responses
+
+    def respond(self, replica: ReplicaId, payload: bytes) -> None:
+        """Take in one response of a replica."""
+        cluster = self._cluster_of.get(replica)
+        instance = self._instances.get(cluster) if cluster is not None else None
+        if instance is None:
+            return  # a late word of a replica that is gone
+        match _responses.decode(payload):
+            case Frontiers(uppers=uppers):
+                for id, upper in uppers:
+                    self._report(instance, replica, id, upper)
+            case DataflowFailed(id=id, message=message):
+                logger.error(
+                    "a replica could not render a dataflow",
+                    extra={"replica": replica, "id": id, "reason": message},
+                )
+
+    def _report(
+        self, instance: Instance, replica: ReplicaId, id: GlobalId, upper: Frontier
+    ) -> None:
+        export = instance.exports.get(id)
+        if export is None:
+            return  # transient, or dropped meanwhile
+        was_hydrated = export.is_hydrated(replica)
+        moved = export.report(replica, upper)
+        if not was_hydrated and export.is_hydrated(replica):
+            self.on_hydrated(instance.cluster, replica, id)
+        if not moved:
+            return
+        self.on_upper(id, export.upper)
+        waiters = instance.waiters.get(id)
+        if waiters:
+            still = []
+            for time, future in waiters:
+                if less_equal(export.upper, time):
+                    still.append((time, future))
+                elif not future.done():
+                    future.set_result(None)
+            instance.waiters[id] = still
+
+    # Inside
+
+    def _instance(self, cluster: ClusterId) -> Instance:
+        instance = self._instances.get(cluster)
+        if instance is None:
+            raise UndefinedObject(f'unknown cluster "{cluster}"')
+        return instance
+
+    def _export(self, cluster: ClusterId, id: GlobalId) -> ExportState:
+        export = self._instance(cluster).exports.get(id)
+        if export is None:
+            raise UndefinedObject(f'"{id}" is not maintained on cluster "{cluster}"')
+        return export
+
+    def _hold_inputs(self, instance: Instance, dataflow: DataflowDescription) -> list[ReadHold]:
+        held: list[ReadHold] = []
+        try:
+            for source in dataflow.sources:
+                held.append(self._storage.acquire_hold(source.id, dataflow.as_of))
+            for index in dataflow.indexes:
+                held.append(self.acquire_hold(instance.cluster, index.id, dataflow.as_of))
+        except BaseException:
+            for hold in held:
+                hold.release()
+            raise
+        return held
+
+    def _history(self, instance: Instance) -> list[ComputeCommand]:
+        commands: list[ComputeCommand] = []
+        done: set[int] = set()
+        for dataflow in instance.dataflows.values():
+            if id(dataflow) in done:  # one description may stand under several exports
+                continue
+            done.add(id(dataflow))
+            live = [e for e in _exports(dataflow) if e in instance.exports]
+            as_of = meet(instance.exports[e].since for e in live)
+            commands.append(
+                CreateDataflow(
+                    msgspec.structs.replace(
+                        dataflow,
+                        as_of=as_of,
+                        index_exports=tuple(x for x in dataflow.index_exports if x.id in live),
+                        sink_exports=tuple(x for x in dataflow.sink_exports if x.id in live),
+                    )
+                )
+            )
+        commands.append(InitializationComplete())
+        return commands
+
+    def _broadcast(self, instance: Instance, command: ComputeCommand) -> None:
+        payload = _encoder.encode(command)
+        for replica in instance.replicas:
+            self._send(replica, payload)
+
+
+def _exports(dataflow: DataflowDescription) -> dict[GlobalId, ExportKind]:
+    kinds = {export.id: ExportKind.INDEX for export in dataflow.index_exports}
+    for sink in dataflow.sink_exports:
+        materialized = isinstance(sink.sink, MaterializedViewSink)
+        kinds[sink.id] = ExportKind.MATERIALIZED_VIEW if materialized else ExportKind.SUBSCRIBE
+    return kinds
