@@ -1,0 +1,53 @@
+"""Walking and comparing trees without knowing their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from headwater.sql.ast.base import Node
+
+N = TypeVar("N", bound=Node)
+
+
+def children(node: Node) -> Iterator[Node]:
+    """Yield the nodes directly below ``node``, in the order of their fields."""
+    for name in node.__struct_fields__:
+        yield from _nodes(getattr(node, name))
+
+
+def _nodes(value: object) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _nodes(item)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield ``node`` and all nodes below it, parents first, without recursion."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        yield top
+        stack.extend(reversed(list(children(top))))
+
+
+def without_positions(node: N) -> N:
+    """Return an equal tree whose positions are all 0."""
+    return type(node)(
+        *[_plain(getattr(node, name)) for name in node.__struct_fields__ if name != "position"]
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Node):
+        return without_positions(value)
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return value
+
+
+def same(left: Node, right: Node) -> bool:
+    """Return whether two trees are equal but for positions."""
+    return without_positions(left) == without_positions(right)
