@@ -1,0 +1,362 @@
+"""What the catalog holds: one frozen struct per kind of object.
+
+Every item carries the statement that makes it again (``create_sql``, fully qualified), its ids and
+what it depends on. Planned forms (a view's relation, an index's key) stand beside the text: they
+are derived from it at boot and never stored.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from headwater.ir.relation import RelationExpr
+from headwater.ir.scalar import ScalarExpr
+from headwater.types.ids import (
+    ClusterId,
+    DatabaseId,
+    GlobalId,
+    ReplicaId,
+    RoleId,
+    SchemaId,
+    ShardId,
+)
+from headwater.types.relation import RelationDesc
+from headwater.types.scalar import ScalarType
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class ItemKind(StrEnum):
+    """The kinds of items in a schema, spelled as ``mz_objects.type`` does."""
+
+    TABLE = "table"
+    SOURCE = "source"
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized-view"
+    INDEX = "index"
+    SINK = "sink"
+    CONNECTION = "connection"
+    SECRET = "secret"
+    TYPE = "type"
+    FUNC = "function"
+
+    @property
+    def noun(self) -> str:
+        """Return the kind as messages spell it, e.g. ``materialized view``."""
+        return self.value.replace("-", " ")
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """What all items have in common.
+
+    Attributes:
+        id: ``u…`` made by users, ``s…`` builtin, ``t…`` temporary.
+        oid: The number by which PostgreSQL's catalog relations name it.
+        schema: Where it lives; ``name`` is unique there.
+        create_sql: The CREATE statement with all names qualified; empty for builtin items.
+        depends_on: The items whose removal would break this one, directly.
+    """
+
+    id: GlobalId
+    oid: int
+    name: str
+    schema: SchemaId
+    owner: RoleId
+    create_sql: str = ""
+    depends_on: tuple[GlobalId, ...] = ()
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return the kind of the item."""
+        raise NotImplementedError
+
+    @property
+    def is_builtin(self) -> bool:
+        """Return whether the system made it."""
+        return self.id.startswith("s")
+
+    @property
+    def is_temporary(self) -> bool:
+        """Return whether it goes with the session."""
+        return self.id.startswith("t")
+
+
+class Table(Item, frozen=True, kw_only=True):
+    """A collection that statements write to.
+
+    Attributes:
+        defaults: Per column the DEFAULT expression's text, None where there is none (NULL).
+        shard: Where its rows are; all tables commit through the transaction shard.
+        source: For CREATE TABLE … FROM SOURCE: the source that writes it (read-only then).
+        reference: For such a table: what it is upstream.
+    """
+
+    desc: RelationDesc
+    shard: ShardId
+    defaults: tuple[str | None, ...] = ()
+    retain_history_ms: int | None = None
+    source: GlobalId | None = None
+    reference: tuple[str, ...] = ()
+    options: Mapping[str, JsonValue] = {}
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return TABLE."""
+        return ItemKind.TABLE
+
+    @property
+    def is_writable(self) -> bool:
+        """Return whether users may INSERT: not a builtin table, nor one fed by a source."""
+        return self.source is None and not self.is_builtin
+
+
+class BuiltinTable(Table, frozen=True, kw_only=True):
+    """A table that the system writes: facts of the catalog, or of what is running."""
+
+
+class Source(Item, frozen=True, kw_only=True):
+    """A collection that an external system feeds, or one part of it.
+
+    A *primary* source runs an ingestion on a cluster. Its *subsources* have ``parent`` set and
+    are written by the parent's ingestion, its *progress* collection likewise. A primary source of
+    many tables has no rows of its own (``desc`` has no columns, ``shard`` is None).
+
+    Attributes:
+        source_kind: As ``mz_sources.type``: kafka, load-generator, postgres, webhook, subsource,
+            progress …
+        connection: What it connects by, None for load generators and webhooks.
+        options: The plan of the ingestion as JSON values; see ``sql.plan.statements``.
+        reference: For a subsource: what it is upstream, e.g. ``("auction", "bids")``.
+        progress: For a primary source: the collection of its progress.
+        remap_shard: For a primary source: the durable map from offsets to times.
+    """
+
+    desc: RelationDesc
+    source_kind: str
+    shard: ShardId | None = None
+    cluster: ClusterId | None = None
+    connection: GlobalId | None = None
+    options: Mapping[str, JsonValue] = {}
+    envelope: str | None = None
+    key_format: str | None = None
+    value_format: str | None = None
+    parent: GlobalId | None = None
+    reference: tuple[str, ...] = ()
+    progress: GlobalId | None = None
+    remap_shard: ShardId | None = None
+    retain_history_ms: int | None = None
+    monotonic: bool = False
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return SOURCE."""
+        return ItemKind.SOURCE
+
+
+class View(Item, frozen=True, kw_only=True):
+    """A named query; ``expr`` is inlined where it is read. ``definition`` is the query's text."""
+
+    desc: RelationDesc
+    expr: RelationExpr
+    definition: str = ""
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return VIEW."""
+        return ItemKind.VIEW
+
+
+class BuiltinView(View, frozen=True, kw_only=True):
+    """A view of the system."""
+
+
+class MaterializedView(Item, frozen=True, kw_only=True):
+    """A query whose answer a cluster maintains in a shard."""
+
+    desc: RelationDesc
+    expr: RelationExpr
+    shard: ShardId
+    cluster: ClusterId
+    definition: str = ""
+    assert_not_null: tuple[int, ...] = ()
+    retain_history_ms: int | None = None
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return MATERIALIZED_VIEW."""
+        return ItemKind.MATERIALIZED_VIEW
+
+
+class Index(Item, frozen=True, kw_only=True):
+    """An arrangement of relation ``on`` by ``key``, kept in memory by ``cluster``'s replicas."""
+
+    on: GlobalId
+    key: tuple[ScalarExpr, ...]
+    cluster: ClusterId
+    retain_history_ms: int | None = None
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return INDEX."""
+        return ItemKind.INDEX
+
+
+class Sink(Item, frozen=True, kw_only=True):
+    """A collection written to an external system.
+
+    ``shard`` holds the sink's progress, ``options`` the plan of the export as JSON values.
+    """
+
+    on: GlobalId
+    sink_kind: str
+    cluster: ClusterId
+    connection: GlobalId | None = None
+    options: Mapping[str, JsonValue] = {}
+    envelope: str | None = None
+    format: str | None = None
+    key_format: str | None = None
+    value_format: str | None = None
+    shard: ShardId | None = None
+    with_snapshot: bool = True
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return SINK."""
+        return ItemKind.SINK
+
+
+class Connection(Item, frozen=True, kw_only=True):
+    """How to reach an external system; secrets are named by id, never held."""
+
+    connection_kind: str
+    options: Mapping[str, JsonValue] = {}
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return CONNECTION."""
+        return ItemKind.CONNECTION
+
+
+class Secret(Item, frozen=True, kw_only=True):
+    """A value that is never shown; its bytes are not in the catalog's items."""
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return SECRET."""
+        return ItemKind.SECRET
+
+
+class Type(Item, frozen=True, kw_only=True):
+    """A named type: builtin, or made by CREATE TYPE."""
+
+    type: ScalarType
+    category: str = "U"
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return TYPE."""
+        return ItemKind.TYPE
+
+
+class Func(Item, frozen=True, kw_only=True):
+    """A function's name; its overloads are in ``ir.functions``."""
+
+    @property
+    def kind(self) -> ItemKind:
+        """Return FUNC."""
+        return ItemKind.FUNC
+
+
+CatalogItem = (
+    Table | Source | View | MaterializedView | Index | Sink | Connection | Secret | Type | Func
+)
+Relation = Table | Source | View | MaterializedView
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """A database: a name space of schemas."""
+
+    id: DatabaseId
+    oid: int
+    name: str
+    owner: RoleId
+
+
+class Schema(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema: a name space of items. System and temporary schemas have no database."""
+
+    id: SchemaId
+    oid: int
+    name: str
+    owner: RoleId
+    database: DatabaseId | None = None
+
+
+class ReplicaSize(msgspec.Struct, frozen=True, kw_only=True):
+    """What a SIZE means: processes and timely workers a process, and what they cost."""
+
+    name: str
+    processes: int
+    workers: int
+    cpu_nano_cores: int
+    memory_bytes: int
+    disk_bytes: int | None = None
+    credits_per_hour: str = "0"
+
+
+class Replica(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of a cluster's dataflows.
+
+    ``addresses`` is empty for a replica that the orchestrator starts, else where it listens.
+    """
+
+    id: ReplicaId
+    name: str
+    cluster: ClusterId
+    owner: RoleId
+    size: str | None
+    addresses: tuple[str, ...] = ()
+    workers: int = 1
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """A named pool of compute; ``size`` and ``replication_factor`` only where managed."""
+
+    id: ClusterId
+    name: str
+    owner: RoleId
+    managed: bool = True
+    size: str | None = None
+    replication_factor: int | None = None
+    replicas: tuple[Replica, ...] = ()
+    linked_to: GlobalId | None = None  # a source or sink with a cluster of its own
+    introspection_interval_ms: int | None = 1000
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """A role: a user or a group."""
+
+    id: RoleId
+    oid: int
+    name: str
+    login: bool = True
+    superuser: bool = False
+    inherit: bool = True
+    members_of: tuple[RoleId, ...] = ()
+    variables: Mapping[str, str] = {}
+
+
+class CommentKey(msgspec.Struct, frozen=True):
+    """What a comment is on: an object by kind and id, or a column of it (from 1)."""
+
+    kind: str
+    id: str
+    column: int | None = None
+
+
+def relation_desc(item: CatalogItem) -> RelationDesc | None:
+    """Return the columns of a relation, None for what cannot be selected from."""
+    if isinstance(item, Table | Source | View | MaterializedView):
+        return item.desc
+    return None
