@@ -3,8 +3,20 @@
 //!
 //! * [`scalar`]: SQL's types, mirrored from `headwater.types.scalar`.
 //! * [`relation`]: columns and keys, mirrored from `headwater.types.relation`.
+//! * [`datum`]: one value; [`numeric`], [`interval`], [`container`], [`jsonb`]: its richer kinds.
+//! * [`row`]: the memcomparable encoding of datums and rows; [`order`]: ORDER BY over it.
+//! * [`arena`]: where bytes live that evaluation makes.
 //! * [`flat`]: updates `(row, time, diff)` as one byte string.
 
+pub mod arena;
+mod check;
+pub mod container;
+pub mod datum;
 pub mod flat;
+pub mod interval;
+pub mod jsonb;
+pub mod numeric;
+pub mod order;
 pub mod relation;
+pub mod row;
 pub mod scalar;
