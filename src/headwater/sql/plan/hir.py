@@ -222,7 +222,7 @@ class HirJoin(msgspec.Struct, frozen=True, tag_field="kind", tag="hir_join"):
     left: "HirRelation"
     right: "HirRelation"
     on: HirScalar
-    kind: HirJoinKind
+    join_kind: HirJoinKind
     lateral: bool = False
 
 
