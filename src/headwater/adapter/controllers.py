@@ -1,0 +1,249 @@
+"""What the adapter asks of the layers below: protocols that the controllers implement.
+
+The adapter decides (plans, times, holds); controllers carry it out. All methods that are not
+coroutines run on the event loop and return at once. ``environment.assemble`` joins the two, with
+small bridges where a controller's own words differ. Descriptions here are complete: nothing in
+them refers to the catalog.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from headwater.catalog.items import JsonValue
+from headwater.ir.dataflow import DataflowDescription
+from headwater.pgwire.protocol import PeekSource
+from headwater.types.frontier import Frontier
+from headwater.types.ids import ClusterId, GlobalId, ReplicaId, ShardId
+from headwater.types.read_hold import ReadHold
+from headwater.types.relation import RelationDesc
+from headwater.types.time import Timestamp
+
+
+class ComputeController(Protocol):
+    """Dataflows of all clusters; see ``headwater.compute.controller``."""
+
+    def create_dataflow(
+        self, cluster: ClusterId, dataflow: DataflowDescription, *, lag_ms: int = ...
+    ) -> None:
+        """Build ``dataflow`` on every replica of ``cluster``, now and later.
+
+        Frontiers: every input is readable at the dataflow's as_of; the controller takes its own
+        holds before it returns.
+
+        Raises: AsOfBeforeSince.
+        """
+        ...
+
+    def drop(self, cluster: ClusterId, ids: Iterable[GlobalId]) -> None:
+        """Drop exports. Unknown ones are ignored."""
+        ...
+
+    def has(self, cluster: ClusterId, id: GlobalId) -> bool:
+        """Return whether ``id`` is an export on ``cluster``."""
+        ...
+
+    def frontiers(self, cluster: ClusterId, id: GlobalId) -> tuple[Frontier, Frontier]:
+        """Return the since and upper of an export."""
+        ...
+
+    def acquire_hold(self, cluster: ClusterId, id: GlobalId, at: Frontier = None) -> ReadHold:
+        """Hold an export at ``at``, or at its since. Raises: AsOfBeforeSince."""
+        ...
+
+    async def wait_upper(self, cluster: ClusterId, id: GlobalId, time: Timestamp) -> None:
+        """Return once some replica's upper of ``id`` has passed ``time``."""
+        ...
+
+    def hydrated(self, cluster: ClusterId, id: GlobalId) -> Mapping[ReplicaId, bool]:
+        """Return for each connected replica whether ``id`` is hydrated there."""
+        ...
+
+    def replicas(self, cluster: ClusterId) -> frozenset[ReplicaId]:
+        """Return the replicas that are connected and initialized."""
+        ...
+
+
+class CollectionDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """A durable collection that storage is to keep track of.
+
+    ``table`` says that it commits through the transaction shard. ``lag_ms`` is how far its since
+    stays behind its upper. ``written_by`` names the cluster of a materialized view, whose upper is
+    reported by replicas' appends; None for tables.
+    """
+
+    id: GlobalId
+    shard: ShardId
+    desc: RelationDesc
+    table: bool = False
+    lag_ms: int = 1000
+    written_by: ClusterId | None = None
+
+
+class ConnectionDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach an external system, secrets already filled in."""
+
+    connection_kind: str
+    options: Mapping[str, JsonValue]
+
+
+class IngestionExport(msgspec.Struct, frozen=True, kw_only=True):
+    """One collection that an ingestion writes; ``reference`` says what of the source it is."""
+
+    id: GlobalId
+    shard: ShardId
+    desc: RelationDesc
+    reference: tuple[str, ...] = ()
+    options: Mapping[str, JsonValue] = {}
+
+
+class IngestionDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """A source that runs on a cluster.
+
+    ``source_kind`` and ``options`` are the catalog item's. ``exports`` holds the source's own
+    collection (with an empty reference) if it has one, and those of its subsources and tables.
+    """
+
+    id: GlobalId
+    source_kind: str
+    options: Mapping[str, JsonValue]
+    connection: ConnectionDescription | None
+    exports: tuple[IngestionExport, ...]
+    remap_shard: ShardId
+    progress_shard: ShardId | None = None
+    progress_desc: RelationDesc | None = None
+
+
+class SinkDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """An export of collection ``on`` to an external system, from ``as_of`` unless resumed."""
+
+    id: GlobalId
+    sink_kind: str
+    options: Mapping[str, JsonValue]
+    connection: ConnectionDescription | None
+    on: GlobalId
+    on_shard: ShardId
+    on_desc: RelationDesc
+    on_table: bool
+    as_of: Frontier
+    with_snapshot: bool
+    envelope: str
+    format: str
+    shard: ShardId | None = None
+
+
+class StorageController(Protocol):
+    """Durable collections, ingestions and sinks."""
+
+    async def create_collections(self, collections: Sequence[CollectionDescription]) -> None:
+        """Open collections: make their shards if new, and follow their frontiers.
+
+        Tables are registered with the transaction shard by the adapter beforehand.
+        """
+        ...
+
+    async def run_ingestion(self, cluster: ClusterId, description: IngestionDescription) -> None:
+        """Run, or change, an ingestion; its collections exist already."""
+        ...
+
+    async def run_sink(self, cluster: ClusterId, description: SinkDescription) -> None:
+        """Run, or change, a sink."""
+        ...
+
+    async def drop(self, ids: Iterable[GlobalId]) -> None:
+        """Stop ingestions and sinks, and forget collections; their shards are removed."""
+        ...
+
+    def frontiers(self, id: GlobalId) -> tuple[Frontier, Frontier]:
+        """Return the since and upper of a collection."""
+        ...
+
+    def acquire_hold(self, id: GlobalId, at: Frontier = None) -> ReadHold:
+        """Hold a collection at ``at``, or at its since. Raises: AsOfBeforeSince."""
+        ...
+
+    async def wait_upper(self, id: GlobalId, time: Timestamp) -> None:
+        """Return once the upper of ``id`` is beyond ``time``."""
+        ...
+
+    def nudge(self, id: GlobalId, time: Timestamp) -> None:
+        """Ask whoever feeds ``id`` to move its upper past ``time`` soon. Tables: not needed."""
+        ...
+
+    async def statuses(self) -> Sequence["ObjectStatus"]:
+        """Return the status of all ingestions and sinks."""
+        ...
+
+
+class ObjectStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a source or sink is doing: starting, running, paused, stalled and so on."""
+
+    id: GlobalId
+    status: str
+    error: str | None = None
+    updated_ms: int = 0
+    statistics: Mapping[str, int] = {}
+
+
+class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replica is made of; with ``addresses`` it runs elsewhere and is only connected to."""
+
+    name: str
+    size: str | None
+    processes: int
+    workers: int
+    memory_bytes: int
+    addresses: tuple[str, ...] = ()
+
+
+class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a replica: online, or offline and why."""
+
+    replica: ReplicaId
+    process: int
+    online: bool
+    reason: str | None = None
+    updated_ms: int = 0
+
+
+class ClusterController(Protocol):
+    """Clusters and the processes of their replicas."""
+
+    async def create_cluster(self, cluster: ClusterId) -> None:
+        """Make a cluster known to compute and storage; nothing runs yet."""
+        ...
+
+    async def drop_cluster(self, cluster: ClusterId) -> None:
+        """Forget a cluster whose replicas are dropped."""
+        ...
+
+    async def create_replica(
+        self, cluster: ClusterId, replica: ReplicaId, config: ReplicaConfig
+    ) -> None:
+        """Start (or connect to) a replica, and keep it running; returns before it is ready."""
+        ...
+
+    async def drop_replica(self, cluster: ClusterId, replica: ReplicaId) -> None:
+        """Stop a replica for good."""
+        ...
+
+    def statuses(self) -> Sequence[ReplicaStatus]:
+        """Return the state of every process of every replica."""
+        ...
+
+
+class Peeks(Protocol):
+    """Reads and streams that the front carries out; see ``pgwire.server`` and ``Links``."""
+
+    async def collect_peek(self, source: PeekSource) -> bytes:
+        """Run a peek and return its finished rows as a flat batch, for readers in Python."""
+        ...
+
+    def expect_subscribe(self, id: GlobalId) -> None:
+        """Keep the subscribe batches of export ``id`` until a client reads them."""
+        ...
+
+    def set_catalog_version(self, version: int) -> None:
+        """Tell the front that plans made for older versions are void."""
+        ...
