@@ -1,0 +1,45 @@
+"""What headwaterd and a replica's shell say to each other before and beside the work itself.
+
+Travels on the link's shell channel together with ``storage.protocol``'s messages.
+"""
+
+import msgspec
+
+from headwater.errors import ErrorFields
+
+PROTOCOL_VERSION = 1
+
+
+class Hello(msgspec.Struct, frozen=True, tag_field="kind", tag="hello"):
+    """headwaterd introduces itself; the first word on every connection.
+
+    Attributes:
+        version: Of this protocol; a replica of another version refuses.
+        epoch: Of the environment: a replica obeys the newest it has seen.
+        replica: The replica's id.
+        blob: Where parts are.
+        consensus: Where shards' states are, as seen from the replica.
+        txns: The transaction shard.
+    """
+
+    version: int
+    epoch: int
+    replica: str
+    blob: str
+    consensus: str
+    txns: str
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
+    """The replica has opened persist and started its workers; commands may follow."""
+
+    version: int
+    pid: int
+    workers: int
+
+
+class ShardFailed(msgspec.Struct, frozen=True, tag_field="kind", tag="shard_failed"):
+    """A shard can't be read or written on this replica; what depends on it stands still."""
+
+    shard: str
+    error: ErrorFields
