@@ -11,13 +11,13 @@ from typing import Protocol
 
 import msgspec
 
-from headwater.catalog.items import JsonValue
 from headwater.ir.dataflow import DataflowDescription
+from headwater.ir.ingestion import IngestionDescription, SinkDescription
 from headwater.pgwire.protocol import PeekSource
+from headwater.storage.collections import CollectionDescription
 from headwater.types.frontier import Frontier
-from headwater.types.ids import ClusterId, GlobalId, ReplicaId, ShardId
+from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.read_hold import ReadHold
-from headwater.types.relation import RelationDesc
 from headwater.types.time import Timestamp
 
 
@@ -65,94 +65,22 @@ class ComputeController(Protocol):
         ...
 
 
-class CollectionDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A durable collection that storage is to keep track of.
-
-    ``table`` says that it commits through the transaction shard. ``lag_ms`` is how far its since
-    stays behind its upper. ``written_by`` names the cluster of a materialized view, whose upper is
-    reported by replicas' appends; None for tables.
-    """
-
-    id: GlobalId
-    shard: ShardId
-    desc: RelationDesc
-    table: bool = False
-    lag_ms: int = 1000
-    written_by: ClusterId | None = None
-
-
-class ConnectionDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach an external system, secrets already filled in."""
-
-    connection_kind: str
-    options: Mapping[str, JsonValue]
-
-
-class IngestionExport(msgspec.Struct, frozen=True, kw_only=True):
-    """One collection that an ingestion writes; ``reference`` says what of the source it is."""
-
-    id: GlobalId
-    shard: ShardId
-    desc: RelationDesc
-    reference: tuple[str, ...] = ()
-    options: Mapping[str, JsonValue] = {}
-
-
-class IngestionDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A source that runs on a cluster.
-
-    ``source_kind`` and ``options`` are the catalog item's. ``exports`` holds the source's own
-    collection (with an empty reference) if it has one, and those of its subsources and tables.
-    """
-
-    id: GlobalId
-    source_kind: str
-    options: Mapping[str, JsonValue]
-    connection: ConnectionDescription | None
-    exports: tuple[IngestionExport, ...]
-    remap_shard: ShardId
-    progress_shard: ShardId | None = None
-    progress_desc: RelationDesc | None = None
-
-
-class SinkDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """An export of collection ``on`` to an external system, from ``as_of`` unless resumed."""
-
-    id: GlobalId
-    sink_kind: str
-    options: Mapping[str, JsonValue]
-    connection: ConnectionDescription | None
-    on: GlobalId
-    on_shard: ShardId
-    on_desc: RelationDesc
-    on_table: bool
-    as_of: Frontier
-    with_snapshot: bool
-    envelope: str
-    format: str
-    shard: ShardId | None = None
-
-
 class StorageController(Protocol):
-    """Durable collections, ingestions and sinks."""
+    """Durable collections, ingestions and sinks; see ``headwater.storage.controller``."""
 
-    async def create_collections(self, collections: Sequence[CollectionDescription]) -> None:
+    async def create_collections(self, descriptions: Sequence[CollectionDescription]) -> None:
         """Open collections: make their shards if new, and follow their frontiers.
 
         Tables are registered with the transaction shard by the adapter beforehand.
         """
         ...
 
-    async def run_ingestion(self, cluster: ClusterId, description: IngestionDescription) -> None:
-        """Run, or change, an ingestion; its collections exist already."""
+    async def drop_collections(self, ids: Iterable[GlobalId]) -> None:
+        """Stop keeping collections."""
         ...
 
-    async def run_sink(self, cluster: ClusterId, description: SinkDescription) -> None:
-        """Run, or change, a sink."""
-        ...
-
-    async def drop(self, ids: Iterable[GlobalId]) -> None:
-        """Stop ingestions and sinks, and forget collections; their shards are removed."""
+    def has(self, id: GlobalId) -> bool:
+        """Return whether ``id`` is a durable collection."""
         ...
 
     def frontiers(self, id: GlobalId) -> tuple[Frontier, Frontier]:
@@ -168,22 +96,24 @@ class StorageController(Protocol):
         ...
 
     def nudge(self, id: GlobalId, time: Timestamp) -> None:
-        """Ask whoever feeds ``id`` to move its upper past ``time`` soon. Tables: not needed."""
+        """Ask whoever feeds ``id`` to move its upper past ``time`` soon."""
         ...
 
-    async def statuses(self) -> Sequence["ObjectStatus"]:
-        """Return the status of all ingestions and sinks."""
+    def run_ingestion(self, cluster: ClusterId, ingestion: IngestionDescription) -> None:
+        """Run, or change, an ingestion; its collections exist already."""
         ...
 
+    def run_sink(self, cluster: ClusterId, sink: SinkDescription) -> None:
+        """Run, or change, a sink. Raises: AsOfBeforeSince."""
+        ...
 
-class ObjectStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a source or sink is doing: starting, running, paused, stalled and so on."""
+    def stop(self, id: GlobalId) -> None:
+        """Stop an ingestion or a sink for good."""
+        ...
 
-    id: GlobalId
-    status: str
-    error: str | None = None
-    updated_ms: int = 0
-    statistics: Mapping[str, int] = {}
+    def move(self, id: GlobalId, cluster: ClusterId) -> None:
+        """Run an ingestion or a sink on another cluster, going on where it was."""
+        ...
 
 
 class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,8 +23,7 @@ from headwater.types.ids import (
 )
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import ScalarType
-
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+from headwater.types.time import Timestamp
 
 
 class ItemKind(StrEnum):
@@ -98,7 +97,6 @@ class Table(Item, frozen=True, kw_only=True):
     retain_history_ms: int | None = None
     source: GlobalId | None = None
     reference: tuple[str, ...] = ()
-    options: Mapping[str, JsonValue] = {}
 
     @property
     def kind(self) -> ItemKind:
@@ -126,10 +124,10 @@ class Source(Item, frozen=True, kw_only=True):
         source_kind: As ``mz_sources.type``: kafka, load-generator, postgres, webhook, subsource,
             progress …
         connection: What it connects by, None for load generators and webhooks.
-        options: The plan of the ingestion as JSON values; see ``sql.plan.statements``.
+        details: The planned options (``sql.plan.external``), derived from ``create_sql``.
         reference: For a subsource: what it is upstream, e.g. ``("auction", "bids")``.
-        progress: For a primary source: the collection of its progress.
-        remap_shard: For a primary source: the durable map from offsets to times.
+        progress: For a primary source: the collection of its progress, which is the durable map
+            from its offsets to times.
     """
 
     desc: RelationDesc
@@ -137,15 +135,15 @@ class Source(Item, frozen=True, kw_only=True):
     shard: ShardId | None = None
     cluster: ClusterId | None = None
     connection: GlobalId | None = None
-    options: Mapping[str, JsonValue] = {}
+    details: msgspec.Struct | None = None
     envelope: str | None = None
     key_format: str | None = None
     value_format: str | None = None
     parent: GlobalId | None = None
     reference: tuple[str, ...] = ()
     progress: GlobalId | None = None
-    remap_shard: ShardId | None = None
     retain_history_ms: int | None = None
+    timestamp_interval_ms: int | None = None
     monotonic: bool = False
 
     @property
@@ -205,20 +203,23 @@ class Index(Item, frozen=True, kw_only=True):
 class Sink(Item, frozen=True, kw_only=True):
     """A collection written to an external system.
 
-    ``shard`` holds the sink's progress, ``options`` the plan of the export as JSON values.
+    ``details`` are the planned options (``sql.plan.external``), derived from ``create_sql``;
+    ``as_of`` is the time at which the sink begins.
     """
 
     on: GlobalId
     sink_kind: str
     cluster: ClusterId
     connection: GlobalId | None = None
-    options: Mapping[str, JsonValue] = {}
+    details: msgspec.Struct | None = None
+    key: tuple[int, ...] | None = None
     envelope: str | None = None
     format: str | None = None
     key_format: str | None = None
     value_format: str | None = None
-    shard: ShardId | None = None
+    as_of: Timestamp = Timestamp(0)
     with_snapshot: bool = True
+    version: int = 0
 
     @property
     def kind(self) -> ItemKind:
@@ -230,7 +231,7 @@ class Connection(Item, frozen=True, kw_only=True):
     """How to reach an external system; secrets are named by id, never held."""
 
     connection_kind: str
-    options: Mapping[str, JsonValue] = {}
+    details: msgspec.Struct | None = None
 
     @property
     def kind(self) -> ItemKind:
