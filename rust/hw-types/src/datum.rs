@@ -151,7 +151,7 @@ impl Eq for Datum<'_> {}
 
 impl PartialOrd for Datum<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.compare(other))
+        Some(std::cmp::Ord::cmp(self, other))
     }
 }
 

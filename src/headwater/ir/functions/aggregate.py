@@ -1,0 +1,110 @@
+"""Aggregates and window functions.
+
+Aggregates of several arguments take a record of them; ``count(*)`` counts a literal true.
+"""
+
+from headwater.ir.functions.signature import (
+    AggregateClass,
+    FunctionKind,
+    Signature,
+    parse_table,
+)
+
+_ACCUMULABLE = """
+count: ->int8 #2803 =count {c}; any->int8 #2147 =count {c}
+sum: int2->int8 #2109 {en}; int4->int8 #2108 {en}; int8->numeric #2107 {en};
+    uint2->uint8 #16502 {en}; uint4->uint8 #16503 {en}; uint8->numeric #16504 {en};
+    float4->float4 #2110 {en}; float8->float8 #2111 {en}; numeric->numeric #2114 {en};
+    interval->interval #2113 {en}
+avg: int8->numeric #2100 {en}; int4->numeric #2101 {en}; int2->numeric #2102 {en};
+    uint8->numeric #16507 {en}; uint4->numeric #16506 {en}; uint2->numeric #16505 {en};
+    float4->float8 #2104 {en}; float8->float8 #2105 {en}; numeric->numeric #2103 {en};
+    interval->interval #2106 {en}
+bool_and: bool->bool #2517 =bool_and {n}
+bool_or: bool->bool #2518 =bool_or {n}
+mz_all: bool->bool #16400 =mz_all {c}
+mz_any: bool->bool #16401 =mz_any {c}
+variance: float4->float8 #2151 =var_samp_float4 {en}; float8->float8 #2152 =var_samp_float8 {en};
+    int2->numeric #2150 =var_samp_int2 {en}; int4->numeric #2149 =var_samp_int4 {en};
+    int8->numeric #2148 =var_samp_int8 {en}; uint2->numeric #16520 =var_samp_uint2 {en};
+    uint4->numeric #16521 =var_samp_uint4 {en}; uint8->numeric #16522 =var_samp_uint8 {en};
+    numeric->numeric #2153 =var_samp_numeric {en}
+var_samp: float4->float8 #2644 {en}; float8->float8 #2645 {en}; int2->numeric #2643 {en};
+    int4->numeric #2642 {en}; int8->numeric #2641 {en}; uint2->numeric #16526 {en};
+    uint4->numeric #16527 {en}; uint8->numeric #16528 {en}; numeric->numeric #2646 {en}
+var_pop: float4->float8 #2721 {en}; float8->float8 #2722 {en}; int2->numeric #2720 {en};
+    int4->numeric #2719 {en}; int8->numeric #2718 {en}; uint2->numeric #16523 {en};
+    uint4->numeric #16524 {en}; uint8->numeric #16525 {en}; numeric->numeric #2723 {en}
+stddev: float4->float8 #2157 =stddev_samp_float4 {en};
+    float8->float8 #2158 =stddev_samp_float8 {en}; int2->numeric #2156 =stddev_samp_int2 {en};
+    int4->numeric #2155 =stddev_samp_int4 {en}; int8->numeric #2154 =stddev_samp_int8 {en};
+    uint2->numeric #16511 =stddev_samp_uint2 {en}; uint4->numeric #16512 =stddev_samp_uint4 {en};
+    uint8->numeric #16513 =stddev_samp_uint8 {en}; numeric->numeric #2159 =stddev_samp_numeric {en}
+stddev_samp: float4->float8 #2715 {en}; float8->float8 #2716 {en}; int2->numeric #2714 {en};
+    int4->numeric #2713 {en}; int8->numeric #2712 {en}; uint2->numeric #16517 {en};
+    uint4->numeric #16518 {en}; uint8->numeric #16519 {en}; numeric->numeric #2717 {en}
+stddev_pop: float4->float8 #2727 {en}; float8->float8 #2728 {en}; int2->numeric #2726 {en};
+    int4->numeric #2725 {en}; int8->numeric #2724 {en}; uint2->numeric #16514 {en};
+    uint4->numeric #16515 {en}; uint8->numeric #16516 {en}; numeric->numeric #2729 {en}
+"""
+
+_EXTREMES = [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "uint2",
+    "uint4",
+    "uint8",
+    "mz_timestamp",
+    "float4",
+    "float8",
+    "text",
+    "bpchar",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "numeric",
+    "interval",
+    "time",
+]
+
+_BASIC = """
+array_agg: anynonarray->anyarray #2335 =array_agg {cn};
+    anyarray->anyarray #4053 =array_agg_array {cen}
+list_agg: any->list #16444 =list_agg {cn}
+map_agg: text,any->map #16653 =map_agg {cn}
+string_agg: text,text->text #3538 {n}; bytea,bytea->bytea #3545 {n}
+jsonb_agg: any->jsonb #3267 =jsonb_agg {cnj}
+jsonb_object_agg: any,any->jsonb #3270 =jsonb_object_agg {cenj}
+"""
+
+# The planner renders these itself; the kernel's name says which.
+_WINDOW = """
+row_number: ->int8 #3100
+rank: ->int8 #3101
+dense_rank: ->int8 #3102
+lag: anyelement->anyelement #3106 {cn}; anyelement,int4->anyelement #3107 {cn};
+    anycompatible,int4,anycompatible->anycompatible #3108 {cn}
+lead: anyelement->anyelement #3109 {cn}; anyelement,int4->anyelement #3110 {cn};
+    anycompatible,int4,anycompatible->anycompatible #3111 {cn}
+first_value: anyelement->anyelement #3112 {cn}
+last_value: anyelement->anyelement #3113 {cn}
+"""
+
+
+def _extremes() -> str:
+    """Return the table of ``min`` and ``max``: generic kernels over the order of bytes."""
+    lines = []
+    for name in ("min", "max"):
+        overloads = "; ".join(f"{type_}->{type_} ={name} {{n}}" for type_ in _EXTREMES)
+        lines.append(f"{name}: {overloads}")
+    return "\n".join(lines)
+
+
+SIGNATURES: tuple[Signature, ...] = (
+    *parse_table(_ACCUMULABLE, FunctionKind.AGGREGATE, aggregate=AggregateClass.ACCUMULABLE),
+    *parse_table(_extremes(), FunctionKind.AGGREGATE, aggregate=AggregateClass.HIERARCHICAL),
+    *parse_table(_BASIC, FunctionKind.AGGREGATE, aggregate=AggregateClass.BASIC),
+    *parse_table(_WINDOW, FunctionKind.WINDOW),
+)

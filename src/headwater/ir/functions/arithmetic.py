@@ -1,0 +1,87 @@
+"""Operators and functions over numbers."""
+
+from headwater.ir.functions.signature import FunctionKind, Signature, parse_table
+
+# A symbol is followed by the word that begins its kernels' names.
+_OPERATORS = """
++ add: int2,int2->int2 #550 {em}; int4,int4->int4 #551 {em}; int8,int8->int8 #684 {em};
+    uint2,uint2->uint2 #16466 {em}; uint4,uint4->uint4 #16467 {em}; uint8,uint8->uint8 #16468 {em};
+    float4,float4->float4 #586 {em}; float8,float8->float8 #591 {em};
+    numeric,numeric->numeric #1758 {em}
++ pos: int2->int2 =identity; int4->int4 =identity; int8->int8 =identity; float4->float4 =identity;
+    float8->float8 =identity; numeric->numeric =identity
+- neg: int2->int2 #559 {e}; int4->int4 #558 {e}; int8->int8 #484 {e}; float4->float4 #584;
+    float8->float8 #585; numeric->numeric #17510
+- sub: int2,int2->int2 #556 {e}; int4,int4->int4 #555 {e}; int8,int8->int8 #685 {e};
+    uint2,uint2->uint2 #16469 {e}; uint4,uint4->uint4 #16470 {e}; uint8,uint8->uint8 #16471 {e};
+    float4,float4->float4 #587 {e}; float8,float8->float8 #592 {e};
+    numeric,numeric->numeric #17590 {e}
+* mul: int2,int2->int2 #526 {e}; int4,int4->int4 #514 {e}; int8,int8->int8 #686 {e};
+    uint2,uint2->uint2 #16472 {e}; uint4,uint4->uint4 #16473 {e}; uint8,uint8->uint8 #16474 {e};
+    float4,float4->float4 #589 {e}; float8,float8->float8 #594 {e};
+    numeric,numeric->numeric #1760 {e}
+/ div: int2,int2->int2 #527 {e}; int4,int4->int4 #528 {e}; int8,int8->int8 #687 {e};
+    uint2,uint2->uint2 #16475 {e}; uint4,uint4->uint4 #16476 {e}; uint8,uint8->uint8 #16477 {e};
+    float4,float4->float4 #588 {e}; float8,float8->float8 #593 {e};
+    numeric,numeric->numeric #1761 {e}
+% mod: int2,int2->int2 #529 {e}; int4,int4->int4 #530 {e}; int8,int8->int8 #439 {e};
+    uint2,uint2->uint2 #16478 {e}; uint4,uint4->uint4 #16479 {e}; uint8,uint8->uint8 #16480 {e};
+    float4,float4->float4 #16431 {e}; float8,float8->float8 #16432 {e};
+    numeric,numeric->numeric #1762 {e}
+& bit_and: int2,int2->int2 #1874; int4,int4->int4 #1880; int8,int8->int8 #1886;
+    uint2,uint2->uint2 #16481; uint4,uint4->uint4 #16482; uint8,uint8->uint8 #16483
+| bit_or: int2,int2->int2 #1875; int4,int4->int4 #1881; int8,int8->int8 #1887;
+    uint2,uint2->uint2 #16484; uint4,uint4->uint4 #16485; uint8,uint8->uint8 #16486
+# bit_xor: int2,int2->int2 #1876; int4,int4->int4 #1882; int8,int8->int8 #1888;
+    uint2,uint2->uint2 #16487; uint4,uint4->uint4 #16488; uint8,uint8->uint8 #16489
+<< shift_left: int2,int4->int2 #1878; int4,int4->int4 #1884; int8,int4->int8 #1890;
+    uint2,uint4->uint2 #16490; uint4,uint4->uint4 #16491; uint8,uint4->uint8 #16492
+>> shift_right: int2,int4->int2 #1879; int4,int4->int4 #1885; int8,int4->int8 #1891;
+    uint2,uint4->uint2 #16493; uint4,uint4->uint4 #16494; uint8,uint4->uint8 #16495
+~ bit_not: int2->int2 #1877; int4->int4 #1883; int8->int8 #1889; uint2->uint2 #16529;
+    uint4->uint4 #16530; uint8->uint8 #16531
+"""
+
+_FUNCTIONS = """
+abs: int2->int2 #1398 {e}; int4->int4 #1397 {e}; int8->int8 #1396 {e}; numeric->numeric #1705;
+    float4->float4 #1394; float8->float8 #1395
+mod: numeric,numeric->numeric #1728 {e}; int2,int2->int2 #940 {e}; int4,int4->int4 #941 {e};
+    int8,int8->int8 #947 {e}; uint2,uint2->uint2 #16508 {e}; uint4,uint4->uint4 #16509 {e};
+    uint8,uint8->uint8 #16510 {e}
+ceil: float4->float4 #16386 {m}; float8->float8 #2308 {m}; numeric->numeric #1711 {em}
+ceiling: float4->float4 #16564 =ceil_float4 {m}; float8->float8 #2320 =ceil_float8 {m};
+    numeric->numeric #2167 =ceil_numeric {em}
+floor: float4->float4 #16390 {m}; float8->float8 #2309 {m}; numeric->numeric #1712 {em}
+round: float4->float4 #16414 {m}; float8->float8 #1342 {m}; numeric->numeric #1708 {em};
+    numeric,int4->numeric #1707 {e}
+trunc: float4->float4 #16459 {m}; float8->float8 #1343 {m}; numeric->numeric #1710 {m}
+sqrt: float8->float8 #1344 {em}; numeric->numeric #1730 {em}
+cbrt: float8->float8 #1345 {m}
+exp: float8->float8 #1347 {em}; numeric->numeric #1732 {em}
+ln: float8->float8 #1341 {em}; numeric->numeric #1734 {em}
+log: float8->float8 #1340 =log10_float8 {em}; numeric->numeric #1741 =log10_numeric {em};
+    numeric,numeric->numeric #1736 {e}
+log10: float8->float8 #1194 {em}; numeric->numeric #1481 {em}
+pow: float8,float8->float8 #1346 =power_float8_float8 {e}
+power: float8,float8->float8 #1368 {e}; numeric,numeric->numeric #2169 {e}
+degrees: float8->float8 #1608 {m}
+radians: float8->float8 #1609 {m}
+sin: float8->float8 #1604 {e}
+cos: float8->float8 #1605 {e}
+tan: float8->float8 #1606 {e}
+cot: float8->float8 #1607 {e}
+asin: float8->float8 #1600 {e}
+acos: float8->float8 #1601 {e}
+atan: float8->float8 #1602 {m}
+sinh: float8->float8 #2462 {m}
+cosh: float8->float8 #2463
+tanh: float8->float8 #2464 {m}
+asinh: float8->float8 #2465 {m}
+acosh: float8->float8 #2466 {e}
+atanh: float8->float8 #2467 {e}
+"""
+
+SIGNATURES: tuple[Signature, ...] = (
+    *parse_table(_OPERATORS, FunctionKind.OPERATOR),
+    *parse_table(_FUNCTIONS),
+)
