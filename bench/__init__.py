@@ -1,0 +1,1 @@
+"""Benchmarks: headwater beside what it is compared with, in one run."""
