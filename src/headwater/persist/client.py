@@ -1,0 +1,374 @@
+"""PersistClient: everything a process does with shards goes through one of these."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from headwater.errors import (
+    Fenced,
+    HeadwaterError,
+    InternalError,
+    ObjectNotInPrerequisiteState,
+    UndefinedObject,
+    invariant,
+)
+from headwater.persist import codec, flat
+from headwater.persist.blob import Blob
+from headwater.persist.consensus import Consensus, SeqNo
+from headwater.persist.errors import UpperMismatch
+from headwater.persist.holds import ReadHold, ShardLog, downgrade_many
+from headwater.persist.log import Change, Rejected, VersionLog, commit
+from headwater.persist.machine import (
+    Append,
+    BadBounds,
+    Close,
+    Describe,
+    Fence,
+    FencedBy,
+    Hold,
+    Machine,
+    Rejection,
+    ShardMachine,
+    UnknownHold,
+    WrongDesc,
+    WrongUpper,
+)
+from headwater.persist.parts import BlobPart, InlinePart, Part, PartRef
+from headwater.persist.read import Reader, ReadHandle
+from headwater.persist.write import ShardAppend, WriteHandle
+from headwater.runtime.clock import Clock
+from headwater.runtime.rng import Rng
+from headwater.runtime.tasks import Tasks
+from headwater.types.frontier import Frontier
+from headwater.types.ids import ShardId
+from headwater.types.relation import RelationDesc
+
+logger = logging.getLogger(__name__)
+
+S = TypeVar("S")
+O = TypeVar("O")  # noqa: E741 - pairs with S
+
+
+class PersistConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds and periods.
+
+    Attributes:
+        consensus_timeout_s: How long an operation waits for consensus before it fails.
+        maintenance_s: Period of roll-ups, compaction and lease renewal.
+        backstop_s: Period of the poll that finds what pushes have missed.
+        lease_ms: How long a leased hold outlives its owner.
+        garbage_ms: How long a blob stays after its last reference; longer than any read of it.
+        inline_bytes_max: Parts up to this size live in the log; None: what the store suggests.
+        compact_batches: A shard with more batches than this is compacted.
+        compact_inline_bytes: Likewise one with more inline bytes than this.
+        part_bytes: Compaction makes parts of about this size, flat.
+    """
+
+    consensus_timeout_s: float = 30.0
+    maintenance_s: float = 1.0
+    backstop_s: float = 5.0
+    lease_ms: int = 60_000
+    garbage_ms: int = 600_000
+    inline_bytes_max: int | None = None
+    compact_batches: int = 16
+    compact_inline_bytes: int = 256 << 10
+    part_bytes: int = 32 << 20
+
+
+class PersistClient:
+    """Opens shards and commits changes of several of them at once.
+
+    One a process; lives on one asyncio loop. :meth:`start` before use, :meth:`close` after.
+    """
+
+    def __init__(
+        self,
+        blob: Blob,
+        consensus: Consensus,
+        clock: Clock,
+        rng: Rng,
+        tasks: Tasks,
+        config: PersistConfig | None = None,
+    ) -> None:
+        self.blob = blob
+        self.consensus = consensus
+        self.clock = clock
+        self.rng = rng
+        self.tasks = tasks
+        self.config = config or PersistConfig()
+        self.logs: dict[ShardId, VersionLog[Any, Any]] = {}
+        self.holds: dict[tuple[ShardId, str], ReadHold] = {}
+        self._users: dict[ShardId, int] = {}
+        self._opening = asyncio.Lock()
+        self._subscription = consensus.subscribe(self._pushed)
+        self._machine = ShardMachine()
+        self._gaps: set[ShardId] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Begin maintenance."""
+        self.tasks.spawn(self._maintain(), name="persist-maintenance")
+
+    async def close(self) -> None:
+        """Let go of everything; consensus, blob and tasks stay the caller's."""
+        self._closed = True
+        self._subscription.close()
+        gone = InternalError("the persist client is closed")
+        for log in self.logs.values():
+            log.fail(gone)
+
+    # Opening
+
+    async def open_writer(
+        self, shard: ShardId, desc: RelationDesc, *, epoch: int | None = None
+    ) -> WriteHandle:
+        """Open a shard for appending, making it if it does not exist.
+
+        Raises:
+            ObjectNotInPrerequisiteState: The shard has another shape.
+        """
+        log = await self._shard_log(shard)
+        if log.state.desc != desc:
+            await self.commit([Change(log, (Describe(desc),))])
+        return WriteHandle(self, log, desc, epoch)
+
+    async def open_reader(self, shard: ShardId, txns: ShardId | None = None) -> Reader:
+        """Open a shard for reading; ``txns``: a table, whose upper is the transaction shard's.
+
+        Raises:
+            UndefinedObject: There is no such shard.
+        """
+        log = await self._shard_log(shard)
+        if log.state.desc is None:
+            await self.let_go(log)
+            raise UndefinedObject(f'shard "{shard}" does not exist')
+        return ReadHandle(self, log, lambda: self.let_go(log))
+
+    async def hold(
+        self, shard: ShardId, since: Frontier, *, name: str = "", lease: bool = True
+    ) -> ReadHold:
+        """Take a read hold; its ``since`` is later than asked if that is compacted away.
+
+        Args:
+            shard: The shard, which must exist.
+            since: What is to stay readable.
+            name: The name of a durable hold; it is taken over, as it stands, if it exists.
+            lease: Whether the hold ends with this process.
+        """
+        invariant(lease != bool(name), "a durable hold has a name, a lease has none")
+        log = await self._shard_log(shard)
+        if not lease and name in log.state.holds:
+            return ReadHold(self, log, name, log.state.holds[name].since, leased=False)
+        expires_ms = self.clock.now_ms() + self.config.lease_ms if lease else None
+        name = name or self.rng.token().hex()
+        await self.commit([Change(log, (Hold(name, since, expires_ms),))])
+        hold = ReadHold(self, log, name, log.state.holds[name].since, leased=lease)
+        if lease:
+            self.holds[shard, name] = hold
+        return hold
+
+    # Changing
+
+    async def append_many(self, appends: Sequence[ShardAppend]) -> None:
+        """Do all appends in one atomic commit, or none and raise the first one's error."""
+        await self.commit(
+            [await a.writer.change(a.data, a.lower, a.upper, errors=a.errors) for a in appends]
+        )
+
+    async def downgrade_many(self, downgrades: "list[tuple[ReadHold, Frontier]]") -> None:
+        """Advance many holds in one commit."""
+        await downgrade_many(self, downgrades)
+
+    async def fence(self, shard: ShardId, epoch: int) -> None:
+        """Make appends of owners before ``epoch`` fail from now on."""
+        log = await self._shard_log(shard)
+        await self.commit([Change(log, (Fence(epoch),))])
+        await self.let_go(log)
+
+    async def finalize(self, shard: ShardId) -> None:
+        """End a shard: its data are removed in the background. Doing so twice is no error."""
+        log = await self._shard_log(shard)
+        await self.commit([Change(log, (Close(self.clock.now_ms()),))])
+        await self.let_go(log)
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Apply all changes or none and raise the first one's error."""
+        if not changes:
+            return
+        rejected = await commit(
+            self.consensus,
+            self.clock,
+            changes,
+            self.rng.token(),
+            self.config.consensus_timeout_s,
+        )
+        if rejected is not None:
+            raise _error(rejected, changes)
+
+    # Parts
+
+    @property
+    def inline_bytes_max(self) -> int:
+        """Return the size up to which parts live in the log."""
+        configured = self.config.inline_bytes_max
+        return self.consensus.inline_bytes_max if configured is None else configured
+
+    async def make_parts(
+        self, shard: ShardId, desc: RelationDesc, data: bytes, *, errors: bool
+    ) -> tuple[Part, ...]:
+        """Return ``data`` as parts: inline while small, else written to the blob store."""
+        updates = flat.count(data)
+        if updates == 0:
+            return ()
+        if len(data) <= self.inline_bytes_max:
+            return (InlinePart(data=data, updates=updates),)
+        return (await self.write_part(shard, desc, data, errors=errors),)
+
+    async def write_part(
+        self, shard: ShardId, desc: RelationDesc, data: bytes, *, errors: bool
+    ) -> BlobPart:
+        """Write a batch to the blob store."""
+        stored, encoding, stats = await asyncio.to_thread(codec.encode, desc, data, errors=errors)
+        key = f"{shard}/{self.clock.now_ms():013d}-{self.rng.token().hex()}.{encoding}"
+        await self.blob.put(key, stored)
+        return BlobPart(
+            key=key,
+            encoding=encoding,
+            updates=flat.count(data),
+            bytes=len(stored),
+            checksum=codec.checksum(stored),
+            stats=stats,
+        )
+
+    async def fetch(self, ref: PartRef) -> bytes:
+        """Return the part as stored, its checksum verified."""
+        part = ref.part
+        if isinstance(part, InlinePart):
+            return part.data
+        data = await self.blob.get(part.key)
+        codec.verify(ref, part, data)
+        return data
+
+    async def fetch_flat(self, ref: PartRef, desc: RelationDesc) -> bytes:
+        """Return the updates that count, flat."""
+        data = await self.fetch(ref)
+        if isinstance(ref.part, InlinePart):
+            return codec.decode(desc, ref, data)
+        return await asyncio.to_thread(codec.decode, desc, ref, data)
+
+    # Logs
+
+    async def open_log(self, shard: ShardId, machine: Machine[S, O]) -> VersionLog[S, O]:
+        """Return the shard's log, up to date with at least the moment of the call."""
+        if self._closed:
+            raise InternalError("the persist client is closed")
+        self._users[shard] = self._users.get(shard, 0) + 1
+        async with self._opening:
+            log = self.logs.get(shard)
+            if log is None:
+                log = VersionLog(shard, machine, self.consensus, self.config.consensus_timeout_s)
+                self.logs[shard] = log
+                try:
+                    await self._subscription.add(shard)
+                    await log.refresh()
+                except BaseException:
+                    self.logs.pop(shard, None)
+                    self._subscription.remove(shard)
+                    self._users[shard] -= 1
+                    raise
+                return log
+        await log.refresh()
+        return log
+
+    async def _shard_log(self, shard: ShardId) -> ShardLog:
+        return await self.open_log(shard, self._machine)
+
+    async def let_go(self, log: VersionLog[Any, Any]) -> None:
+        """Forget a shard when its last user is gone."""
+        shard = log.shard
+        self._users[shard] -= 1
+        if self._users[shard] <= 0 and self.logs.get(shard) is log:
+            del self._users[shard], self.logs[shard]
+            self._subscription.remove(shard)
+
+    def _pushed(self, shard: ShardId, seqno: SeqNo, data: bytes | None) -> None:
+        log = self.logs.get(shard)
+        if log is None:
+            return
+        if (data is None or log.push(seqno, data)) and shard not in self._gaps:
+            self._gaps.add(shard)
+            self.tasks.spawn(self._fill_gap(log), name=f"persist-refresh-{shard}")
+
+    async def _fill_gap(self, log: VersionLog[Any, Any]) -> None:
+        self._gaps.discard(log.shard)
+        await self._quietly("refresh", log.refresh())
+
+    # Maintenance
+
+    async def _maintain(self) -> None:
+        elapsed = 0.0
+        while not self._closed:
+            await self.clock.sleep(self.config.maintenance_s)
+            elapsed += self.config.maintenance_s
+            await self._renew()
+            logs = list(self.logs.values())
+            for log in logs:
+                if log.rollup_due and log.failure is None:
+                    await self._quietly("rollup", log.rollup(self.rng.token()))
+            if elapsed >= self.config.backstop_s:
+                elapsed = 0.0
+                for log in logs:
+                    await self._quietly("refresh", log.refresh())
+
+    async def _renew(self) -> None:
+        """Renew all leases in one commit, at a third of their time."""
+
+    async def _quietly(self, what: str, work: Awaitable[None]) -> None:
+        """Do maintenance that is tried again anyway."""
+        try:
+            await work
+        except HeadwaterError as error:
+            if isinstance(error, InternalError) and not self._closed:
+                raise
+            logger.warning("persist maintenance failed", extra={"what": what, "why": str(error)})
+
+
+def _error(rejected: Rejected, changes: Sequence[Change]) -> HeadwaterError:
+    shard, reason = rejected.log.shard, rejected.reason
+    match reason:
+        case WrongUpper(current):
+            lower = next(
+                (
+                    op.lower
+                    for change in changes
+                    if change.log is rejected.log
+                    for op in change.ops
+                    if isinstance(op, Append)
+                ),
+                None,
+            )
+            return UpperMismatch(shard, lower, current)
+        case FencedBy(epoch):
+            return Fenced(
+                "a newer server has taken this environment over",
+                detail=f"Its epoch is {epoch}.",
+                hint="Connect to the newer server, or stop it.",
+            )
+        case WrongDesc():
+            return ObjectNotInPrerequisiteState(f"shard {shard} has another shape")
+        case UnknownHold(hold):
+            return ObjectNotInPrerequisiteState(
+                f"read hold {hold} on shard {shard} has run out or was released"
+            )
+        case BadBounds(lower, upper):
+            return InternalError(
+                f"append to shard {shard} is empty in time",
+                detail=f"Its lower is {lower}, its upper {upper}.",
+            )
+        case Rejection():
+            return ObjectNotInPrerequisiteState(
+                f"shard {shard} does not allow that", detail=repr(reason)
+            )
