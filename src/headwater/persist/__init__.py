@@ -17,6 +17,7 @@ Modules, in the order in which an append meets them::
     read.py               ReadHandle: snapshot, listen, fetch
     holds.py              leased and durable read holds
     txns.py               the transaction shard: one log for all tables, and TableReadHandle
+    txns_machine.py       its state machine
     compact.py            merging parts, removing what nothing refers to
 
 The API other packages use (times are ints in ms, ``Frontier = int | None``, None = closed)::
@@ -33,7 +34,7 @@ The API other packages use (times are ints in ms, ``Frontier = int | None``, Non
     await writer.compare_and_append(flat, lower, upper, errors=flat)   # UpperMismatch(.current)
     parts = await writer.upload(flat)               # -> tuple[Part, ...]; large data beforehand
     await writer.compare_and_append(parts, lower, upper)
-    await client.append_many([Append(writer, data, lower, upper, errors=b""), …])  # all or nothing
+    await client.append_many([ShardAppend(writer, data, lower, upper, errors=b""), …])  # atomic
 
     reader = await client.open_reader(shard, txns=None)  # txns="…": a table, see below
     reader.desc, reader.since, reader.upper
@@ -43,8 +44,10 @@ The API other packages use (times are ints in ms, ``Frontier = int | None``, Non
                                                     # lower is as_of + 1; ends when upper is None
     data = await reader.fetch(ref)                  # the part's bytes, checksum verified
     flat = await reader.fetch_flat(ref)             # decoded, filtered, times advanced
-    hold = await client.hold(shard, since, lease=True)   # lease=False, name="…": durable
+    hold = await client.hold(shard, since)               # a lease; lease=False, name="…": durable
     await hold.downgrade(since); await hold.release()
+    await client.downgrade_many([(hold, since), …])      # one commit for many shards
+    await client.fence(shard, epoch); await client.finalize(shard)       # the latter drops it
 
     txns = await client.open_txns(shard)            # the transaction shard (headwaterd only)
     await txns.fence(epoch)                         # an older owner's commits raise Fenced

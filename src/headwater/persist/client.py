@@ -22,7 +22,6 @@ from headwater.persist.errors import UpperMismatch
 from headwater.persist.holds import ReadHold, ShardLog, downgrade_many
 from headwater.persist.log import Change, Rejected, VersionLog, commit
 from headwater.persist.machine import (
-    Append,
     BadBounds,
     Close,
     Describe,
@@ -38,6 +37,8 @@ from headwater.persist.machine import (
 )
 from headwater.persist.parts import BlobPart, InlinePart, Part, PartRef
 from headwater.persist.read import Reader, ReadHandle
+from headwater.persist.txns import TableReadHandle, TxnsHandle
+from headwater.persist.txns_machine import TxnsMachine, UnknownTable
 from headwater.persist.write import ShardAppend, WriteHandle
 from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
@@ -45,6 +46,7 @@ from headwater.runtime.tasks import Tasks
 from headwater.types.frontier import Frontier
 from headwater.types.ids import ShardId
 from headwater.types.relation import RelationDesc
+from headwater.types.time import TIMESTAMP_MIN
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +107,7 @@ class PersistClient:
         self._opening = asyncio.Lock()
         self._subscription = consensus.subscribe(self._pushed)
         self._machine = ShardMachine()
+        self._txns_machine = TxnsMachine()
         self._gaps: set[ShardId] = set()
         self._closed = False
 
@@ -130,7 +133,7 @@ class PersistClient:
         Raises:
             ObjectNotInPrerequisiteState: The shard has another shape.
         """
-        log = await self._shard_log(shard)
+        log = await self.shard_log(shard)
         if log.state.desc != desc:
             await self.commit([Change(log, (Describe(desc),))])
         return WriteHandle(self, log, desc, epoch)
@@ -141,11 +144,26 @@ class PersistClient:
         Raises:
             UndefinedObject: There is no such shard.
         """
-        log = await self._shard_log(shard)
+        log = await self.shard_log(shard)
         if log.state.desc is None:
             await self.let_go(log)
             raise UndefinedObject(f'shard "{shard}" does not exist')
-        return ReadHandle(self, log, lambda: self.let_go(log))
+        if txns is None:
+            return ReadHandle(self, log, lambda: self.let_go(log))
+        txns_log = await self.open_log(txns, self._txns_machine)
+
+        async def close() -> None:
+            await self.let_go(log)
+            await self.let_go(txns_log)
+
+        if shard not in txns_log.state.tables and log.state.upper == TIMESTAMP_MIN:
+            await close()
+            raise UndefinedObject(f'shard "{shard}" is no table')
+        return TableReadHandle(self, log, txns_log, close)
+
+    async def open_txns(self, shard: ShardId) -> TxnsHandle:
+        """Open the transaction shard as the tables' owner; made if it does not exist."""
+        return TxnsHandle(self, await self.open_log(shard, self._txns_machine))
 
     async def hold(
         self, shard: ShardId, since: Frontier, *, name: str = "", lease: bool = True
@@ -159,7 +177,7 @@ class PersistClient:
             lease: Whether the hold ends with this process.
         """
         invariant(lease != bool(name), "a durable hold has a name, a lease has none")
-        log = await self._shard_log(shard)
+        log = await self.shard_log(shard)
         if not lease and name in log.state.holds:
             return ReadHold(self, log, name, log.state.holds[name].since, leased=False)
         expires_ms = self.clock.now_ms() + self.config.lease_ms if lease else None
@@ -184,13 +202,13 @@ class PersistClient:
 
     async def fence(self, shard: ShardId, epoch: int) -> None:
         """Make appends of owners before ``epoch`` fail from now on."""
-        log = await self._shard_log(shard)
+        log = await self.shard_log(shard)
         await self.commit([Change(log, (Fence(epoch),))])
         await self.let_go(log)
 
     async def finalize(self, shard: ShardId) -> None:
         """End a shard: its data are removed in the background. Doing so twice is no error."""
-        log = await self._shard_log(shard)
+        log = await self.shard_log(shard)
         await self.commit([Change(log, (Close(self.clock.now_ms()),))])
         await self.let_go(log)
 
@@ -206,7 +224,7 @@ class PersistClient:
             self.config.consensus_timeout_s,
         )
         if rejected is not None:
-            raise _error(rejected, changes)
+            raise _error(rejected)
 
     # Parts
 
@@ -283,7 +301,8 @@ class PersistClient:
         await log.refresh()
         return log
 
-    async def _shard_log(self, shard: ShardId) -> ShardLog:
+    async def shard_log(self, shard: ShardId) -> ShardLog:
+        """Return a shard's log; to be given back by :meth:`let_go`."""
         return await self.open_log(shard, self._machine)
 
     async def let_go(self, log: VersionLog[Any, Any]) -> None:
@@ -336,21 +355,11 @@ class PersistClient:
             logger.warning("persist maintenance failed", extra={"what": what, "why": str(error)})
 
 
-def _error(rejected: Rejected, changes: Sequence[Change]) -> HeadwaterError:
+def _error(rejected: Rejected) -> HeadwaterError:
     shard, reason = rejected.log.shard, rejected.reason
     match reason:
-        case WrongUpper(current):
-            lower = next(
-                (
-                    op.lower
-                    for change in changes
-                    if change.log is rejected.log
-                    for op in change.ops
-                    if isinstance(op, Append)
-                ),
-                None,
-            )
-            return UpperMismatch(shard, lower, current)
+        case WrongUpper(current, wanted):
+            return UpperMismatch(shard, wanted, current)
         case FencedBy(epoch):
             return Fenced(
                 "a newer server has taken this environment over",
@@ -368,6 +377,8 @@ def _error(rejected: Rejected, changes: Sequence[Change]) -> HeadwaterError:
                 f"append to shard {shard} is empty in time",
                 detail=f"Its lower is {lower}, its upper {upper}.",
             )
+        case UnknownTable(table):
+            return UndefinedObject(f'shard "{table}" is no table')
         case Rejection():
             return ObjectNotInPrerequisiteState(
                 f"shard {shard} does not allow that", detail=repr(reason)

@@ -230,10 +230,10 @@ class VersionLog(Generic[S, O]):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Ops for one log."""
+    """Ops for one log, or what gives them from the logs' states once these are locked."""
 
     log: "VersionLog[Any, Any]"
-    ops: tuple[Any, ...]
+    ops: tuple[Any, ...] | Callable[[], tuple[Any, ...]]
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -283,8 +283,9 @@ async def commit(
                     unsure = False
                     continue
                 return attempt
-            cas, states = attempt
-            seqnos = [log.seqno for log in logs]
+            if not attempt:
+                return None
+            cas = [step.cas for step in attempt]
             try:
                 left = max(deadline - clock.monotonic(), RETRY_SECONDS)
                 result = await within(left, "committing", consensus.commit(cas))
@@ -296,25 +297,36 @@ async def commit(
                 unsure = True
                 continue
             if result.committed:
-                for log, state, seqno in zip(logs, states, seqnos, strict=True):
-                    if log.seqno == seqno:  # else the push was faster
-                        log.advance(state, token)
+                for step in attempt:
+                    if step.log.seqno + 1 == step.cas.seqno:  # else the push was faster
+                        step.log.advance(step.state, token)
                 return None
             await _refresh_until(
                 [log for log in logs if log.shard in result.mismatched], clock, deadline
             )
 
 
-def _attempt(changes: Sequence[Change], token: bytes) -> Rejected | tuple[list[Cas], list[Any]]:
-    cas, states = [], []
+class _Step(msgspec.Struct, frozen=True):
+    """One log's version to be committed, and the state that it leads to."""
+
+    log: "VersionLog[Any, Any]"
+    cas: Cas
+    state: Any
+
+
+def _attempt(changes: Sequence[Change], token: bytes) -> Rejected | list[_Step]:
+    steps = []
     for change in changes:
         log = change.log
-        state = log.after(change.ops)
+        ops = change.ops() if callable(change.ops) else change.ops
+        if not ops:
+            continue
+        state = log.after(ops)
         if isinstance(state, Rejection):
             return Rejected(log, state)
-        states.append(state)
-        cas.append(Cas(log.shard, log.seqno or None, log.encode(Ops(token, change.ops))))
-    return cas, states
+        cas = Cas(log.shard, log.seqno or None, log.encode(Ops(token, ops)))
+        steps.append(_Step(log, cas, state))
+    return steps
 
 
 async def _refreshed(logs: "Sequence[VersionLog[Any, Any]]") -> bool:

@@ -168,6 +168,7 @@ class WrongUpper(Rejection, frozen=True, tag="wrong_upper"):
     """The append does not begin at the shard's upper."""
 
     current: Frontier
+    wanted: Timestamp
 
 
 class BadBounds(Rejection, frozen=True, tag="bad_bounds"):
@@ -310,7 +311,7 @@ def _append(state: ShardState, op: Append) -> ShardState | Rejection:
     if op.epoch is not None and op.epoch < state.epoch:
         return FencedBy(state.epoch)
     if state.upper is None or op.lower != state.upper:
-        return WrongUpper(state.upper)
+        return WrongUpper(state.upper, op.lower)
     if op.upper is not None and op.upper <= op.lower:
         return BadBounds(op.lower, op.upper)
     batch = Batch(lower=op.lower, upper=op.upper, parts=op.parts, errors=op.errors)
