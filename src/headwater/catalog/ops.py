@@ -1,0 +1,92 @@
+"""What a catalog transaction may do: one struct an operation."""
+
+import msgspec
+
+from headwater.catalog.items import (
+    CatalogItem,
+    Cluster,
+    CommentKey,
+    Database,
+    Role,
+    Schema,
+)
+from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
+
+CatalogObject = Database | Schema | CatalogItem | Cluster | Role
+
+
+class Create(msgspec.Struct, frozen=True):
+    """Add an object whose id is new."""
+
+    object: CatalogObject
+
+
+class Update(msgspec.Struct, frozen=True):
+    """Replace the object of the same id."""
+
+    object: CatalogObject
+
+
+class DropDatabase(msgspec.Struct, frozen=True):
+    """Remove an empty database."""
+
+    id: DatabaseId
+
+
+class DropSchema(msgspec.Struct, frozen=True):
+    """Remove an empty schema."""
+
+    id: SchemaId
+
+
+class DropItem(msgspec.Struct, frozen=True):
+    """Remove an item that nothing left depends on."""
+
+    id: GlobalId
+
+
+class DropCluster(msgspec.Struct, frozen=True):
+    """Remove a cluster that nothing runs on, with its replicas."""
+
+    id: ClusterId
+
+
+class DropRole(msgspec.Struct, frozen=True):
+    """Remove a role that owns nothing."""
+
+    id: RoleId
+
+
+class SetVariable(msgspec.Struct, frozen=True):
+    """Set a system variable's default; None resets it."""
+
+    name: str
+    value: str | None
+
+
+class SetComment(msgspec.Struct, frozen=True):
+    """Set, or with None remove, the comment on an object or column."""
+
+    key: CommentKey
+    comment: str | None
+
+
+class SetSecret(msgspec.Struct, frozen=True):
+    """Set, or with None remove, the bytes of a secret."""
+
+    id: GlobalId
+    value: bytes | None
+
+
+Op = (
+    Create
+    | Update
+    | DropDatabase
+    | DropSchema
+    | DropItem
+    | DropCluster
+    | DropRole
+    | SetVariable
+    | SetComment
+    | SetSecret
+)
