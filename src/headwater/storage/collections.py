@@ -4,8 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
-from headwater.persist.holds import HoldHandle
-from headwater.persist.read import ReadHandle
+from headwater.persist.holds import ReadHold as DurableHold
+from headwater.persist.read import Reader
 from headwater.types.frontier import Frontier, join, meet
 from headwater.types.ids import GlobalId, ShardId
 from headwater.types.read_hold import HoldSet
@@ -47,7 +47,7 @@ class CollectionState:
     """
 
     def __init__(
-        self, description: CollectionDescription, reader: ReadHandle, critical: HoldHandle
+        self, description: CollectionDescription, reader: Reader, critical: DurableHold
     ) -> None:
         self.description = description
         self.reader = reader

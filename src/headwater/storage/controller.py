@@ -13,6 +13,7 @@ import msgspec
 from headwater.errors import AsOfBeforeSince, UndefinedObject, invariant
 from headwater.ir.ingestion import IngestionDescription, SinkDescription
 from headwater.persist.client import PersistClient
+from headwater.persist.holds import ReadHold as DurableHold
 from headwater.storage.collections import CollectionDescription, CollectionKind, CollectionState
 from headwater.storage.protocol import (
     Nudge,
@@ -149,14 +150,17 @@ class StorageController:
 
         Called on a timer.
         """
-        for state in list(self._collections.values()):
+        downgrades: list[tuple[DurableHold, Frontier]] = []
+        for state in self._collections.values():
             since = state.permitted_since()
             before = state.since
             if before is None or since is None or since - before < SINCE_STEP_MS:
                 continue
             # From here on no new hold may be taken below: first the promise, then the deed.
             state.since = since
-            await state.critical.downgrade(since)
+            downgrades.append((state.critical, since))
+        if downgrades:
+            await self._persist.downgrade_many(downgrades)
 
     # Sources and sinks
 

@@ -1,0 +1,120 @@
+"""Writing a materialized view: desired minus persisted, appended by whoever comes first.
+
+Every replica of a cluster runs the same dataflow and so computes the same view. Each tries to
+append what the shard lacks; compare-and-append lets one of them win each interval, and the others
+see the winner's batch come back, subtract it, and find nothing left to write there.
+
+    desired  ─ known before D (the workers' frontier)
+    shard    ─ durable before U
+    write    ─ [U, D) as soon as U < D, once the workers have been fed the shard up to U
+"""
+
+import asyncio
+from typing import Protocol
+
+import msgspec
+
+from headwater.compute.protocol import OpenSink, SinkBatch
+from headwater.errors import invariant
+from headwater.persist.client import PersistClient
+from headwater.persist.errors import UpperMismatch
+from headwater.persist.read import Reader
+from headwater.persist.write import WriteHandle
+from headwater.types.frontier import Frontier, precedes
+from headwater.types.ids import ShardId
+from headwater.types.relation import RelationDesc
+from headwater.types.time import Timestamp
+
+
+class BatchWriter(Protocol):
+    """The part of the workers that a sink needs."""
+
+    def write_batch(self, token: int, lower: int, upper: int | None) -> None:
+        """Ask for what is missing in [lower, upper)."""
+        ...
+
+
+class SinkWriter:
+    """Commits one materialized view's batches on behalf of one replica process."""
+
+    def __init__(self, workers: BatchWriter, persist: PersistClient, request: OpenSink) -> None:
+        self._workers = workers
+        self._persist = persist
+        self._token = request.token
+        self._shard = ShardId(request.shard)
+        self._desc = msgspec.msgpack.decode(request.desc, type=RelationDesc)
+        self._as_of = request.as_of
+        self._writer: WriteHandle | None = None
+        self._desired: Frontier = Timestamp(0)
+        self._persisted: Frontier = Timestamp(0)
+        self._durable: Frontier = Timestamp(0)  # the shard's upper as far as we know
+        self._moved = asyncio.Event()
+        self._batch: asyncio.Future[SinkBatch] | None = None
+
+    async def open(self) -> tuple[Reader, Frontier]:
+        """Open the shard, and return a reader and the time from which to feed it back.
+
+        Frontiers: on return the shard's upper is at or after the dataflow's ``as_of``; a new shard
+        is empty before it. The time returned is readable now: ``as_of``, or the last time the
+        shard knows if that is earlier.
+        """
+        self._writer = await self._persist.open_writer(self._shard, self._desc)
+        while self._as_of is not None and not precedes(self._as_of, self._writer.upper):
+            lower = self._writer.upper
+            assert lower is not None  # it precedes as_of
+            try:
+                await self._writer.compare_and_append(b"", lower, self._as_of)
+            except UpperMismatch:
+                continue  # another replica was first; look again
+        reader = await self._persist.open_reader(self._shard)
+        upper = self._writer.upper
+        if self._as_of is None or upper is None or self._as_of < upper:
+            return reader, self._as_of
+        return reader, Timestamp(upper - 1)
+
+    def set_desired(self, desired: Frontier) -> None:
+        """Note that the workers know the view before ``desired``."""
+        self._desired = desired
+        self._moved.set()
+
+    def set_persisted(self, upper: Frontier) -> None:
+        """Note that the workers have been fed the shard's contents before ``upper``."""
+        self._persisted = upper
+        self._moved.set()
+
+    def deliver(self, batch: SinkBatch) -> None:
+        """Take the workers' answer to ``write_batch``."""
+        if self._batch is not None and not self._batch.done():
+            self._batch.set_result(batch)
+
+    async def run(self) -> None:
+        """Append whatever is missing, for as long as the view is maintained.
+
+        Cancellation: an append under way is either durable or not; nothing else is left behind.
+        """
+        writer = self._writer
+        invariant(writer is not None, "a sink runs before it is open", shard=self._shard)
+        assert writer is not None
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            lower, upper = self._persisted, self._desired
+            if lower is None:
+                return  # the shard is closed: the view is final
+            if precedes(upper, lower) or not precedes(self._durable, lower):
+                continue  # nothing new, or the last append has not come back yet
+            batch = await self._ask(lower, upper)
+            try:
+                await writer.compare_and_append(batch.updates, lower, upper, errors=batch.errors)
+                self._durable = upper
+            except UpperMismatch as lost:
+                # Someone else has written this interval; the shard's feed will tell us what.
+                self._durable = lost.current
+
+    async def _ask(self, lower: int, upper: Frontier) -> SinkBatch:
+        self._batch = asyncio.get_running_loop().create_future()
+        self._workers.write_batch(self._token, lower, upper)
+        try:
+            return await self._batch
+        finally:
+            self._batch = None

@@ -1,0 +1,211 @@
+"""The replica's side of compute: the shell that does I/O for the timely workers.
+
+Workers are Rust threads that move rows and never open a file or a socket. What they need from
+persist they ask of the :class:`ComputeShell` around them, in the same process, by
+``compute.protocol.ShellRequest``: the history of a shard for a dataflow's import, and the durable
+commit of what a materialized view should hold. The shell answers by ``feed`` and ``write_batch``.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from headwater.compute.protocol import (
+    CloseSink,
+    CloseSource,
+    OpenSink,
+    OpenSource,
+    ShellRequest,
+    SinkBatch,
+    SinkFrontier,
+)
+from headwater.compute.sink import SinkWriter
+from headwater.errors import HeadwaterError
+from headwater.persist.client import PersistClient
+from headwater.persist.parts import PartRef
+from headwater.persist.read import Reader
+from headwater.runtime.tasks import Tasks
+from headwater.types.frontier import Frontier, precedes
+from headwater.types.ids import ShardId
+from headwater.types.time import Timestamp
+
+logger = logging.getLogger(__name__)
+
+# Parts fetched ahead of the one being fed, a source: enough to hide the object store's latency.
+PREFETCH_PARTS = 4
+
+_requests = msgspec.msgpack.Decoder(ShellRequest)
+
+# (half, flat updates): half 0 is the collection, half 1 its errors.
+FedPart = tuple[int, bytes]
+
+
+class Workers(Protocol):
+    """What the shell asks of the workers; ``native.ComputeServer`` is the implementation."""
+
+    def feed(self, token: int, parts: Sequence[FedPart], upper: int | None) -> None:
+        """Give import or sink ``token`` updates; times before ``upper`` are complete."""
+        ...
+
+    def write_batch(self, token: int, lower: int, upper: int | None) -> None:
+        """Ask sink ``token`` what is missing at times in [lower, upper): a SinkBatch answers."""
+        ...
+
+    def fd(self) -> int:
+        """Return the descriptor that is readable while requests wait."""
+        ...
+
+    def drain(self) -> list[bytes]:
+        """Take all waiting requests."""
+        ...
+
+
+class ComputeShell:
+    """Serves the workers of one replica process.
+
+    ``failed`` is called with a shard and an error when a collection can't be read or written for
+    good: its dataflows stand still until the replica is restarted.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        persist: PersistClient,
+        tasks: Tasks,
+        txns: ShardId,
+        failed: Callable[[ShardId, HeadwaterError], None],
+    ) -> None:
+        self._workers = workers
+        self._persist = persist
+        self._tasks = tasks
+        self._txns = txns
+        self._failed = failed
+        self._feeds: dict[int, asyncio.Task[None]] = {}
+        self._sinks: dict[int, SinkWriter] = {}
+
+    def start(self) -> None:
+        """Begin to serve, on the running event loop."""
+        asyncio.get_running_loop().add_reader(self._workers.fd(), self.serve)
+
+    def stop(self) -> None:
+        """Stop serving; what was acknowledged stays, the rest is redone by whoever comes next."""
+        asyncio.get_running_loop().remove_reader(self._workers.fd())
+        for task in self._feeds.values():
+            task.cancel()
+        self._feeds.clear()
+        self._sinks.clear()
+
+    def serve(self) -> None:
+        """Take in what the workers ask for."""
+        for payload in self._workers.drain():
+            self._handle(_requests.decode(payload))
+
+    def _handle(self, request: ShellRequest) -> None:
+        match request:
+            case OpenSource():
+                feed = self._feed_source(request)
+                self._spawn(request.token, ShardId(request.shard), feed)
+            case OpenSink():
+                sink = SinkWriter(self._workers, self._persist, request)
+                self._sinks[request.token] = sink
+                self._spawn(request.token, ShardId(request.shard), self._run_sink(request, sink))
+            case CloseSource(token=token) | CloseSink(token=token):
+                task = self._feeds.pop(token, None)
+                if task is not None:
+                    task.cancel()
+                self._sinks.pop(token, None)
+            case SinkFrontier(token=token, desired=desired):
+                if token in self._sinks:
+                    self._sinks[token].set_desired(desired)
+            case SinkBatch(token=token):
+                if token in self._sinks:
+                    self._sinks[token].deliver(request)
+
+    def _spawn(self, token: int, shard: ShardId, work: Coroutine[Any, Any, None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except HeadwaterError as error:
+                logger.exception("a shard can't be served", extra={"shard": shard})
+                self._failed(shard, error)
+
+        self._feeds[token] = self._tasks.spawn(guarded(), name=f"feed {shard}")
+
+    async def _feed_source(self, request: OpenSource) -> None:
+        reader = await self._persist.open_reader(
+            ShardId(request.shard), txns=self._txns if request.table else None
+        )
+        await feed_history(self._workers, reader, request.token, request.as_of, request.until)
+
+    async def _run_sink(self, request: OpenSink, sink: SinkWriter) -> None:
+        reader, start = await sink.open()
+        fed = sink.set_persisted
+        async with asyncio.TaskGroup() as group:
+            group.create_task(feed_history(self._workers, reader, request.token, start, None, fed))
+            group.create_task(sink.run())
+
+
+async def feed_history(
+    workers: Workers,
+    reader: Reader,
+    token: int,
+    as_of: Frontier,
+    until: Frontier,
+    progressed: Callable[[Frontier], None] = lambda _: None,
+) -> None:
+    """Feed ``token`` the collection as of ``as_of``, then its changes as they become durable.
+
+    Frontiers: after each feed the import is complete at times before what ``progressed`` is told.
+    Ends when the collection closes or ``until`` is reached; both close the import.
+
+    Raises:
+        AsOfBeforeSince: ``as_of`` is compacted.
+        DataCorrupted: A part is missing or damaged.
+
+    Cancellation: the import stays where it is.
+    """
+    if as_of is None:
+        workers.feed(token, (), None)
+        progressed(None)
+        return
+    snapshot = await reader.snapshot(as_of)
+    await _feed_parts(workers, reader, token, snapshot.parts, snapshot.errors)
+    upper: Frontier = Timestamp(as_of + 1)
+    workers.feed(token, (), upper)
+    progressed(upper)
+    async for delta in reader.listen(as_of):
+        await _feed_parts(workers, reader, token, delta.parts, delta.errors)
+        upper = delta.upper
+        if until is not None and precedes(until, upper):
+            upper = None
+        workers.feed(token, (), upper)
+        progressed(upper)
+        if upper is None:
+            return
+    workers.feed(token, (), None)
+    progressed(None)
+
+
+async def _feed_parts(
+    workers: Workers,
+    reader: Reader,
+    token: int,
+    parts: Sequence[PartRef],
+    errors: Sequence[PartRef],
+) -> None:
+    """Feed parts as they arrive, at most :data:`PREFETCH_PARTS` under way; no frontier moves."""
+    waiting = [(0, part) for part in parts] + [(1, part) for part in errors]
+    under_way: list[tuple[int, asyncio.Task[bytes]]] = []
+    try:
+        while waiting or under_way:
+            while waiting and len(under_way) < PREFETCH_PARTS:
+                half, part = waiting.pop(0)
+                under_way.append((half, asyncio.ensure_future(reader.fetch_flat(part))))
+            half, task = under_way.pop(0)
+            workers.feed(token, [(half, await task)], 0)
+    finally:
+        for _, task in under_way:
+            task.cancel()
