@@ -9,6 +9,7 @@ from headwater.persist import flat
 from headwater.persist.blob import LocalBlob
 from headwater.persist.client import PersistClient, PersistConfig
 from headwater.persist.consensus import Consensus
+from headwater.persist.consensus_rpc import ConsensusServer, RpcConsensus
 from headwater.persist.consensus_sqlite import SqliteConsensus
 from headwater.persist.parts import Snapshot
 from headwater.persist.read import Reader
@@ -21,23 +22,53 @@ from headwater.types.scalar import INT8
 DESC = RelationDesc((Column("a", INT8),))
 
 
-@pytest.fixture
-async def consensus(tmp_path: Path) -> AsyncIterator[Consensus]:
+@pytest.fixture(params=["sqlite", "rpc"])
+async def consensus(request, tmp_path: Path) -> AsyncIterator[Consensus]:
+    """A store; with ``rpc`` a client of a server in the same loop."""
     store = await SqliteConsensus.open(tmp_path / "consensus.db")
-    yield store
+    if request.param == "sqlite":
+        yield store
+    else:
+        tasks = SupervisedTasks()
+        server = await ConsensusServer.start(store, f"unix://{tmp_path}/rpc.sock", tasks, b"secret")
+        client = await RpcConsensus.connect(
+            server.address, SystemClock(), SystemRng(), tasks, b"secret"
+        )
+        await client.wait_connected()
+        yield client
+        await client.close()
+        await server.close()
+        await tasks.close()
     await store.close()
 
 
 @pytest.fixture
+async def another(request, tmp_path: Path, consensus: Consensus) -> AsyncIterator[Consensus]:
+    """The same store as another process sees it."""
+    if not isinstance(consensus, RpcConsensus):
+        yield consensus
+        return
+    tasks = SupervisedTasks()
+    client = await RpcConsensus.connect(
+        f"unix://{tmp_path}/rpc.sock", SystemClock(), SystemRng(), tasks, b"secret"
+    )
+    yield client
+    await client.close()
+    await tasks.close()
+
+
+@pytest.fixture
 async def make_client(
-    tmp_path: Path, consensus: Consensus
+    tmp_path: Path, consensus: Consensus, another: Consensus
 ) -> AsyncIterator[Callable[..., Awaitable[PersistClient]]]:
+    """Clients; the first on ``consensus``, the others on ``another``."""
     opened = []
 
     async def make(config: PersistConfig | None = None) -> PersistClient:
         tasks = SupervisedTasks()
         blob = LocalBlob(tmp_path / "blob")
-        client = PersistClient(blob, consensus, SystemClock(), SystemRng(), tasks, config)
+        store = another if opened else consensus
+        client = PersistClient(blob, store, SystemClock(), SystemRng(), tasks, config)
         await client.start()
         opened.append((client, tasks))
         return client
