@@ -1,1 +1,1 @@
-"""Tour to be written with the package."""
+"""The ``headwater`` command: ``main`` and one module per command."""

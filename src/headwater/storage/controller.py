@@ -45,7 +45,6 @@ Send = Callable[[ReplicaId, bytes], None]
 Running = IngestionDescription | SinkDescription
 
 _encoder = msgspec.msgpack.Encoder()
-_responses = msgspec.msgpack.Decoder(StorageResponse)
 
 
 class StorageController:
@@ -219,9 +218,9 @@ class StorageController:
                 del self._placed[id]
                 self._place(cluster, id)
 
-    def respond(self, replica: ReplicaId, payload: bytes) -> None:
-        """Take in a message of a replica's shell."""
-        match _responses.decode(payload):
+    def respond(self, replica: ReplicaId, response: StorageResponse) -> None:
+        """Take in a word of a replica's shell."""
+        match response:
             case StatusUpdate() as update:
                 if self._placed.get(update.id) == replica:
                     self.on_status(update, replica)

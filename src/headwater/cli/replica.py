@@ -1,0 +1,37 @@
+"""``headwater replica``: one replica process."""
+
+import asyncio
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from headwater.cluster.replica import Replica, die_with_parent
+
+
+def replica(
+    listen: Annotated[
+        str, typer.Option(help="Address for headwaterd to connect to: host:port or unix:/path.")
+    ],
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Timely worker threads.")] = 1,
+    parent: Annotated[
+        int | None, typer.Option(hidden=True, help="Process id of the headwaterd that owns it.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
+) -> None:
+    """Run one replica process, until SIGTERM or SIGINT.
+
+    headwaterd starts the replicas of managed clusters by itself. Start one by hand to run it on
+    another machine, and name its address:
+    CREATE CLUSTER c REPLICAS (r1 (STORAGECTL ADDRESSES ['host:port'], ...)), or
+    CREATE CLUSTER REPLICA c.r1 (COMPUTECTL ADDRESSES ['host:port']).
+    """
+    logging.basicConfig(
+        level=log_level.upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if parent is not None:
+        die_with_parent(parent)
+    asyncio.run(Replica(listen, workers, sys.argv[1:]).run())
