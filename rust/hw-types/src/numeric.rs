@@ -4,6 +4,8 @@
 //! of ten, so that equal values have equal fields. At most 39 digits stand after the point, and the
 //! magnitude is below `10^39`: what is longer is rounded half away from zero, as PostgreSQL rounds.
 
+mod arithmetic;
+
 use num_bigint::BigUint;
 use std::cmp::Ordering;
 use std::fmt;
@@ -157,11 +159,8 @@ impl Numeric {
         if coefficient == 0 {
             return Ok(Numeric::ZERO);
         }
-        let (mut coefficient, mut exponent) = (coefficient, exponent);
-        while coefficient % 10 == 0 {
-            coefficient /= 10;
-            exponent += 1;
-        }
+        let (coefficient, zeros) = strip_zeros(coefficient);
+        let exponent = exponent + zeros;
         let adjusted = exponent + digits_u128(coefficient) as i32 - 1;
         if adjusted >= MAX_DIGITS as i32 {
             return Err(NumericError::Overflow);
@@ -370,9 +369,12 @@ impl From<u64> for Numeric {
 }
 
 impl Numeric {
-    /// The number, where it is below `10^38` in magnitude, as all machine words are.
-    fn from_i128(value: i128) -> Numeric {
-        Numeric::from_parts(value < 0, value.unsigned_abs(), 0).expect("machine words have 20 digits at most")
+    /// The number, which must be below `10^38` in magnitude, as all machine words are.
+    ///
+    /// # Panics
+    /// Where it is not.
+    pub fn from_i128(value: i128) -> Numeric {
+        Numeric::from_parts(value < 0, value.unsigned_abs(), 0).expect("the caller bounds the number")
     }
 }
 
@@ -381,6 +383,25 @@ fn times_ten(low: u128, digit: u8) -> (u8, u128) {
     let bottom = (low & u128::from(u64::MAX)) * 10 + u128::from(digit);
     let top = (low >> 64) * 10 + (bottom >> 64);
     ((top >> 64) as u8, (top << 64) | (bottom & u128::from(u64::MAX)))
+}
+
+/// A positive number without its last zeros, and how many those were.
+fn strip_zeros(mut value: u128) -> (u128, i32) {
+    let mut zeros = 0;
+    while value > u128::from(u64::MAX) {
+        if !value.is_multiple_of(10) {
+            return (value, zeros);
+        }
+        value /= 10;
+        zeros += 1;
+    }
+    // Machine words divide ten times faster.
+    let mut word = value as u64;
+    while word.is_multiple_of(10) {
+        word /= 10;
+        zeros += 1;
+    }
+    (u128::from(word), zeros)
 }
 
 /// Adds one to a decimal; true where a digit more is needed, all digits then being zero.

@@ -1,0 +1,208 @@
+//! The kernels: one implementation under each name that `headwater.ir.functions` gives.
+//!
+//! A kernel is strict unless it says otherwise: the interpreter returns NULL for a NULL argument
+//! without calling it. Each family is a module with a table of names and functions.
+
+pub(crate) mod args;
+mod arithmetic;
+mod logic;
+
+use crate::error::EvalError;
+use args::Arg;
+use hw_types::arena::Arena;
+use hw_types::datum::Datum;
+use hw_types::scalar::ScalarType;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// What a kernel returns.
+pub type Evaluated<'a> = Result<Datum<'a>, EvalError>;
+/// A kernel of one argument.
+pub type Fn1 = for<'a> fn(Datum<'a>, &'a Arena) -> Evaluated<'a>;
+/// A kernel of two arguments.
+pub type Fn2 = for<'a> fn(Datum<'a>, Datum<'a>, &'a Arena) -> Evaluated<'a>;
+/// A kernel of three arguments.
+pub type Fn3 = for<'a> fn(Datum<'a>, Datum<'a>, Datum<'a>, &'a Arena) -> Evaluated<'a>;
+/// A kernel of any number of arguments, or one that needs to know its call.
+pub type FnN = for<'a> fn(&[Datum<'a>], &'a CallInfo, &'a Arena) -> Evaluated<'a>;
+
+/// What a call knows before it sees any row.
+#[derive(Debug)]
+pub struct CallInfo {
+    /// The result's type.
+    pub ty: ScalarType,
+    /// The arguments' types, where their expressions say them.
+    pub arg_types: Vec<Option<ScalarType>>,
+    /// The arguments that are literals, encoded.
+    pub constants: Vec<Option<Vec<u8>>>,
+    pattern: OnceLock<args::Pattern>,
+}
+
+impl CallInfo {
+    /// What is known of a call.
+    pub fn new(ty: ScalarType, arg_types: Vec<Option<ScalarType>>, constants: Vec<Option<Vec<u8>>>) -> Self {
+        CallInfo { ty, arg_types, constants, pattern: OnceLock::new() }
+    }
+}
+
+/// How two values must stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Compare {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Compare {
+    /// Whether they do.
+    #[inline]
+    pub fn holds(self, order: Ordering) -> bool {
+        match self {
+            Compare::Eq => order.is_eq(),
+            Compare::Ne => order.is_ne(),
+            Compare::Lt => order.is_lt(),
+            Compare::Le => order.is_le(),
+            Compare::Gt => order.is_gt(),
+            Compare::Ge => order.is_ge(),
+        }
+    }
+}
+
+/// An implementation.
+#[derive(Clone, Copy)]
+pub enum Kernel {
+    /// Strict, one argument.
+    Unary(Fn1),
+    /// Strict, two arguments.
+    Binary(Fn2),
+    /// Strict, three arguments.
+    Ternary(Fn3),
+    /// Strict comparison.
+    Compare(Compare),
+    /// Any arguments; strict only where it says so.
+    Many {
+        /// What it does.
+        func: FnN,
+        /// Whether NULL arguments are answered without it.
+        strict: bool,
+    },
+    /// Lazy conjunction.
+    And,
+    /// Lazy disjunction.
+    Or,
+    /// Lazy choice of the first that is not NULL.
+    Coalesce,
+    /// Whether the argument is NULL.
+    IsNull,
+    /// The argument.
+    Identity,
+}
+
+/// Names and implementations.
+pub type Table = &'static [(&'static str, Kernel)];
+
+fn tables() -> Vec<Table> {
+    let mut tables = vec![logic::KERNELS];
+    tables.extend_from_slice(arithmetic::KERNELS);
+    tables
+}
+
+fn registry() -> &'static HashMap<&'static str, Kernel> {
+    static REGISTRY: OnceLock<HashMap<&'static str, Kernel>> = OnceLock::new();
+    REGISTRY.get_or_init(|| tables().into_iter().flatten().copied().collect())
+}
+
+/// The kernel of a name.
+pub fn resolve(name: &str) -> Option<Kernel> {
+    registry().get(name).copied()
+}
+
+/// The names of all scalar kernels.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    registry().keys().copied()
+}
+
+/// Makes a table entry of a strict kernel of one to three typed arguments; the body is a `Result`.
+macro_rules! kernel {
+    ($name:expr, |$a:ident: $A:ty| $body:expr) => {
+        $crate::kernel::kernel!($name, _arena, |$a: $A| $body)
+    };
+    ($name:expr, |$a:ident: $A:ty, $b:ident: $B:ty| $body:expr) => {
+        $crate::kernel::kernel!($name, _arena, |$a: $A, $b: $B| $body)
+    };
+    ($name:expr, |$a:ident: $A:ty, $b:ident: $B:ty, $c:ident: $C:ty| $body:expr) => {
+        $crate::kernel::kernel!($name, _arena, |$a: $A, $b: $B, $c: $C| $body)
+    };
+    ($name:expr, $arena:ident, |$a:ident: $A:ty| $body:expr) => {
+        (
+            $name,
+            $crate::kernel::Kernel::Unary({
+                fn kernel<'a>(
+                    x: hw_types::datum::Datum<'a>,
+                    $arena: &'a hw_types::arena::Arena,
+                ) -> $crate::kernel::Evaluated<'a> {
+                    let $a = <$A as $crate::kernel::args::Arg<'a>>::of(x)?;
+                    Ok($crate::kernel::args::Ret::ret($body?, $arena))
+                }
+                kernel
+            }),
+        )
+    };
+    ($name:expr, $arena:ident, |$a:ident: $A:ty, $b:ident: $B:ty| $body:expr) => {
+        (
+            $name,
+            $crate::kernel::Kernel::Binary({
+                fn kernel<'a>(
+                    x: hw_types::datum::Datum<'a>,
+                    y: hw_types::datum::Datum<'a>,
+                    $arena: &'a hw_types::arena::Arena,
+                ) -> $crate::kernel::Evaluated<'a> {
+                    let $a = <$A as $crate::kernel::args::Arg<'a>>::of(x)?;
+                    let $b = <$B as $crate::kernel::args::Arg<'a>>::of(y)?;
+                    Ok($crate::kernel::args::Ret::ret($body?, $arena))
+                }
+                kernel
+            }),
+        )
+    };
+    ($name:expr, $arena:ident, |$a:ident: $A:ty, $b:ident: $B:ty, $c:ident: $C:ty| $body:expr) => {
+        (
+            $name,
+            $crate::kernel::Kernel::Ternary({
+                fn kernel<'a>(
+                    x: hw_types::datum::Datum<'a>,
+                    y: hw_types::datum::Datum<'a>,
+                    z: hw_types::datum::Datum<'a>,
+                    $arena: &'a hw_types::arena::Arena,
+                ) -> $crate::kernel::Evaluated<'a> {
+                    let $a = <$A as $crate::kernel::args::Arg<'a>>::of(x)?;
+                    let $b = <$B as $crate::kernel::args::Arg<'a>>::of(y)?;
+                    let $c = <$C as $crate::kernel::args::Arg<'a>>::of(z)?;
+                    Ok($crate::kernel::args::Ret::ret($body?, $arena))
+                }
+                kernel
+            }),
+        )
+    };
+}
+pub(crate) use kernel;
+
+/// A strict kernel of any arguments.
+pub(crate) const fn many(func: FnN) -> Kernel {
+    Kernel::Many { func, strict: true }
+}
+
+/// A kernel that sees NULL arguments.
+pub(crate) const fn lax(func: FnN) -> Kernel {
+    Kernel::Many { func, strict: false }
+}
+
+/// Reads argument `i`.
+pub(crate) fn arg<'a, T: Arg<'a>>(args: &[Datum<'a>], i: usize) -> Result<T, EvalError> {
+    T::of(*args.get(i).ok_or_else(|| EvalError::internal("a kernel lacks an argument"))?)
+}
