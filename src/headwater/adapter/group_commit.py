@@ -1,0 +1,311 @@
+"""Group commit: the writes of all sessions, one time and one append a round.
+
+While one round is being made durable the next one gathers. A round takes one write time from the
+oracle, commits all tables' updates through the transaction shard, applies the time, and answers. An
+idle timeline is advanced every :data:`TICK_S` seconds, so that reads at "now" do not stall, and at
+once when a read waits for it (:meth:`GroupCommit.nudge`).
+
+Read-then-write statements read at t and must find that nobody has written to what they read since:
+``unless_written_since``. One that lost such a race once may lock its tables for the next try: then
+other writers to them wait.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from headwater.adapter.oracle import TimestampOracle
+from headwater.errors import (
+    AdminShutdown,
+    ConnectionFailure,
+    HeadwaterError,
+    SerializationFailure,
+)
+from headwater.persist import flat
+from headwater.runtime.clock import Clock
+from headwater.runtime.tasks import Tasks
+from headwater.types.frontier import Frontier
+from headwater.types.ids import ShardId
+from headwater.types.relation import RelationDesc
+from headwater.types.time import Timestamp
+
+logger = logging.getLogger(__name__)
+
+# An idle timeline advances this often.
+TICK_S = 1.0
+_RETRY_S = 0.2
+
+
+class Txns(Protocol):
+    """The transaction shard; see ``headwater.persist.txns``."""
+
+    @property
+    def upper(self) -> Frontier:
+        """Return the upper of all tables."""
+        ...
+
+    async def commit(self, time: Timestamp, writes: Mapping[ShardId, bytes]) -> None:
+        """Commit updates of several tables at ``time``."""
+        ...
+
+    async def advance(self, time: Timestamp) -> None:
+        """Make ``time + 1`` the upper of all tables."""
+        ...
+
+    async def register(
+        self, time: Timestamp, tables: Sequence[tuple[ShardId, RelationDesc]]
+    ) -> None:
+        """Let tables take part, from ``time`` on."""
+        ...
+
+    async def forget(self, time: Timestamp, tables: Sequence[ShardId]) -> None:
+        """Let tables no longer take part."""
+        ...
+
+
+class WriteConflict(SerializationFailure):
+    """A table that a statement has read was written to before the statement could write."""
+
+    sqlstate = "40001"
+
+
+class _Write:
+    """One session's writes, waiting for their round."""
+
+    def __init__(
+        self,
+        updates: Mapping[ShardId, bytes],
+        read_at: Mapping[ShardId, Timestamp],
+        owner: object,
+    ) -> None:
+        self.updates = updates
+        self.read_at = read_at
+        self.owner = owner
+        self.done: asyncio.Future[Timestamp] = asyncio.get_running_loop().create_future()
+
+
+class GroupCommit:
+    """See the module. One a timeline; :meth:`run` is its task.
+
+    Args:
+        on_applied: Called with each time that has become readable, at once.
+        on_failure: Called once with the error that ends the server: it is fenced, or lost its
+            store for good.
+    """
+
+    def __init__(
+        self,
+        oracle: TimestampOracle,
+        txns: Txns,
+        clock: Clock,
+        tasks: Tasks,
+        *,
+        on_applied: Callable[[Timestamp], None] = lambda _: None,
+        on_failure: Callable[[HeadwaterError], None] = lambda _: None,
+    ) -> None:
+        self._oracle = oracle
+        self._txns = txns
+        self._clock = clock
+        self._tasks = tasks
+        self._on_applied = on_applied
+        self._on_failure = on_failure
+        self._pending: list[_Write] = []
+        self._nudged: Timestamp = Timestamp(0)
+        self._wake = asyncio.Event()
+        self._written: dict[ShardId, Timestamp] = {}
+        self._start = oracle.read_ts()
+        self._locks: dict[ShardId, object] = {}
+        self._unlocked = asyncio.Condition()
+        self._turn = asyncio.Lock()  # one change of the transaction shard at a time
+        self._failure: HeadwaterError | None = None
+        self.rounds = 0
+
+    def start(self) -> None:
+        """Begin to commit and to tick."""
+        self._tasks.spawn(self._run(), name="group-commit")
+
+    async def write(
+        self,
+        updates: Mapping[ShardId, bytes],
+        *,
+        unless_written_since: Mapping[ShardId, Timestamp] | None = None,
+        owner: object = None,
+    ) -> Timestamp:
+        """Commit ``updates`` (flat batches by table; times are ignored) and return their time.
+
+        Durable, and visible to every read that begins after the return.
+
+        Raises:
+            WriteConflict: A table of ``unless_written_since`` was written after the time given.
+            Fenced: A newer server has taken over.
+
+        Cancellation: the write may or may not happen.
+        """
+        self._check()
+        write = _Write(updates, unless_written_since or {}, owner)
+        self._pending.append(write)
+        self._wake.set()
+        return await asyncio.shield(write.done)
+
+    async def register(self, tables: Sequence[tuple[ShardId, RelationDesc]]) -> Timestamp:
+        """Let new tables take part; return the time from which they are readable (and empty)."""
+        async with self._turn:
+            self._check()
+            ts = self._oracle.write_ts()
+            await self._guard(lambda: self._txns.register(ts, tables))
+            self._applied(ts)
+            return ts
+
+    async def forget(self, tables: Sequence[ShardId]) -> None:
+        """Let dropped tables no longer take part."""
+        async with self._turn:
+            self._check()
+            ts = self._oracle.write_ts()
+            await self._guard(lambda: self._txns.forget(ts, tables))
+            self._applied(ts)
+            for shard in tables:
+                self._written.pop(shard, None)
+
+    def nudge(self, time: Timestamp) -> None:
+        """Advance all tables past ``time`` now, or as soon as the wall clock has reached it."""
+        upper = self._txns.upper
+        if upper is not None and upper <= time and time > self._nudged:
+            self._nudged = time
+            self._wake.set()
+
+    @asynccontextmanager
+    async def locked(self, tables: Sequence[ShardId]) -> AsyncIterator[object]:
+        """Hold back other writers to ``tables``; yields the owner to write as."""
+        owner = object()
+        async with self._unlocked:
+            await self._unlocked.wait_for(lambda: not any(t in self._locks for t in tables))
+            self._locks.update(dict.fromkeys(tables, owner))
+        try:
+            yield owner
+        finally:
+            for table in tables:
+                self._locks.pop(table, None)
+            async with self._unlocked:
+                self._unlocked.notify_all()
+            self._wake.set()
+
+    # The task
+
+    async def _run(self) -> None:
+        while self._failure is None:
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            async with self._turn:
+                try:
+                    await self._round()
+                except HeadwaterError as error:
+                    self._fail(error)
+
+    async def _round(self) -> None:
+        """Commit what is pending; with nothing pending advance the timeline."""
+        batch = self._take()
+        if not batch:
+            await self._advance()
+            return
+        ts = self._oracle.write_ts()
+        updates: dict[ShardId, list[bytes]] = {}
+        for write in batch:
+            for shard, data in write.updates.items():
+                updates.setdefault(shard, []).append(data)
+        merged = {shard: flat.concat(parts) for shard, parts in updates.items()}
+        try:
+            await self._guard(lambda: self._txns.commit(ts, merged))
+        except HeadwaterError as error:
+            for write in batch:
+                _refuse(write, error)
+            if isinstance(error, ConnectionFailure):
+                raise
+            if not error.retryable or self._fenced(error):
+                raise
+            return  # nothing was written: a full disk, say
+        self.rounds += 1
+        for shard in merged:
+            self._written[shard] = ts
+        self._applied(ts)
+        for write in batch:
+            if not write.done.done():
+                write.done.set_result(ts)
+
+    def _take(self) -> list[_Write]:
+        """Return the writes of this round; refuse those that lost their race."""
+        taken: list[_Write] = []
+        kept: list[_Write] = []
+        writing: set[ShardId] = set()
+        for write in self._pending:
+            if any(
+                self._locks.get(shard, write.owner) is not write.owner for shard in write.updates
+            ):
+                kept.append(write)
+                continue
+            stale = [
+                shard
+                for shard, ts in write.read_at.items()
+                if shard in writing or self._written.get(shard, self._start) > ts
+            ]
+            if stale:
+                _refuse(
+                    write,
+                    WriteConflict("could not serialize access due to concurrent update"),
+                )
+                continue
+            writing.update(shard for shard, data in write.updates.items() if flat.count(data))
+            taken.append(write)
+        self._pending = kept
+        return taken
+
+    async def _advance(self) -> None:
+        target = max(self._nudged, Timestamp(0))
+        ahead = target - self._clock.now_ms()
+        upper = self._txns.upper
+        waiting = upper is not None and upper <= target
+        if waiting and 0 < ahead <= TICK_S * 1_000:
+            await self._clock.sleep(ahead / 1_000)
+        ts = self._oracle.write_ts()
+        await self._guard(lambda: self._txns.advance(ts))
+        self._applied(ts)
+
+    def _applied(self, ts: Timestamp) -> None:
+        self._oracle.apply_write(ts)
+        self._on_applied(ts)
+
+    async def _guard(self, act: "Callable[[], object]") -> None:
+        """Do ``act``; where the store does not answer, try the very same again until it does."""
+        while True:
+            try:
+                await act()  # type: ignore[misc]  # a coroutine function
+            except ConnectionFailure as error:
+                logger.warning("the store does not answer; trying again", extra={"why": str(error)})
+                await self._clock.sleep(_RETRY_S)
+                continue
+            return
+
+    def _fenced(self, error: HeadwaterError) -> bool:
+        return error.sqlstate == "57P04"
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise AdminShutdown("the server is shutting down", detail=str(self._failure))
+
+    def _fail(self, error: HeadwaterError) -> None:
+        self._failure = error
+        for write in self._pending:
+            _refuse(write, error)
+        self._pending = []
+        self._on_failure(error)
+
+
+def _refuse(write: _Write, error: HeadwaterError) -> None:
+    if not write.done.done():
+        write.done.set_exception(error)
+        write.done.exception()  # a client that is gone does not ask

@@ -1,0 +1,177 @@
+import asyncio
+
+import pytest
+
+from adapter.conftest import StillClock
+from headwater.adapter.group_commit import GroupCommit, WriteConflict
+from headwater.adapter.oracle import TimestampOracle
+from headwater.errors import AdminShutdown, DiskFull, Fenced
+from headwater.persist import flat
+from headwater.runtime.clock import SystemClock
+from headwater.runtime.tasks import SupervisedTasks
+from headwater.types import scalar
+from headwater.types.ids import ShardId
+from headwater.types.relation import Column, RelationDesc
+
+DESC = RelationDesc((Column("a", scalar.INT4),))
+A, B = ShardId("a"), ShardId("b")
+
+
+def row(byte: bytes, diff: int = 1) -> bytes:
+    return flat.build([(byte, 0, diff)])
+
+
+class FakeTxns:
+    """Notes what it is asked; ``gate`` holds a commit back, ``error`` fails the next."""
+
+    def __init__(self) -> None:
+        self.upper = 1
+        self.commits: list[tuple[int, dict[ShardId, bytes]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    async def commit(self, time, writes):
+        await self.gate.wait()
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        self.commits.append((time, dict(writes)))
+        self.upper = time + 1
+
+    async def advance(self, time):
+        self.upper = time + 1
+
+    async def register(self, time, tables):
+        self.upper = time + 1
+
+    async def forget(self, time, tables):
+        self.upper = time + 1
+
+
+@pytest.fixture
+async def tasks():
+    tasks = SupervisedTasks()
+    yield tasks
+    await tasks.close()
+
+
+def begin(txns, tasks, clock=None, **more):
+    clock = clock or StillClock()
+    group = GroupCommit(TimestampOracle(clock, txns.upper), txns, clock, tasks, **more)
+    group.start()
+    return group
+
+
+async def test_sessions_that_write_together_share_one_append(tasks):
+    txns = FakeTxns()
+    txns.gate.clear()
+    group = begin(txns, tasks)
+    first = asyncio.create_task(group.write({A: row(b"0")}))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(group.write({A: row(b"%d" % n)})) for n in range(1, 50)]
+    await asyncio.sleep(0)
+    txns.gate.set()
+    times = await asyncio.gather(first, *others)
+    assert len(txns.commits) <= 2
+    assert sum(flat.count(writes[A]) for _, writes in txns.commits) == 50
+    assert sorted(set(times)) == [time for time, _ in txns.commits]
+
+
+async def test_a_write_is_visible_to_reads_that_begin_after_it(tasks):
+    txns, clock = FakeTxns(), StillClock()
+    oracle = TimestampOracle(clock, txns.upper)
+    group = GroupCommit(oracle, txns, clock, tasks)
+    group.start()
+    for n in range(5):  # the clock stands still, times rise all the same
+        ts = await group.write({A: row(b"%d" % n)})
+        assert oracle.read_ts() == ts == 1_000 + n
+
+
+async def test_what_was_read_must_not_have_been_written_since(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+    ts = await group.write({A: row(b"1")})
+    with pytest.raises(WriteConflict):
+        await group.write({A: row(b"2")}, unless_written_since={A: ts - 1})
+    assert await group.write({A: row(b"2")}, unless_written_since={A: ts, B: ts}) > ts
+
+
+async def test_of_two_racing_statements_one_loses(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+    ts = await group.write({A: row(b"1")})
+    results = await asyncio.gather(
+        *(group.write({A: row(b"2")}, unless_written_since={A: ts}) for _ in range(2)),
+        return_exceptions=True,
+    )
+    assert sorted(type(r).__name__ for r in results) == ["WriteConflict", "int"]
+
+
+async def test_a_lock_holds_other_writers_back(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+    async with group.locked([A]) as owner:
+        waiting = asyncio.create_task(group.write({A: row(b"1")}))
+        free = await group.write({B: row(b"2")})
+        own = await group.write({A: row(b"3")}, owner=owner)
+        assert not waiting.done()
+    assert await waiting > own > free
+
+
+async def test_a_full_disk_fails_the_round_and_not_the_server(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+    txns.error = DiskFull("no space left")
+    with pytest.raises(DiskFull):
+        await group.write({A: row(b"1")})
+    await group.write({A: row(b"1")})
+    assert len(txns.commits) == 1
+
+
+async def test_a_fenced_server_stops_and_says_so(tasks):
+    txns = FakeTxns()
+    ended = []
+    group = begin(txns, tasks, on_failure=ended.append)
+    txns.error = Fenced("a newer server has taken this environment over")
+    with pytest.raises(Fenced):
+        await group.write({A: row(b"1")})
+    while not ended:
+        await asyncio.sleep(0)
+    with pytest.raises(AdminShutdown):
+        await group.write({A: row(b"1")})
+
+
+async def test_a_nudge_moves_the_tables_past_the_time(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+    group.nudge(1_000)
+    while txns.upper <= 1_000:
+        await asyncio.sleep(0)
+    assert txns.upper == 1_001
+
+
+async def test_times_never_go_back_across_a_restart(persist, tasks):
+    txns = await persist.open_txns(ShardId("txns"))
+    await txns.fence(1)
+    first = begin(txns, tasks, SystemClock())
+    await first.register([(A, DESC)])
+    written = await first.write({A: row(scalar_int(7))})
+    again = await persist.open_txns(ShardId("txns"))
+    behind = TimestampOracle(StillClock(0), again.upper)  # the wall clock was set back
+    assert behind.read_ts() >= written
+    assert behind.write_ts() > written
+
+
+async def test_the_owner_before_is_fenced(persist, tasks):
+    old, new = await persist.open_txns(ShardId("txns")), await persist.open_txns(ShardId("txns"))
+    await old.fence(1)
+    group = begin(old, tasks, SystemClock())
+    await group.register([(A, DESC)])
+    await new.fence(2)
+    with pytest.raises(Fenced):
+        await group.write({A: row(scalar_int(7))})
+
+
+def scalar_int(value: int) -> bytes:
+    return bytes((0x19, value))
