@@ -12,6 +12,7 @@ import hmac
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -128,8 +129,7 @@ class _Served(asyncio.Protocol):
         self._subscription = server.consensus.subscribe(self._pushed)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._server.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -457,8 +457,7 @@ class _Connection(asyncio.Protocol):
         self._frames = wire.Frames(wire.FRAME_BYTES_MAX)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._store.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from headwater.persist import flat
 from headwater.persist.blob import LocalBlob
@@ -20,6 +21,11 @@ from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import INT8
 
 DESC = RelationDesc((Column("a", INT8),))
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Run the tests on the loop that servers run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(params=["sqlite", "rpc"])
