@@ -34,4 +34,11 @@ def replica(
     )
     if parent is not None:
         die_with_parent(parent)
-    asyncio.run(Replica(listen, workers, sys.argv[1:]).run())
+    arguments = [f"--listen={listen}", f"--workers={workers}", f"--log-level={log_level}"]
+    if parent is not None:
+        arguments.append(f"--parent={parent}")
+    asyncio.run(Replica(listen, workers, arguments).run())
+
+
+if __name__ == "__main__":  # what headwaterd starts: nothing else of the package is imported
+    typer.run(replica)

@@ -91,8 +91,7 @@ class ProcessOrchestrator:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "headwater.cli.main",
-                "replica",
+                "headwater.cli.replica",
                 "--listen",
                 spec.address,
                 "--workers",

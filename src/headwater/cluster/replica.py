@@ -99,7 +99,9 @@ class Replica:
     def _controller_connected(self, hello: Hello) -> None:
         if self._epoch is not None:
             logger.info("another controller takes over", extra={"epoch": hello.epoch})
-            os.execv(sys.executable, [sys.executable, "-m", "headwater.cli.main", *self._arguments])
+            os.execv(
+                sys.executable, [sys.executable, "-m", "headwater.cli.replica", *self._arguments]
+            )
         if hello.version != PROTOCOL_VERSION:
             raise IncompatibleVersion(
                 f"controller speaks version {hello.version}, this replica {PROTOCOL_VERSION}"
