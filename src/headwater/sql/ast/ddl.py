@@ -91,6 +91,16 @@ class CreateTableFromSource(Node, frozen=True, gc=False):
     options: tuple[Option, ...] = ()
 
 
+class CreateTableAs(Node, frozen=True, gc=False):
+    """``CREATE [TEMPORARY] TABLE [IF NOT EXISTS] name [(columns)] AS query``."""
+
+    name: ObjectName
+    query: Query
+    columns: tuple[str, ...] = ()
+    temporary: bool = False
+    if_not_exists: bool = False
+
+
 class CreateView(Node, frozen=True, gc=False):
     """``CREATE [OR REPLACE] [TEMPORARY] VIEW [IF NOT EXISTS] name [(columns)] AS query``."""
 
@@ -123,7 +133,8 @@ class CreateMaterializedView(Node, frozen=True, gc=False):
 class CreateIndex(Node, frozen=True, gc=False):
     """``CREATE [DEFAULT] INDEX [IF NOT EXISTS] [name] [IN CLUSTER c] ON relation [(keys)]``.
 
-    ``keys`` is None for a default index. ``using`` is the method's name, where written.
+    ``keys`` is None for a default index. ``using`` is the method's name, where written. ASC, DESC
+    and INCLUDE are read and dropped: an arrangement has an order of its own and whole rows.
     """
 
     name: str | None
@@ -133,6 +144,7 @@ class CreateIndex(Node, frozen=True, gc=False):
     using: str | None = None
     options: tuple[Option, ...] = ()
     if_not_exists: bool = False
+    unique: bool = False
 
 
 class CreateType(Node, frozen=True, gc=False):

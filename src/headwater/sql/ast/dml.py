@@ -138,10 +138,13 @@ class Copy(Node, frozen=True, gc=False):
 
 
 class Declare(Node, frozen=True, gc=False):
-    """``DECLARE name CURSOR [WITH | WITHOUT HOLD] FOR statement``."""
+    """``DECLARE name CURSOR [WITH | WITHOUT HOLD] FOR statement``.
+
+    The planner takes a Query or a Subscribe; the grammar, like Materialize's, takes any statement.
+    """
 
     name: str
-    statement: Query | Subscribe
+    statement: Statement
     hold: bool = False
 
 

@@ -112,6 +112,7 @@ class RaiseLevel(enum.StrEnum):
 
 
 class Raise(Node, frozen=True, gc=False):
-    """``RAISE level``: sends a message of that level to the client."""
+    """``RAISE level ['message']``: sends a message of that level to the client."""
 
     level: RaiseLevel
+    message: str | None = None

@@ -48,6 +48,7 @@ from headwater.sql.ast.ddl import (
     CreateSchema,
     CreateSecret,
     CreateTable,
+    CreateTableAs,
     CreateTableFromSource,
     CreateType,
     CreateView,
@@ -123,6 +124,7 @@ Statement: TypeAlias = (
     | CreateDatabase
     | CreateSchema
     | CreateTable
+    | CreateTableAs
     | CreateTableFromSource
     | CreateView
     | CreateMaterializedView

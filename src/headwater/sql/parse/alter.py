@@ -1,0 +1,143 @@
+"""ALTER of all kinds. Rules are entered after the kind's word."""
+
+from headwater.sql.ast.base import ObjectKind, ObjectName
+from headwater.sql.ast.ddl import (
+    AlterApplyReplacement,
+    AlterOptions,
+    AlterOwner,
+    AlterRename,
+    AlterSecret,
+    AlterSetCluster,
+    AlterSinkFrom,
+    AlterSourceAddSubsource,
+    AlterSourceDropSubsource,
+    AlterSourceRefresh,
+    AlterSwap,
+    AlterTableAddColumn,
+    DropOptions,
+    OptionChange,
+    ResetOptions,
+    RotateKeys,
+    SetOptions,
+)
+from headwater.sql.ast.statement import Statement
+from headwater.sql.parse.column import table_column
+from headwater.sql.parse.connector import external_references
+from headwater.sql.parse.control import alter_default_privileges, alter_role
+from headwater.sql.parse.ddl import behavior
+from headwater.sql.parse.expression import operand
+from headwater.sql.parse.kind import kind_name, object_kind
+from headwater.sql.parse.option import option, option_list, option_name, option_names, with_options
+from headwater.sql.parse.session import alter_system
+from headwater.sql.parse.stream import TokenStream
+
+_WITH_OPTIONS = frozenset(
+    [
+        ObjectKind.CLUSTER,
+        ObjectKind.CONNECTION,
+        ObjectKind.INDEX,
+        ObjectKind.MATERIALIZED_VIEW,
+        ObjectKind.NETWORK_POLICY,
+        ObjectKind.SINK,
+        ObjectKind.SOURCE,
+        ObjectKind.TABLE,
+        ObjectKind.VIEW,
+    ]
+)
+_SWAPPED = (ObjectKind.SCHEMA, ObjectKind.CLUSTER)
+
+
+def alter(p: TokenStream) -> Statement:
+    """Read an ALTER; entered on it."""
+    position = p.position
+    p.expect("ALTER")
+    if p.accept("SYSTEM"):
+        return alter_system(p, position)
+    if p.accept_all("DEFAULT", "PRIVILEGES"):
+        return alter_default_privileges(p, position)
+    kind = object_kind(p)
+    if kind is ObjectKind.ROLE and p.peek() not in ("RENAME", "OWNER"):
+        return alter_role(p, position)
+    if_exists = p.if_exists()
+    name = kind_name(p, kind)
+    if p.accept_all("RENAME", "TO"):
+        return AlterRename(kind, name, p.name("a new name"), if_exists, position=position)
+    if p.accept_all("OWNER", "TO"):
+        return AlterOwner(kind, name, p.name("a role"), if_exists, position=position)
+    if kind in _SWAPPED and p.accept_all("SWAP", "WITH"):
+        return AlterSwap(kind, name, p.name("a name"), position=position)
+    if p.accept_all("SET", "CLUSTER"):
+        return AlterSetCluster(kind, name, p.name("a cluster"), if_exists, position=position)
+    special = _special(p, kind, name, if_exists=if_exists, position=position)
+    if special is not None:
+        return special
+    if kind not in _WITH_OPTIONS or p.key not in ("SET", "RESET", "DROP", "ROTATE"):
+        p.fail("RENAME TO", "OWNER TO", *(["SET", "RESET"] if kind in _WITH_OPTIONS else []))
+    changes = _changes(p, kind)
+    with_ = with_options(p)
+    return AlterOptions(kind, name, changes, with_, if_exists, position=position)
+
+
+def _special(
+    p: TokenStream, kind: ObjectKind, name: ObjectName, *, if_exists: bool, position: int
+) -> Statement | None:
+    """Read what only one kind of object has."""
+    if kind is ObjectKind.SECRET:
+        p.expect("AS")
+        return AlterSecret(name, operand(p, 0), if_exists, position=position)
+    if kind is ObjectKind.SINK and p.accept_all("SET", "FROM"):
+        return AlterSinkFrom(name, p.object_name("a relation"), if_exists, position=position)
+    if kind is ObjectKind.MATERIALIZED_VIEW and p.accept_all("APPLY", "REPLACEMENT"):
+        replacement = p.object_name("a materialized view")
+        return AlterApplyReplacement(name, replacement, if_exists, position=position)
+    if kind is ObjectKind.TABLE and p.accept("ADD"):
+        p.accept("COLUMN")
+        exists = p.if_not_exists()
+        return AlterTableAddColumn(name, table_column(p), if_exists, exists, position=position)
+    if kind is ObjectKind.SOURCE:
+        return _source(p, name, if_exists=if_exists, position=position)
+    return None
+
+
+def _source(
+    p: TokenStream, name: ObjectName, *, if_exists: bool, position: int
+) -> Statement | None:
+    if p.accept_all("REFRESH", "REFERENCES"):
+        return AlterSourceRefresh(name, if_exists, position=position)
+    if p.accept("ADD"):
+        p.expect_any("SUBSOURCE", "TABLE")
+        references = external_references(p)
+        return AlterSourceAddSubsource(
+            name, references, with_options(p), if_exists, position=position
+        )
+    if p.key == "DROP" and p.peek() in ("SUBSOURCE", "TABLE"):
+        p.skip(2)
+        exists = p.if_exists()
+        names = p.object_names("a subsource")
+        return AlterSourceDropSubsource(
+            name, names, if_exists, exists, behavior(p), position=position
+        )
+    return None
+
+
+def _changes(p: TokenStream, kind: ObjectKind) -> tuple[OptionChange, ...]:
+    changes = [_change(p, kind)]
+    while p.accept(","):
+        changes.append(_change(p, kind))
+    return tuple(changes)
+
+
+def _change(p: TokenStream, kind: ObjectKind) -> OptionChange:
+    position = p.position
+    word = p.expect_any("SET", "RESET", "DROP", "ROTATE")
+    if word == "ROTATE":
+        p.expect("KEYS")
+        return RotateKeys(position=position)
+    if word == "SET":
+        if p.key == "(":
+            return SetOptions(option_list(p), position=position)
+        return SetOptions((option(p),), position=position)
+    names = option_names(p) if p.key == "(" else (option_name(p),)
+    if word == "DROP" and kind is ObjectKind.CONNECTION:
+        return DropOptions(names, position=position)
+    return ResetOptions(names, position=position)

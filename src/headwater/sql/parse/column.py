@@ -1,0 +1,132 @@
+"""Column definitions and constraints of tables and sources."""
+
+from headwater.sql.ast.ddl import Constraint, ConstraintKind, TableColumn
+from headwater.sql.parse.data_type import data_type
+from headwater.sql.parse.expression import collation, operand
+from headwater.sql.parse.stream import TokenStream
+
+Columns = tuple[TableColumn, ...]
+Constraints = tuple[Constraint, ...]
+
+_TABLE_CONSTRAINTS = frozenset(["PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "CONSTRAINT"])
+
+
+def names_or_columns(p: TokenStream) -> tuple[tuple[str, ...] | Columns, Constraints]:
+    """Read ``(name, …)`` or full definitions, if a parenthesis is there."""
+    if p.key != "(":
+        return (), ()
+    if p.peek(2) in (",", ")"):
+        return p.name_list(), ()
+    return table_columns(p)
+
+
+def table_columns(p: TokenStream) -> tuple[Columns, Constraints]:
+    """Read column definitions and table constraints in parentheses, maybe none."""
+    p.expect("(")
+    columns: list[TableColumn] = []
+    constraints: list[Constraint] = []
+    while p.key != ")":
+        if _at_constraint(p):
+            constraints.append(_table_constraint(p))
+        else:
+            columns.append(table_column(p))
+        if not p.accept(","):
+            break
+    p.expect(")")
+    return tuple(columns), tuple(constraints)
+
+
+def _at_constraint(p: TokenStream) -> bool:
+    if p.key not in _TABLE_CONSTRAINTS:
+        return False
+    following = p.peek()
+    if p.key in ("PRIMARY", "FOREIGN"):
+        return following == "KEY"
+    if p.key in ("UNIQUE", "CHECK"):
+        return following in ("(", "NULLS")
+    return p.peek(2) in ("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+
+
+def table_column(p: TokenStream) -> TableColumn:
+    """Read ``name type [constraint …]``."""
+    position = p.position
+    name = p.name("a column")
+    of = data_type(p)
+    if p.key == "COLLATE":
+        collation(p)
+    constraints = []
+    while (constraint := _column_constraint(p)) is not None:
+        constraints.append(constraint)
+    return TableColumn(name, of, tuple(constraints), position=position)
+
+
+def _column_constraint(p: TokenStream) -> Constraint | None:
+    position = p.position
+    name = p.name("a constraint's name") if p.accept("CONSTRAINT") else None
+    if p.accept_all("NOT", "NULL"):
+        return Constraint(ConstraintKind.NOT_NULL, name, position=position)
+    if p.accept("NULL"):
+        return Constraint(ConstraintKind.NULL, name, position=position)
+    if p.accept("DEFAULT"):
+        value = operand(p, 0)
+        return Constraint(ConstraintKind.DEFAULT, name, expression=value, position=position)
+    if p.accept_all("PRIMARY", "KEY"):
+        return Constraint(ConstraintKind.PRIMARY_KEY, name, position=position)
+    if p.accept("UNIQUE"):
+        return Constraint(ConstraintKind.UNIQUE, name, position=position)
+    if p.accept("CHECK"):
+        return _check(p, name, position)
+    if p.accept("REFERENCES"):
+        table = p.object_name("a table")
+        columns = p.name_list() if p.key == "(" else ()
+        return Constraint(
+            ConstraintKind.FOREIGN_KEY,
+            name,
+            referenced=table,
+            referenced_columns=columns,
+            position=position,
+        )
+    if name is not None:
+        p.fail("a constraint")
+    return None
+
+
+def _check(p: TokenStream, name: str | None, position: int) -> Constraint:
+    p.expect("(")
+    condition = operand(p, 0)
+    p.expect(")")
+    return Constraint(ConstraintKind.CHECK, name, expression=condition, position=position)
+
+
+def _table_constraint(p: TokenStream) -> Constraint:
+    position = p.position
+    name = p.name("a constraint's name") if p.accept("CONSTRAINT") else None
+    first = p.expect_any("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+    if first == "CHECK":
+        return _check(p, name, position)
+    if first == "FOREIGN":
+        p.expect("KEY")
+        columns = p.name_list()
+        p.expect("REFERENCES")
+        table = p.object_name("a table")
+        referenced = p.name_list() if p.key == "(" else ()
+        return Constraint(
+            ConstraintKind.FOREIGN_KEY, name, columns, None, table, referenced, position=position
+        )
+    kind = ConstraintKind.UNIQUE
+    not_distinct = False
+    if first == "PRIMARY":
+        p.expect("KEY")
+        kind = ConstraintKind.PRIMARY_KEY
+    else:
+        not_distinct = p.accept_all("NULLS", "NOT", "DISTINCT")
+    columns = p.name_list()
+    enforced = not p.accept_all("NOT", "ENFORCED")
+    return Constraint(
+        kind,
+        name,
+        columns,
+        enforced=enforced,
+        nulls_not_distinct=not_distinct,
+        position=position,
+    )
