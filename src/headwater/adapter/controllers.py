@@ -9,8 +9,7 @@ them refers to the catalog.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
+from headwater.cluster.controller import ReplicaConfig, ReplicaState
 from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.ingestion import IngestionDescription, SinkDescription
 from headwater.pgwire.protocol import PeekSource
@@ -23,6 +22,14 @@ from headwater.types.time import Timestamp
 
 class ComputeController(Protocol):
     """Dataflows of all clusters; see ``headwater.compute.controller``."""
+
+    def create_instance(self, cluster: ClusterId) -> None:
+        """Begin to keep track of a cluster; nothing runs on it yet."""
+        ...
+
+    def drop_instance(self, cluster: ClusterId) -> None:
+        """Forget a cluster, letting go of everything its dataflows held."""
+        ...
 
     def create_dataflow(
         self, cluster: ClusterId, dataflow: DataflowDescription, *, lag_ms: int = ...
@@ -116,50 +123,19 @@ class StorageController(Protocol):
         ...
 
 
-class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replica is made of; with ``addresses`` it runs elsewhere and is only connected to."""
-
-    name: str
-    size: str | None
-    processes: int
-    workers: int
-    memory_bytes: int
-    addresses: tuple[str, ...] = ()
-
-
-class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of a replica: online, or offline and why."""
-
-    replica: ReplicaId
-    process: int
-    online: bool
-    reason: str | None = None
-    updated_ms: int = 0
-
-
 class ClusterController(Protocol):
-    """Clusters and the processes of their replicas."""
+    """The processes of replicas; see ``headwater.cluster.controller``."""
 
-    async def create_cluster(self, cluster: ClusterId) -> None:
-        """Make a cluster known to compute and storage; nothing runs yet."""
-        ...
-
-    async def drop_cluster(self, cluster: ClusterId) -> None:
-        """Forget a cluster whose replicas are dropped."""
-        ...
-
-    async def create_replica(
-        self, cluster: ClusterId, replica: ReplicaId, config: ReplicaConfig
-    ) -> None:
+    def create_replica(self, cluster: ClusterId, replica: ReplicaId, config: ReplicaConfig) -> None:
         """Start (or connect to) a replica, and keep it running; returns before it is ready."""
         ...
 
-    async def drop_replica(self, cluster: ClusterId, replica: ReplicaId) -> None:
+    async def drop_replica(self, replica: ReplicaId) -> None:
         """Stop a replica for good."""
         ...
 
-    def statuses(self) -> Sequence[ReplicaStatus]:
-        """Return the state of every process of every replica."""
+    def replicas(self) -> Sequence[ReplicaState]:
+        """Return the state of every replica."""
         ...
 
 

@@ -1,0 +1,207 @@
+"""A session: who is connected, its variables, prepared statements, cursors and transaction."""
+
+import msgspec
+
+from headwater.adapter.holds import ReadHolds
+from headwater.adapter.transactions import Transaction
+from headwater.adapter.variables import SessionVariables, bytes_count, duration_ms
+from headwater.catalog.items import Role
+from headwater.errors import ErrorFields, InvalidSqlStatementName
+from headwater.pgwire.protocol import SessionSettings
+from headwater.sql.ast.statement import ParsedStatement
+from headwater.sql.plan.statements import Notice, Planned
+from headwater.types.ids import RoleId, SchemaId
+from headwater.types.scalar import ScalarType
+
+
+class PreparedStatement:
+    """A statement under a handle, planned for one version of the catalog."""
+
+    __slots__ = ("declared", "handle", "name", "once", "parsed", "planned", "settings", "version")
+
+    def __init__(
+        self,
+        handle: int,
+        parsed: ParsedStatement | None,
+        declared: tuple[ScalarType | None, ...],
+        *,
+        name: str = "",
+        once: bool = False,
+    ) -> None:
+        self.handle = handle
+        self.parsed = parsed  # None: an empty text
+        self.declared = declared
+        self.name = name
+        self.once = once  # part of a simple query: gone with it
+        self.planned: Planned | None = None
+        self.version = -1
+        self.settings = -1
+
+
+class Execution(msgspec.Struct):
+    """A row source that the front reads for a client, and what it keeps alive."""
+
+    holds: ReadHolds | None
+    drop: tuple[tuple[str, str], ...] = ()  # (cluster, export) to drop when it is spent
+
+
+class Session:
+    """See the module. Implements the planner's ``PlanSession``.
+
+    Attributes:
+        conn: The connection's number at the front.
+        process_id: ``pg_backend_pid()``.
+        transaction: The current one; an implicit one between transactions.
+        notices: What the next reply tells the client.
+        settings_version: Counts changes that void plans made before.
+        last_ts: The greatest time this session has read or written at.
+    """
+
+    def __init__(
+        self, conn: int, process_id: int, role: Role, variables: SessionVariables, id: str
+    ) -> None:
+        self.conn = conn
+        self.process_id = process_id
+        self.role: RoleId = role.id
+        self.user = role.name
+        self.superuser = role.superuser
+        self.id = id
+        self.variables = variables
+        self.temp_schema: SchemaId | None = None
+        self.transaction = Transaction(implicit=True)
+        self.statements: dict[int, PreparedStatement] = {}
+        self.names: dict[str, int] = {}
+        self.notices: list[ErrorFields] = []
+        self.executions: dict[int, Execution] = {}
+        self.settings_version = 0
+        self.last_ts = 0
+        self.copy: object | None = None  # a sequencer.copy.CopyIn, while one runs
+        self.prepared_by_sql: list[PreparedStatement] = []
+        self.deallocated: list[str] | None = []
+        self._next_handle = 0
+        self._settings: SessionSettings | None = None
+
+    # PlanSession
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """Return the schemas of ``search_path``."""
+        return self.variables.names("search_path")
+
+    @property
+    def database(self) -> str:
+        """Return the current database's name; it need not exist."""
+        return self.variables.get("database")
+
+    @property
+    def cluster(self) -> str:
+        """Return the current cluster's name; it need not exist."""
+        return self.variables.get("cluster")
+
+    # Statements
+
+    def add_statement(
+        self,
+        parsed: ParsedStatement | None,
+        declared: tuple[ScalarType | None, ...] = (),
+        *,
+        name: str = "",
+        once: bool = False,
+    ) -> PreparedStatement:
+        """Keep a statement under a fresh handle; a named one replaces that of the same name."""
+        self._next_handle += 1
+        statement = PreparedStatement(self._next_handle, parsed, declared, name=name, once=once)
+        self.statements[statement.handle] = statement
+        if not once:
+            old = self.names.get(name)
+            if old is not None and name == "":
+                self.statements.pop(old, None)
+            self.names[name] = statement.handle
+        return statement
+
+    def statement(self, handle: int) -> PreparedStatement:
+        """Return a statement. Raises: InvalidSqlStatementName."""
+        found = self.statements.get(handle)
+        if found is None:
+            raise InvalidSqlStatementName("prepared statement does not exist")
+        return found
+
+    def named(self, name: str) -> PreparedStatement:
+        """Return the statement that a name means. Raises: InvalidSqlStatementName."""
+        handle = self.names.get(name)
+        if handle is None:
+            raise InvalidSqlStatementName(f'prepared statement "{name}" does not exist')
+        return self.statement(handle)
+
+    def drop_statement(self, handle: int) -> None:
+        """Forget a statement; unknown ones are ignored."""
+        statement = self.statements.pop(handle, None)
+        if statement is not None and self.names.get(statement.name) == handle:
+            del self.names[statement.name]
+
+    def drop_once(self) -> None:
+        """Forget the statements of simple queries that are over."""
+        for handle in [h for h, s in self.statements.items() if s.once]:
+            del self.statements[handle]
+
+    # Notices and settings
+
+    def notify(self, notice: Notice | ErrorFields) -> None:
+        """Tell the client something with the next reply."""
+        if isinstance(notice, Notice):
+            notice = ErrorFields(
+                sqlstate=notice.sqlstate,
+                message=notice.message,
+                detail=notice.detail,
+                hint=notice.hint,
+                severity=notice.severity,
+            )
+        self.notices.append(notice)
+
+    def take_notices(self) -> tuple[ErrorFields, ...]:
+        """Return what the client has not been told yet."""
+        notices, self.notices = tuple(self.notices), []
+        return notices
+
+    def changed_settings(self) -> SessionSettings | None:
+        """Return the front's settings if they differ from those it was told last."""
+        get = self.variables.get
+        settings = SessionSettings(
+            statement_timeout_ms=duration_ms(get("statement_timeout")),
+            idle_in_transaction_timeout_ms=duration_ms(get("idle_in_transaction_session_timeout")),
+            client_min_messages=get("client_min_messages"),
+            max_result_bytes=min(
+                bytes_count(get("max_query_result_size")), bytes_count(get("max_result_size"))
+            ),
+        )
+        if settings == self._settings:
+            return None
+        self._settings = settings
+        return settings
+
+    def isolation(self) -> str:
+        """Return the isolation level in force, as ``transaction_isolation`` names it."""
+        return self.transaction.isolation or self.variables.get("transaction_isolation")
+
+    def hold_for(
+        self,
+        execution: int,
+        holds: ReadHolds | None,
+        drop: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Keep ``holds`` until the row source of ``execution`` is spent."""
+        self.executions[execution] = Execution(holds, drop)
+
+
+def notice(
+    message: str,
+    sqlstate: str = "00000",
+    severity: str = "NOTICE",
+    *,
+    detail: str = "",
+    hint: str = "",
+) -> ErrorFields:
+    """Return a notice as data."""
+    return ErrorFields(
+        sqlstate=sqlstate, message=message, severity=severity, detail=detail, hint=hint
+    )

@@ -1,0 +1,188 @@
+"""A session's transaction: what it has done so far, and what it may still do.
+
+The first statement decides the kind: reads (all at one time, over one time domain), one
+subscription, writes (buffered until COMMIT), or changes of the catalog (staged until COMMIT). Kinds
+don't mix. A statement outside of BEGIN is an implicit transaction, which lasts until the end of the
+batch that it came in.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from headwater.adapter.holds import ReadHolds
+from headwater.adapter.timestamps import Determination
+from headwater.errors import (
+    ActiveSqlTransaction,
+    FeatureNotSupported,
+    InFailedSqlTransaction,
+    InvalidTransactionState,
+    ReadOnlySqlTransaction,
+)
+from headwater.pgwire.protocol import TransactionStatus
+from headwater.types.ids import GlobalId
+from headwater.types.time import Timestamp
+
+
+class Kind(StrEnum):
+    """What a transaction consists of."""
+
+    NONE = "none"
+    READ = "read"
+    SUBSCRIBE = "subscribe"
+    WRITE = "write"
+    DDL = "ddl"
+
+
+class TimeDomain(msgspec.Struct, frozen=True):
+    """What a transaction may read, fixed by its first read: the objects of some schemas."""
+
+    relations: frozenset[GlobalId]
+    names: tuple[str, ...]
+
+
+class ReadState:
+    """A reading transaction's time, holds and domain. ``domain`` None: a single statement's."""
+
+    def __init__(
+        self, determination: Determination, holds: ReadHolds, domain: TimeDomain | None
+    ) -> None:
+        self.determination = determination
+        self.holds = holds
+        self.domain = domain
+
+
+class Transaction:
+    """See the module.
+
+    Attributes:
+        implicit: Not begun by BEGIN.
+        writes: Flat batches by table, in order.
+        read_at: Tables that a read-then-write has read, and when.
+        read_only: Whether READ ONLY was asked for.
+        isolation: As asked for by BEGIN, None for the session's.
+        cursors: Names of the cursors declared in it.
+    """
+
+    def __init__(self, *, implicit: bool) -> None:
+        self.implicit = implicit
+        self.kind = Kind.NONE
+        self.failed = False
+        self.reads: ReadState | None = None
+        self.writes: dict[GlobalId, list[bytes]] = {}
+        self.read_at: dict[GlobalId, Timestamp] = {}
+        self.read_only = False
+        self.isolation: str | None = None
+        self.cursors: set[str] = set()
+        self.staged: object | None = None  # a sequencer.ddl.Staged
+        self.statements = 0
+
+    @property
+    def status(self) -> TransactionStatus:
+        """Return what ReadyForQuery is to say."""
+        if self.implicit:
+            return "I"
+        return "E" if self.failed else "T"
+
+    def check_alive(self) -> None:
+        """Raise InFailedSqlTransaction after an error in an explicit transaction."""
+        if self.failed:
+            raise InFailedSqlTransaction(
+                "current transaction is aborted, commands ignored until end of transaction block"
+            )
+
+    def admit_read(self) -> None:
+        """Let a query in. Raises: InvalidTransactionState."""
+        if self.kind is Kind.WRITE:
+            raise InvalidTransactionState("transaction in write-only mode")
+        if self.kind is Kind.SUBSCRIBE:
+            raise InvalidTransactionState(
+                "SUBSCRIBE in transactions must be the only read statement"
+            )
+        self._refuse_after_ddl()
+        self.kind = Kind.READ
+
+    def admit_subscribe(self) -> None:
+        """Let the one subscription in. Raises: InvalidTransactionState."""
+        if self.kind is Kind.WRITE:
+            raise InvalidTransactionState("transaction in write-only mode")
+        if self.kind in (Kind.READ, Kind.SUBSCRIBE):
+            raise InvalidTransactionState(
+                "SUBSCRIBE in transactions must be the only read statement"
+            )
+        self._refuse_after_ddl()
+        self.kind = Kind.SUBSCRIBE
+
+    def admit_write(self, what: str) -> None:
+        """Let a write in. Raises: ReadOnlySqlTransaction, InvalidTransactionState."""
+        if self.read_only:
+            raise ReadOnlySqlTransaction(f"cannot execute {what} in a read-only transaction")
+        if self.kind in (Kind.READ, Kind.SUBSCRIBE):
+            raise ReadOnlySqlTransaction(
+                "transaction in read-only mode",
+                detail="The transaction began with a query.",
+                hint="Reads and writes do not mix in one transaction: use one for each.",
+            )
+        self._refuse_after_ddl()
+        self.kind = Kind.WRITE
+
+    def admit_ddl(self, what: str) -> None:
+        """Let a change of the catalog in. Raises: ActiveSqlTransaction, ReadOnlySqlTransaction."""
+        if self.read_only:
+            raise ReadOnlySqlTransaction(f"cannot execute {what} in a read-only transaction")
+        if self.kind not in (Kind.NONE, Kind.DDL) and not self.implicit:
+            raise ActiveSqlTransaction(
+                f"{what} cannot run inside a transaction block with queries or writes"
+            )
+        self.kind = Kind.DDL
+
+    def admit_alone(self, what: str) -> None:
+        """Let in what can't be part of a transaction. Raises: ActiveSqlTransaction."""
+        if not self.implicit:
+            raise ActiveSqlTransaction(f"{what} cannot run inside a transaction block")
+
+    def add_writes(self, table: GlobalId, rows: bytes) -> None:
+        """Buffer a flat batch of a table until COMMIT."""
+        self.writes.setdefault(table, []).append(rows)
+
+    def add_read_for_write(self, tables: "set[GlobalId]", ts: Timestamp) -> None:
+        """Note that a write depends on what ``tables`` held at ``ts``.
+
+        Raises: FeatureNotSupported where the transaction itself has written one of them.
+        """
+        own = [table for table in tables if table in self.writes]
+        if own:
+            raise FeatureNotSupported(
+                "a statement cannot read a table that its own transaction has written to",
+                hint="Commit first.",
+            )
+        for table in tables:
+            self.read_at.setdefault(table, ts)
+
+    def check_domain(self, relations: "frozenset[GlobalId]", names: "list[str]") -> None:
+        """Check a later read against the domain that the first has fixed.
+
+        Args:
+            relations: What the statement mentions.
+            names: Full names of those outside, for the message; computed by the caller.
+        """
+        domain = self.reads.domain if self.reads is not None else None
+        if domain is None or relations <= domain.relations:
+            return
+        raise InvalidTransactionState(
+            "transactions can only reference objects in the same timedomain",
+            detail="The following relations in the query are outside the transaction's time "
+            f"domain:\n{_lines(names)}\nOnly the following relations are available:\n"
+            f"{_lines(domain.names)}",
+        )
+
+    def _refuse_after_ddl(self) -> None:
+        if self.kind is Kind.DDL and not self.implicit:
+            raise InvalidTransactionState(
+                "transaction in DDL mode",
+                hint="A transaction that changes the catalog can do nothing else: commit first.",
+            )
+
+
+def _lines(names: "list[str] | tuple[str, ...]") -> str:
+    return "\n".join(f'"{name}"' for name in sorted(names))
