@@ -1,0 +1,3 @@
+//! Readers of external systems, each a thread that decodes and gathers until it is asked.
+
+pub mod kafka;
