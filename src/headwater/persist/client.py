@@ -243,22 +243,27 @@ class PersistClient:
             return ()
         if len(data) <= self.inline_bytes_max:
             return (InlinePart(data=data, updates=updates),)
-        return (await self.write_part(shard, desc, data, errors=errors),)
+        part = await self.write_part(shard, desc, data, errors=errors)
+        return (part,) if part.updates else ()
 
     async def write_part(
         self, shard: ShardId, desc: RelationDesc, data: bytes, *, errors: bool
     ) -> BlobPart:
         """Write a batch to the blob store."""
-        stored, encoding, stats = await asyncio.to_thread(codec.encode, desc, data, errors=errors)
-        key = f"{shard}/{self.clock.now_ms():013d}-{self.rng.token().hex()}.{encoding}"
-        await self.blob.put(key, stored)
+        encoded = await asyncio.to_thread(codec.encode, desc, data, errors=errors)
+        return await self.store_part(shard, encoded)
+
+    async def store_part(self, shard: ShardId, encoded: codec.EncodedPart) -> BlobPart:
+        """Write an encoded part to the blob store."""
+        key = f"{shard}/{self.clock.now_ms():013d}-{self.rng.token().hex()}.{encoded.encoding}"
+        await self.blob.put(key, encoded.data)
         return BlobPart(
             key=key,
-            encoding=encoding,
-            updates=flat.count(data),
-            bytes=len(stored),
-            checksum=codec.checksum(stored),
-            stats=stats,
+            encoding=encoded.encoding,
+            updates=encoded.updates,
+            bytes=len(encoded.data),
+            checksum=codec.checksum(encoded.data),
+            stats=encoded.stats,
         )
 
     async def fetch(self, ref: PartRef) -> bytes:

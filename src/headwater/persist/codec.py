@@ -1,17 +1,33 @@
-"""Parts as bytes: encoding, checksums, and what of a part counts for a reader.
+"""Parts as bytes: encoding, checksums, merging, and what of a part counts for a reader.
 
-Parquet is Rust's work (``hw-persist`` behind ``headwater.native``); flat parts are read here too.
+Parquet is Rust's work (``hw-persist`` behind ``headwater.native``), and so is whatever goes over
+the updates of a part one by one; flat parts that count whole are passed on as they are.
 """
 
 import zlib
+from collections.abc import Sequence
 
-from headwater.errors import DataCorrupted, IncompatibleVersion
+import msgspec
+
+from headwater.errors import DataCorrupted
+from headwater.native.loader import native
 from headwater.persist import flat
-from headwater.persist.parts import BlobPart, ColumnStats, InlinePart, PartRef
+from headwater.persist.parts import BlobPart, ColumnStats, InlinePart, Part, PartRef
 from headwater.types.relation import RelationDesc
 
 FLAT = "flat"
 PARQUET = "parquet"
+
+_stats = msgspec.msgpack.Decoder(tuple[ColumnStats, ...])
+
+
+class EncodedPart(msgspec.Struct, frozen=True):
+    """The stored form of some updates, and what is known of them."""
+
+    data: bytes
+    encoding: str
+    updates: int
+    stats: tuple[ColumnStats, ...]
 
 
 def checksum(data: bytes) -> int:
@@ -31,32 +47,84 @@ def verify(ref: PartRef, part: BlobPart, data: bytes) -> None:
         )
 
 
-def encode(
-    desc: RelationDesc, data: bytes, *, errors: bool
-) -> tuple[bytes, str, tuple[ColumnStats, ...]]:
-    """Return the stored form of a batch, the form's name, and what it says of the columns."""
-    return data, FLAT, ()
+def encode(desc: RelationDesc, data: bytes, *, errors: bool) -> EncodedPart:
+    """Return a flat batch as Parquet, sorted and consolidated.
+
+    Raises:
+        DataCorrupted: The batch is malformed.
+    """
+    try:
+        stored, stats, updates = native.persist_encode(_desc(desc), errors, data)
+    except ValueError as error:
+        raise DataCorrupted("updates cannot be written as a part", detail=f"{error}.") from error
+    return EncodedPart(stored, PARQUET, updates, _stats.decode(stats))
 
 
 def decode(desc: RelationDesc, ref: PartRef, data: bytes) -> bytes:
-    """Return the updates of a part that count, flat."""
+    """Return the updates of a part that count, flat.
+
+    Raises:
+        DataCorrupted: The part is not what its reference says.
+    """
     part = ref.part
-    if isinstance(part, BlobPart):
-        match part.encoding:
-            case "flat":
-                pass
-            case _:
-                raise IncompatibleVersion(
-                    f'part "{part.key}" of shard {ref.shard} has the unknown encoding '
-                    f'"{part.encoding}"'
-                )
-        if part.stamp is not None:
-            data = flat.stamp(data, part.stamp)
-    if flat.count(data) != part.updates:
-        raise DataCorrupted(f"part of shard {ref.shard} has a wrong number of updates")
-    return flat.restrict(data, ref.lower, ref.upper, ref.as_of)
+    encoding, stamp = (part.encoding, part.stamp) if isinstance(part, BlobPart) else (FLAT, None)
+    if encoding == FLAT and flat.count(data) != part.updates:
+        raise DataCorrupted(
+            f"part of shard {ref.shard} has {flat.count(data)} updates, not {part.updates}"
+        )
+    if encoding == FLAT and stamp is None and _counts_whole(ref, data):
+        return data
+    try:
+        return native.persist_decode(
+            _desc(desc), encoding, data, stamp, ref.lower, ref.upper, ref.as_of
+        )
+    except ValueError as error:
+        name = part.key if isinstance(part, BlobPart) else "inline"
+        raise DataCorrupted(
+            f'part "{name}" of shard {ref.shard} cannot be read', detail=f"{error}."
+        ) from error
+
+
+def merge(
+    desc: RelationDesc,
+    inputs: Sequence[tuple[Part, bytes]],
+    since: int,
+    target_bytes: int,
+    *,
+    errors: bool,
+) -> list[EncodedPart]:
+    """Return parts with the updates of all inputs, times advanced to ``since``, consolidated.
+
+    Raises:
+        DataCorrupted: An input is malformed.
+    """
+    raw = [
+        (part.encoding, data, part.stamp) if isinstance(part, BlobPart) else (FLAT, data, None)
+        for part, data in inputs
+    ]
+    try:
+        merged = native.persist_merge(_desc(desc), errors, raw, since, target_bytes)
+    except ValueError as error:
+        raise DataCorrupted("parts cannot be merged", detail=f"{error}.") from error
+    return [
+        EncodedPart(stored, PARQUET, updates, _stats.decode(stats))
+        for stored, stats, updates in merged
+    ]
 
 
 def inline(data: bytes) -> InlinePart:
     """Return a small batch as a part."""
     return InlinePart(data=data, updates=flat.count(data))
+
+
+def _counts_whole(ref: PartRef, data: bytes) -> bool:
+    all_times = flat.times(data)
+    if not all_times:
+        return True
+    first, last = min(all_times), max(all_times)
+    inside = first >= ref.lower and (ref.upper is None or last < ref.upper)
+    return inside and (ref.as_of is None or first >= ref.as_of)
+
+
+def _desc(desc: RelationDesc) -> bytes:
+    return msgspec.msgpack.encode(desc)

@@ -59,7 +59,7 @@ async def test_listen_continues_a_snapshot(client: PersistClient) -> None:
 
 
 async def test_large_parts_go_to_the_blob_store(client: PersistClient, contents) -> None:
-    rows = [b"%08d" % i * 16 for i in range(2000)]
+    rows = [b"\x30" + b"%08d" % i * 16 + b"\0\0" for i in range(2000)]  # texts
     writer = await client.open_writer("s1", DESC)
     await writer.compare_and_append(flat.build_at(rows, 3), 0, 5)
     reader = await client.open_reader("s1")

@@ -111,7 +111,7 @@ async def test_uploaded_parts_take_the_commits_time(client, contents) -> None:
     txns = await client.open_txns("txns")
     await txns.register(1, [("t1", DESC)])
     reader = await client.open_reader("t1", txns="txns")
-    many = [b"%06d" % i * 4 for i in range(3000)]
+    many = [b"\x30" + b"%06d" % i * 4 + b"\0\0" for i in range(3000)]  # texts
     await txns.commit(8, {"t1": await txns.upload("t1", flat.build_at(many, 0))})
     expected = [(row, 8, 1) for row in many]
     assert await contents(reader, await reader.snapshot(8)) == expected
