@@ -105,6 +105,13 @@ impl Updates {
         }
         out
     }
+    /// The contents once all times have passed: diffs summed over all times; what cancels is
+    /// dropped. Times are 0.
+    pub fn consolidate_times(&self) -> Updates {
+        let mut all = self.clone();
+        all.times.fill(0);
+        all.consolidate()
+    }
     /// Appends the batch's bytes to `out`.
     pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), FlatError> {
         let n = u32::try_from(self.len()).map_err(|_| FlatError::TooLarge)?;

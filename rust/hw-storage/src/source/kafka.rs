@@ -6,6 +6,7 @@
 
 use crate::decode::{Decoder, Format, FromText};
 use crate::envelope::{Upsert, error_row};
+use hw_types::container::push_end;
 use hw_types::datum::Datum;
 use hw_types::flat::Updates;
 use hw_types::row::{push_datum, push_int, push_null, push_text, push_uint};
@@ -477,6 +478,7 @@ impl Decoding {
         (0..self.value.arity()).for_each(|_| push_null(&mut self.row));
         let mut fields = Vec::new();
         push_text(&mut fields, error);
+        push_end(&mut fields);
         push_datum(&mut self.row, Datum::Record(hw_types::datum::Record(&fields)));
     }
     fn decode_key(&mut self, message: &BorrowedMessage<'_>) -> Result<(), String> {
@@ -519,8 +521,10 @@ fn push_headers(row: &mut Vec<u8>, message: &BorrowedMessage<'_>) -> Result<(), 
             Some(value) => push_datum(&mut fields, Datum::Bytes(value)),
             None => push_null(&mut fields),
         }
+        push_end(&mut fields);
         push_datum(&mut elements, Datum::Record(hw_types::datum::Record(&fields)));
     }
+    push_end(&mut elements);
     push_datum(row, Datum::List(hw_types::datum::List(&elements)));
     Ok(())
 }

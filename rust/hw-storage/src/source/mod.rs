@@ -1,3 +1,4 @@
 //! Readers of external systems, each a thread that decodes and gathers until it is asked.
 
+pub mod bindings;
 pub mod kafka;

@@ -1,0 +1,4 @@
+//! Writers to external systems.
+
+pub mod encode;
+pub mod kafka;
