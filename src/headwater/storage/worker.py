@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from headwater.errors import FeatureNotSupported
 from headwater.ir.ingestion import (
     IngestionDescription,
     KafkaSource,
@@ -29,6 +28,8 @@ from headwater.storage.protocol import (
     StorageInitialized,
     StorageResponse,
 )
+from headwater.storage.sinks.running import RunningSink
+from headwater.storage.sources.kafka import open_kafka
 from headwater.storage.sources.load_generator import LoadGeneratorReader, resume_offset
 from headwater.storage.sources.reader import SourceReader
 from headwater.types.ids import GlobalId, ShardId
@@ -90,7 +91,13 @@ class StorageShell:
         self._running[description.id] = _Run(description, task.cancel)
 
     def _run_sink(self, description: SinkDescription) -> None:
-        raise FeatureNotSupported("Kafka sinks")
+        running = self._running.get(description.id)
+        if running is not None and running.description == description:
+            return
+        self._stop(description.id)
+        sink = RunningSink(description, self._persist, self._txns, self._clock, self.report)
+        task = self._tasks.spawn(sink.run(), name=f"sink {description.id}")
+        self._running[description.id] = _Run(description, task.cancel)
 
     def _stop(self, id: GlobalId) -> None:
         self._ingestions.pop(id, None)
@@ -104,8 +111,8 @@ class StorageShell:
         match description.source:
             case LoadGeneratorSource() as source:
                 return LoadGeneratorReader(source, resume_offset(bindings), self._clock)
-            case KafkaSource():
-                raise FeatureNotSupported("Kafka sources")
+            case KafkaSource() as source:
+                return await open_kafka(source, description, bindings, persist)
 
 
 class _Run:
