@@ -40,6 +40,13 @@ class TypeValue(Node, frozen=True, gc=False):
     data_type: DataType
 
 
+class Documentation(Node, frozen=True, gc=False):
+    """What ``DOC ON COLUMN | TYPE subject = 'text'`` says, as an option's value."""
+
+    subject: ObjectName
+    text: Expr
+
+
 class Tunnel(Node, frozen=True, gc=False):
     """``USING SSH TUNNEL name`` or ``USING AWS PRIVATELINK name [(options)]`` of a broker."""
 
@@ -109,6 +116,7 @@ OptionValue: TypeAlias = (
     | OptionMap
     | TypeValue
     | BrokerAddress
+    | Documentation
     | RelationWithOptions
     | Refresh
     | Schedule

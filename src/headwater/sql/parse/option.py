@@ -10,6 +10,7 @@ from collections.abc import Callable
 from headwater.sql.ast.base import ObjectName
 from headwater.sql.ast.option import (
     BrokerAddress,
+    Documentation,
     Option,
     OptionList,
     OptionMap,
@@ -136,21 +137,13 @@ def option(p: TokenStream) -> Option:
     p.enter()
     position = p.position
     name = option_name(p)
-    subject = _subject(p, name)
     written = p.accept("=")
     if not written and p.key in (",", ")", "", ";", "WITH", "FEATURES"):
         value: OptionValue | None = None
     else:
         value = _VALUES.get(name, _value)(p)
     p.depth -= 1
-    return Option(name + subject, value, position=position)
-
-
-def _subject(p: TokenStream, name: str) -> str:
-    """Read what DOC ON names: it becomes a part of the option's name."""
-    if not name.endswith(("doc on column", "doc on type")):
-        return ""
-    return " " + ".".join(p.object_name("a column or type").parts)
+    return Option(name, value, position=position)
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -332,7 +325,7 @@ def _column_names(p: TokenStream) -> OptionValue:
 
 def _partition_by(p: TokenStream) -> OptionValue:
     """Read a table's list of columns, or a sink's expression."""
-    if p.key == "(" and _is_name_list(p):
+    if p.key == "[" or (p.key == "(" and _is_name_list(p)):
         return _column_names(p)
     found = operand(p, 0)
     if isinstance(found, Identifier):
@@ -352,6 +345,13 @@ def _options_value(p: TokenStream) -> OptionValue:
     return RelationWithOptions(ObjectName(()), option_list(p), position=position)
 
 
+def _documentation(p: TokenStream) -> OptionValue:
+    position = p.position
+    subject = p.object_name("a column or type")
+    p.accept("=")
+    return Documentation(subject, operand(p, 0), position=position)
+
+
 def _timeout_action(p: TokenStream) -> OptionValue:
     position = p.position
     word = p.expect_any("COMMIT", "ROLLBACK")
@@ -363,9 +363,13 @@ _VALUES: dict[str, Callable[[TokenStream], OptionValue]] = {
     "aws privatelink": _relation_with_options,
     "broker": _broker,
     "brokers": _brokers,
+    "doc on column": _documentation,
+    "doc on type": _documentation,
     "element type": _type,
     "exclude columns": _column_names,
     "external reference": _column_names,
+    "key doc on column": _documentation,
+    "key doc on type": _documentation,
     "key type": _type,
     "on timeout": _timeout_action,
     "partition by": _partition_by,
@@ -376,6 +380,8 @@ _VALUES: dict[str, Callable[[TokenStream], OptionValue]] = {
     "rules": _rules,
     "schedule": _schedule,
     "text columns": _column_names,
+    "value doc on column": _documentation,
+    "value doc on type": _documentation,
     "value type": _type,
     "wait until ready": _options_value,
 }

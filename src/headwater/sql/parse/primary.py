@@ -84,7 +84,12 @@ def is_query(p: TokenStream, index: int | None = None) -> bool:
         first += 1
     if first == index or not starts_query(p, first):
         return False
-    return all(p.keys[p.closing(i) + 1] in _AFTER_OPERAND for i in range(index + 1, first))
+    return all(_continues_query(p, p.closing(i) + 1) for i in range(index + 1, first))
+
+
+def _continues_query(p: TokenStream, index: int) -> bool:
+    key = p.keys[index] if index < len(p.keys) else ""
+    return key in _AFTER_OPERAND or (key == "AS" and p.keys[index + 1] == "OF")
 
 
 def primary(p: TokenStream) -> Expr:

@@ -248,7 +248,10 @@ def _values_row(p: TokenStream) -> tuple[Expr, ...]:
 # --- SELECT ---------------------------------------------------------------------------------------
 
 _NO_ITEMS = words(
-    "FROM WHERE GROUP HAVING QUALIFY UNION EXCEPT INTERSECT ORDER LIMIT OFFSET FETCH ) ; AS"
+    """
+    FROM WHERE GROUP HAVING QUALIFY UNION EXCEPT INTERSECT ORDER LIMIT OFFSET FETCH WINDOW OPTIONS
+    FOR AS ) ;
+    """
 ) | {""}
 
 
