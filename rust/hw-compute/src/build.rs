@@ -1,0 +1,290 @@
+//! One dataflow from its description: imports, objects, exports.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_bytes::ByteBuf;
+use timely::dataflow::Scope;
+
+use crate::arrangement::arrange;
+use crate::container::{RowStream, Time};
+use crate::gather::{Gather, before};
+use crate::peek::Index;
+use crate::plan::{DataflowDescription, GlobalId, IndexExport, IndexImport, Sink, SinkExport, SourceImport};
+use crate::protocol::ShellRequest;
+use crate::render::bundle::{Arrangement, Bundle};
+use crate::render::operators::{Halves, flat_map_arranged};
+use crate::render::{Context, RenderError, render};
+use crate::sink::materialized_view::{SharedCorrection, materialized_view};
+use crate::sink::subscribe::{Subscribe, subscribe};
+use crate::source::{Reading, SharedFeed, source};
+
+/// Where this worker stands among all.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Which worker of its process.
+    pub worker: usize,
+    /// How many workers a process has.
+    pub workers: usize,
+    /// Which process.
+    pub process: usize,
+    /// How many processes.
+    pub processes: usize,
+}
+
+impl Place {
+    /// Whether this worker speaks for its process.
+    pub fn speaks(&self) -> bool {
+        self.worker == 0
+    }
+    /// Whether this process writes to shards.
+    pub fn writes(&self) -> bool {
+        self.process == 0
+    }
+}
+
+/// Keeps a dataflow alive: its own registration has one, and so does every dataflow that imports from it.
+pub type Alive = Rc<()>;
+
+/// An exported index and the dataflow that maintains it.
+pub struct Exported {
+    /// The arrangements.
+    pub index: Index,
+    /// Its dataflow.
+    pub alive: Alive,
+}
+
+/// What a dataflow can see, and where new tokens come from.
+pub struct Surroundings<'a> {
+    /// Indexes of other dataflows.
+    pub indexes: &'a mut HashMap<GlobalId, Exported>,
+    /// The next token; every worker counts alike, since commands come in order.
+    pub next_token: &'a mut u64,
+    /// Where we are.
+    pub place: Place,
+    /// Where subscriptions go.
+    pub gather: &'a Arc<Gather>,
+}
+
+/// A sink that writes to a shard.
+pub struct BuiltSink {
+    /// By which it is fed and asked.
+    pub token: u64,
+    /// The export.
+    pub id: GlobalId,
+    /// Its state.
+    pub correction: SharedCorrection,
+}
+
+/// What building a dataflow leaves.
+#[derive(Default)]
+pub struct Built {
+    /// Indexes to publish.
+    pub indexes: Vec<(GlobalId, Index)>,
+    /// What is fed.
+    pub feeds: Vec<(u64, SharedFeed)>,
+    /// What is written.
+    pub sinks: Vec<BuiltSink>,
+    /// What the shell is asked.
+    pub requests: Vec<ShellRequest>,
+    /// Dataflows that this one reads from.
+    pub imports: Vec<Alive>,
+}
+
+/// Builds a dataflow within `scope`.
+pub fn build<'s>(
+    scope: Scope<'s, u64>,
+    description: &DataflowDescription,
+    around: &mut Surroundings<'_>,
+    built: &mut Built,
+) -> Result<(), RenderError> {
+    let as_of = description.as_of.ok_or_else(|| RenderError::Malformed("a dataflow without as_of".into()))?;
+    let mut context = Context {
+        scope,
+        as_of,
+        until: description.until,
+        level: 0,
+        globals: HashMap::new(),
+        locals: HashMap::new(),
+    };
+    for import in &description.sources {
+        import_source(&mut context, import, around, built)?;
+    }
+    for import in &description.indexes {
+        import_index(&mut context, import, around, built)?;
+    }
+    for object in &description.objects {
+        let bundle = render(&mut context, &object.plan)?;
+        context.globals.insert(object.id.clone(), bundle);
+    }
+    for export in &description.index_exports {
+        export_index(&mut context, export, built)?;
+    }
+    for export in &description.sink_exports {
+        export_sink(&context, export, around, built)?;
+    }
+    Ok(())
+}
+
+fn token(around: &mut Surroundings<'_>) -> u64 {
+    *around.next_token += 1;
+    *around.next_token
+}
+
+fn import_source(
+    context: &mut Context<'_, u64>,
+    import: &SourceImport,
+    around: &mut Surroundings<'_>,
+    built: &mut Built,
+) -> Result<(), RenderError> {
+    let token = token(around);
+    let Place { process, processes, .. } = around.place;
+    let reading = Reading {
+        name: &format!("Source {}", import.id),
+        as_of: context.as_of,
+        until: context.until,
+        desc: &import.desc,
+        mfp: import.mfp.as_ref(),
+        share: (processes > 1).then_some((process as u64, processes as u64)),
+    };
+    let (halves, feed) = source(context.scope, &reading)?;
+    let arity = import.mfp.as_ref().map_or(import.desc.arity(), |mfp| mfp.output_arity());
+    context.globals.insert(import.id.clone(), Bundle::of_rows(arity, halves.oks, vec![halves.errs]));
+    built.feeds.push((token, feed));
+    built.requests.push(ShellRequest::OpenSource {
+        token,
+        shard: import.shard.clone(),
+        table: import.table,
+        as_of: Some(context.as_of),
+        until: context.until,
+    });
+    Ok(())
+}
+
+fn import_index<'s>(
+    context: &mut Context<'s, u64>,
+    import: &IndexImport,
+    around: &mut Surroundings<'_>,
+    built: &mut Built,
+) -> Result<(), RenderError> {
+    let missing = || RenderError::NoArrangement(format!("index {}", import.id));
+    let exported = around.indexes.get_mut(&import.id).ok_or_else(missing)?;
+    let index = &mut exported.index;
+    if index.key != import.key || index.arity != import.arity {
+        return Err(RenderError::Malformed(format!("index {} is by another key", import.id)));
+    }
+    let as_of = context.as_of;
+    if before(Some(as_of), index.since) {
+        return Err(RenderError::Malformed(format!(
+            "index {} is compacted to {:?}, beyond the as_of {as_of}",
+            import.id, index.since
+        )));
+    }
+    let oks = index.oks.import_named(context.scope, &format!("Index {}", import.id));
+    let errs = index.errs.import_named(context.scope, &format!("Index {} errors", import.id));
+    let errs = flat_map_arranged(
+        errs,
+        "ImportErrors",
+        None,
+        Box::new(move |key, _, time: &u64, diff, out| out.oks.push(key, &[], time.advanced_to(as_of), diff)),
+    );
+    built.imports.push(Rc::clone(&exported.alive));
+    let arrangement = (import.key.clone(), Arrangement::Here(oks));
+    let bundle = context.globals.entry(import.on.clone()).or_insert_with(|| Bundle {
+        arity: import.arity,
+        rows: None,
+        errs: vec![],
+        arrangements: vec![],
+    });
+    // Several indexes on one relation hold the same errors: those of the first are enough.
+    if bundle.errs.is_empty() {
+        bundle.errs.push(errs.oks);
+    }
+    bundle.arrangements.push(arrangement);
+    Ok(())
+}
+
+fn bundle<'a, 's>(context: &'a Context<'s, u64>, id: &GlobalId) -> Result<&'a Bundle<'s, u64>, RenderError> {
+    let unbound = || RenderError::Unbound(crate::plan::RelationId::Global { id: id.clone() });
+    context.globals.get(id).ok_or_else(unbound)
+}
+
+fn export_index(
+    context: &mut Context<'_, u64>,
+    export: &IndexExport,
+    built: &mut Built,
+) -> Result<(), RenderError> {
+    let mut source = bundle(context, &export.on)?.clone();
+    source.arrange_by(&format!("Index {}", export.id), &export.key, context.times())?;
+    let arranged = match source.arrangement(&export.key) {
+        Some(Arrangement::Here(arranged)) => arranged,
+        _ => return Err(RenderError::NoArrangement(format!("index {}", export.id))),
+    };
+    let errs = arrange(source.errors(context.scope), &format!("Index {} errors", export.id));
+    let mut index = Index {
+        oks: arranged.trace,
+        errs: errs.trace,
+        key: export.key.clone(),
+        arity: export.arity,
+        upper: Some(0),
+        since: Some(0),
+    };
+    index.compact(context.as_of);
+    context.globals.insert(export.on.clone(), source);
+    built.indexes.push((export.id.clone(), index));
+    Ok(())
+}
+
+fn export_sink(
+    context: &Context<'_, u64>,
+    export: &SinkExport,
+    around: &mut Surroundings<'_>,
+    built: &mut Built,
+) -> Result<(), RenderError> {
+    let from = bundle(context, &export.on)?;
+    let oks: RowStream<'_, u64> = from.stream("Sink", context.times())?;
+    let halves = Halves { oks, errs: from.errors(context.scope) };
+    match &export.sink {
+        Sink::Subscribe { with_snapshot } => {
+            let wanted = Subscribe {
+                id: export.id.clone(),
+                as_of: context.as_of,
+                until: context.until,
+                with_snapshot: *with_snapshot,
+            };
+            subscribe(halves, wanted, around.place.worker, Arc::clone(around.gather));
+        }
+        Sink::MaterializedView { shard, desc } => {
+            let token = token(around);
+            let name = format!("MaterializedView {}", export.id);
+            // Old contents are compared at the as_of; they are read whole by the process that writes.
+            let reading = Reading {
+                name: &format!("{name} persisted"),
+                as_of: context.as_of,
+                until: None,
+                desc,
+                mfp: None,
+                share: None,
+            };
+            let (persisted, feed) = source(context.scope, &reading)?;
+            let writers = around.place.workers as u64;
+            let correction = materialized_view(&name, halves, persisted, context.as_of, writers);
+            if around.place.writes() {
+                let encoded = rmp_serde::to_vec_named(desc).expect("plain data always encodes");
+                built.requests.push(ShellRequest::OpenSink {
+                    token,
+                    id: export.id.clone(),
+                    shard: shard.clone(),
+                    desc: ByteBuf::from(encoded),
+                    as_of: Some(context.as_of),
+                });
+            } else {
+                feed.borrow_mut().push(vec![], None);
+            }
+            built.feeds.push((token, feed));
+            built.sinks.push(BuiltSink { token, id: export.id.clone(), correction });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,455 @@
+//! The few operators that everything is rendered with. Their logic is boxed: one instantiation a time
+//! type, however many places use them.
+
+use std::collections::VecDeque;
+
+use differential_dataflow::operators::arrange::Arranged;
+use differential_dataflow::operators::join::join_traces;
+use differential_dataflow::trace::{BatchCursor, Cursor, Navigable, TraceReader};
+use timely::dataflow::Scope;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
+use timely::dataflow::operators::{Capability, CapabilitySet, Operator};
+use timely::progress::{Antichain, Timestamp};
+
+use crate::arrangement::{Bytes, RowArranged, RowBatcher, RowBuilder, RowSpine};
+use crate::container::{Diff, Flat, FlatBuilder, RowStream, Time};
+use crate::expr::EvalError;
+
+/// Updates that an operator looks at before it lets others run.
+const FUEL: usize = 200_000;
+
+/// What an operator's logic writes to: rows, and errors (as rows of one text).
+pub struct Out<T> {
+    /// Rows, or keys and vals.
+    pub oks: Flat<T, i64>,
+    /// Errors.
+    pub errs: Flat<T, i64>,
+}
+
+impl<T> Default for Out<T> {
+    fn default() -> Self {
+        Out { oks: Flat::default(), errs: Flat::default() }
+    }
+}
+
+impl<T: Time> Out<T> {
+    /// Appends an error.
+    pub fn error(&mut self, error: &EvalError, time: T, diff: i64) {
+        error.push_row(self.errs.tail());
+        let end = self.errs.tail().len();
+        self.errs.seal(end, time, diff);
+    }
+}
+
+/// Rows and errors.
+pub struct Halves<'s, T: Timestamp> {
+    /// The rows.
+    pub oks: RowStream<'s, T>,
+    /// The errors.
+    pub errs: RowStream<'s, T>,
+}
+
+/// Applied to each update: key, val, time, diff.
+pub type Logic<T> = Box<dyn FnMut(&[u8], &[u8], &T, i64, &mut Out<T>)>;
+
+type Output<T> = OutputBuilder<T, FlatBuilder<T>>;
+
+/// Applies `logic` to each update of a stream.
+pub fn flat_map<'s, T: Time>(rows: RowStream<'s, T>, name: &str, mut logic: Logic<T>) -> Halves<'s, T> {
+    let mut builder = OperatorBuilder::new(name.to_owned(), rows.scope());
+    let (oks, ok_stream) = builder.new_output();
+    let (errs, err_stream) = builder.new_output();
+    let (mut oks, mut errs) = (Output::<T>::from(oks), Output::<T>::from(errs));
+    let mut input = builder.new_input(rows, Pipeline);
+    builder.build(move |_| {
+        let mut out = Out::default();
+        move |_| {
+            let (mut oks, mut errs) = (oks.activate(), errs.activate());
+            input.for_each(|cap, data| {
+                let ok_caps = cap.retain_stamp(0);
+                let mut session = oks.session(&ok_caps);
+                for (key, val, time, diff) in data.iter() {
+                    logic(key, val, time, *diff, &mut out);
+                    if out.oks.is_full() {
+                        session.give_container(&mut out.oks);
+                        out.oks.clear();
+                    }
+                }
+                if !out.oks.is_empty() {
+                    session.give_container(&mut out.oks);
+                    out.oks.clear();
+                }
+                if !out.errs.is_empty() {
+                    errs.session(&cap.retain_stamp(1)).give_container(&mut out.errs);
+                    out.errs.clear();
+                }
+            });
+        }
+    });
+    Halves { oks: ok_stream, errs: err_stream }
+}
+
+/// As [`flat_map`], for logic that changes the diff's type and cannot fail.
+pub fn map_diffs<'s, T: Time, R: Diff>(
+    rows: RowStream<'s, T>,
+    name: &str,
+    mut logic: Box<dyn FnMut(&[u8], &[u8], &T, i64, &mut Flat<T, R>, &mut Flat<T, i64>)>,
+) -> (RowStream<'s, T, R>, RowStream<'s, T>) {
+    let mut builder = OperatorBuilder::new(name.to_owned(), rows.scope());
+    let (oks, ok_stream) = builder.new_output();
+    let (errs, err_stream) = builder.new_output();
+    let mut oks = OutputBuilder::<T, FlatBuilder<T, R>>::from(oks);
+    let mut errs = Output::<T>::from(errs);
+    let mut input = builder.new_input(rows, Pipeline);
+    builder.build(move |_| {
+        let (mut out, mut failed) = (Flat::default(), Flat::default());
+        move |_| {
+            let (mut oks, mut errs) = (oks.activate(), errs.activate());
+            input.for_each(|cap, data| {
+                let ok_caps = cap.retain_stamp(0);
+                let mut session = oks.session(&ok_caps);
+                for (key, val, time, diff) in data.iter() {
+                    logic(key, val, time, *diff, &mut out, &mut failed);
+                    if out.is_full() {
+                        session.give_container(&mut out);
+                        out.clear();
+                    }
+                }
+                if !out.is_empty() {
+                    session.give_container(&mut out);
+                    out.clear();
+                }
+                if !failed.is_empty() {
+                    errs.session(&cap.retain_stamp(1)).give_container(&mut failed);
+                    failed.clear();
+                }
+            });
+        }
+    });
+    (ok_stream, err_stream)
+}
+
+/// A batch still to be read.
+struct Todo<B: Navigable> {
+    batch: B,
+    cursor: B::Cursor,
+    /// How many of the look-ups are done.
+    looked_up: usize,
+}
+
+/// Applies `logic` to each update of an arrangement, or of those of its keys that are in `lookups` (sorted).
+pub fn flat_map_arranged<'s, Tr, T: Time>(
+    arranged: Arranged<'s, Tr>,
+    name: &str,
+    lookups: Option<Vec<Vec<u8>>>,
+    mut logic: Logic<T>,
+) -> Halves<'s, T>
+where
+    Tr: TraceReader<Time = T, Batch: Navigable> + 'static,
+    for<'a> BatchCursor<Tr>: Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64>,
+{
+    let scope = arranged.stream.scope();
+    let mut builder = OperatorBuilder::new(name.to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let (oks, ok_stream) = builder.new_output();
+    let (errs, err_stream) = builder.new_output();
+    let (mut oks, mut errs) = (Output::<T>::from(oks), Output::<T>::from(errs));
+    let mut input = builder.new_input(arranged.stream, Pipeline);
+    builder.build(move |_| {
+        let mut todo: VecDeque<([CapabilitySet<T>; 2], Todo<Tr::Batch>)> = VecDeque::new();
+        let mut out = Out::default();
+        move |_| {
+            let (mut oks, mut errs) = (oks.activate(), errs.activate());
+            input.for_each(|cap, spans| {
+                for batch in spans.drain(..).filter_map(|span| span.inner) {
+                    let cursor = batch.cursor();
+                    let caps = [cap.retain_stamp(0), cap.retain_stamp(1)];
+                    todo.push_back((caps, Todo { batch, cursor, looked_up: 0 }));
+                }
+            });
+            let mut fuel = FUEL;
+            while let (Some((caps, work)), true) = (todo.front_mut(), fuel > 0) {
+                let mut session = oks.session(&caps[0]);
+                let done = loop {
+                    if fuel == 0 || !seek(work, lookups.as_deref()) {
+                        break fuel > 0;
+                    }
+                    fuel = fuel.saturating_sub(1 + read_key::<Tr, T>(work, &mut logic, &mut out));
+                    if out.oks.is_full() {
+                        session.give_container(&mut out.oks);
+                        out.oks.clear();
+                    }
+                };
+                if !out.oks.is_empty() {
+                    session.give_container(&mut out.oks);
+                    out.oks.clear();
+                }
+                drop(session);
+                if !out.errs.is_empty() {
+                    errs.session(&caps[1]).give_container(&mut out.errs);
+                    out.errs.clear();
+                }
+                if done {
+                    todo.pop_front();
+                }
+            }
+            if !todo.is_empty() {
+                activator.activate();
+            }
+        }
+    });
+    Halves { oks: ok_stream, errs: err_stream }
+}
+
+/// Moves to the next key to read; false where there is none.
+fn seek<B: Navigable>(work: &mut Todo<B>, lookups: Option<&[Vec<u8>]>) -> bool
+where
+    for<'a> B::Cursor: Cursor<Key<'a> = &'a [u8]>,
+{
+    let Some(lookups) = lookups else { return work.cursor.key_valid(&work.batch) };
+    while let Some(key) = lookups.get(work.looked_up) {
+        work.cursor.seek_key(&work.batch, key);
+        match work.cursor.get_key(&work.batch) {
+            None => return false,
+            Some(found) if found == &key[..] => return true,
+            Some(_) => work.looked_up += 1,
+        }
+    }
+    false
+}
+
+/// Applies `logic` to all updates of the current key and steps on; returns how many there were.
+fn read_key<Tr, T: Time>(work: &mut Todo<Tr::Batch>, logic: &mut Logic<T>, out: &mut Out<T>) -> usize
+where
+    Tr: TraceReader<Time = T, Batch: Navigable> + 'static,
+    for<'a> BatchCursor<Tr>: Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64>,
+{
+    let mut count = 0;
+    let Todo { batch, cursor, .. } = work;
+    let Some(key) = cursor.get_key(batch) else { return 0 };
+    while let Some(val) = cursor.get_val(batch) {
+        cursor.map_times(batch, |time, diff| {
+            let time = <BatchCursor<Tr> as Cursor>::owned_time(time);
+            logic(key, val, &time, <BatchCursor<Tr> as Cursor>::owned_diff(diff), out);
+            count += 1;
+        });
+        cursor.step_val(batch);
+    }
+    cursor.step_key(batch);
+    work.looked_up += 1;
+    count
+}
+
+/// Joins vals: key, both vals, time, product of the diffs.
+pub type JoinLogic<T> = Box<dyn FnMut(&[u8], &[u8], &[u8], T, i64, &mut Out<T>)>;
+
+/// Joins two arrangements.
+pub fn join<'s, T: Time, Tr1, Tr2>(
+    a: Arranged<'s, Tr1>,
+    b: Arranged<'s, Tr2>,
+    name: &str,
+    fallible: bool,
+    mut logic: JoinLogic<T>,
+) -> (RowStream<'s, T>, Option<RowStream<'s, T>>)
+where
+    Tr1: TraceReader<Time = T, Batch: Navigable> + 'static,
+    Tr2: TraceReader<Time = T, Batch: Navigable> + 'static,
+    for<'a> BatchCursor<Tr1>:
+        Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64, KeyContainer = Bytes>,
+    for<'a> BatchCursor<Tr2>: Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64>,
+{
+    let joined = join_traces::<_, _, Bytes, _, JoinBuilder<T>>(a, b, name, move |key, v1, v2, time, r1, r2, out| {
+        logic(key, v1, v2, time, r1 * r2, out.out());
+    });
+    if !fallible {
+        return (joined, None);
+    }
+    let halves = demux(joined, name);
+    (halves.oks, Some(halves.errs))
+}
+
+/// What marks an error in the output of a join, which has but one: a val. Rows have none.
+const ERROR_MARK: &[u8] = &[1];
+
+/// A container builder that lets its user write into the current container: a join's output needs no
+/// row buffer. Errors leave as marked updates.
+pub struct JoinBuilder<T> {
+    current: Out<T>,
+    full: VecDeque<Flat<T, i64>>,
+    ship: Flat<T, i64>,
+}
+
+impl<T> Default for JoinBuilder<T> {
+    fn default() -> Self {
+        JoinBuilder { current: Out::default(), full: VecDeque::new(), ship: Flat::default() }
+    }
+}
+
+impl<T: Time> JoinBuilder<T> {
+    #[inline]
+    fn out(&mut self) -> &mut Out<T> {
+        if self.current.oks.is_full() {
+            self.full.push_back(std::mem::take(&mut self.current.oks));
+        }
+        if !self.current.errs.is_empty() {
+            self.mark_errors();
+        }
+        &mut self.current
+    }
+    #[cold]
+    fn mark_errors(&mut self) {
+        let mut marked = Flat::default();
+        for (key, _, time, diff) in self.current.errs.iter() {
+            marked.push(key, ERROR_MARK, time.clone(), *diff);
+        }
+        self.current.errs.clear();
+        self.full.push_back(marked);
+    }
+}
+
+impl<T: Time> timely::container::ContainerBuilder for JoinBuilder<T> {
+    type Container = Flat<T, i64>;
+    fn extract(&mut self) -> Option<&mut Flat<T, i64>> {
+        self.ship = self.full.pop_front()?;
+        Some(&mut self.ship)
+    }
+    fn finish(&mut self) -> Option<&mut Flat<T, i64>> {
+        if !self.current.errs.is_empty() {
+            self.mark_errors();
+        }
+        if !self.current.oks.is_empty() {
+            self.full.push_back(std::mem::take(&mut self.current.oks));
+        }
+        self.extract()
+    }
+}
+
+/// Tells marked errors from rows; containers without any pass whole.
+fn demux<'s, T: Time>(rows: RowStream<'s, T>, name: &str) -> Halves<'s, T> {
+    let mut builder = OperatorBuilder::new(format!("{name} errors"), rows.scope());
+    let (oks, ok_stream) = builder.new_output();
+    let (errs, err_stream) = builder.new_output();
+    let (mut oks, mut errs) = (Output::<T>::from(oks), Output::<T>::from(errs));
+    let mut input = builder.new_input(rows, Pipeline);
+    builder.build(move |_| {
+        move |_| {
+            let (mut oks, mut errs) = (oks.activate(), errs.activate());
+            input.for_each(|cap, data| {
+                if !data.has_vals() {
+                    oks.session(&cap.retain_stamp(0)).give_container(data);
+                    return;
+                }
+                let mut out = Out::default();
+                for (key, val, time, diff) in data.iter() {
+                    let half = if val.is_empty() { &mut out.oks } else { &mut out.errs };
+                    half.push(key, &[], time.clone(), *diff);
+                }
+                if !out.oks.is_empty() {
+                    oks.session(&cap.retain_stamp(0)).give_container(&mut out.oks);
+                }
+                errs.session(&cap.retain_stamp(1)).give_container(&mut out.errs);
+            });
+        }
+    });
+    Halves { oks: ok_stream, errs: err_stream }
+}
+
+/// From a key and its vals with their diffs to output vals with multiplicities.
+pub type ReduceLogic<R> = Box<dyn FnMut(&[u8], &[(&[u8], R)], &mut Vec<(Vec<u8>, i64)>)>;
+
+/// Reduces each key's vals; vals come sorted, and only for keys that have any.
+pub fn reduce<'s, T: Time, R: Diff>(
+    arranged: RowArranged<'s, T, R>,
+    name: &str,
+    logic: ReduceLogic<R>,
+) -> RowArranged<'s, T> {
+    arranged.reduce_abelian::<_, RowBuilder<T, i64>, RowSpine<T, i64>, Bytes, _>(
+        name,
+        logic,
+        |out, key, updates| {
+            out.clear();
+            for (val, time, diff) in updates.drain(..) {
+                out.push(key, &val, time, diff);
+            }
+        },
+    )
+}
+
+/// The capabilities that a batcher's contents need: like differential's arrange operator.
+#[derive(Default)]
+struct Held<T: Timestamp>(Vec<Capability<T>>);
+
+impl<T: Timestamp> Held<T> {
+    fn insert(&mut self, caps: &CapabilitySet<T>) {
+        for cap in caps.iter() {
+            if !self.0.iter().any(|held| held.time().less_equal(cap.time())) {
+                self.0.retain(|held| !cap.time().less_equal(held.time()));
+                self.0.push(cap.clone());
+            }
+        }
+    }
+}
+
+/// Consolidates updates at each time as it completes.
+pub fn consolidate<'s, T: Time>(rows: RowStream<'s, T>, name: &str) -> RowStream<'s, T> {
+    rows.unary_frontier::<FlatBuilder<T>, _, _, _>(crate::container::by_key(), name, move |_, _| {
+        let mut batcher = RowBatcher::<T, i64>::default();
+        let mut held = Held::<T>(vec![]);
+        let mut last = Antichain::from_elem(T::minimum());
+        move |(input, frontier), output| {
+            input.for_each(|cap, data| {
+                held.insert(&cap.retain_stamp(0));
+                batcher.add(data);
+            });
+            if last.borrow() == frontier.frontier() {
+                return;
+            }
+            last = frontier.frontier().to_owned();
+            let (retired, kept): (Vec<_>, Vec<_>) =
+                held.0.drain(..).partition(|cap| !frontier.less_equal(cap.time()));
+            if retired.is_empty() {
+                held.0 = kept;
+                return;
+            }
+            let run = batcher.extract_run(frontier.frontier());
+            let caps: CapabilitySet<T> = retired.iter().cloned().collect();
+            let mut session = output.session(&caps);
+            for mut chunk in run.into_chunks() {
+                session.give_container(&mut chunk);
+            }
+            drop(session);
+            let all: Vec<_> = retired.into_iter().chain(kept).collect();
+            for time in batcher.retained().iter() {
+                let from = all.iter().find(|cap| cap.time().less_equal(time));
+                held.0.push(from.expect("each update came with a capability at or before it").delayed(time));
+            }
+        }
+    })
+}
+
+/// Updates that are there from the beginning, given by the first worker.
+pub fn constant<'s, T: Time>(scope: Scope<'s, T>, rows: Vec<(Vec<u8>, i64)>, as_of: u64) -> RowStream<'s, T> {
+    let mine = scope.index() == 0;
+    timely::dataflow::operators::generic::operator::source::<_, FlatBuilder<T>, _, _>(scope, "Constant", move |cap, _| {
+        let mut left = Some((cap, rows));
+        move |output| {
+            let Some((cap, rows)) = left.take() else { return };
+            if !mine {
+                return;
+            }
+            let mut session = output.session(&cap);
+            let mut out = Flat::default();
+            for (row, diff) in &rows {
+                out.push(row, &[], T::minimum().advanced_to(as_of), *diff);
+                if out.is_full() {
+                    session.give_container(&mut out);
+                    out.clear();
+                }
+            }
+            if !out.is_empty() {
+                session.give_container(&mut out);
+            }
+        }
+    })
+}
