@@ -2,21 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from headwater.errors import (
+    DataCorrupted,
+    ExternalError,
     Fenced,
     HeadwaterError,
+    IncompatibleVersion,
     InternalError,
     ObjectNotInPrerequisiteState,
+    TransientError,
     UndefinedObject,
     invariant,
 )
 from headwater.persist import codec, flat
 from headwater.persist.blob import Blob
+from headwater.persist.compact import sweep_orphans
 from headwater.persist.consensus import Consensus, SeqNo
 from headwater.persist.errors import UpperMismatch
 from headwater.persist.holds import ReadHold, ShardLog, downgrade_many
@@ -35,10 +40,11 @@ from headwater.persist.machine import (
     WrongDesc,
     WrongUpper,
 )
+from headwater.persist.maintain import Maintenance
 from headwater.persist.parts import BlobPart, InlinePart, Part, PartRef
 from headwater.persist.read import Reader, ReadHandle
 from headwater.persist.txns import TableReadHandle, TxnsHandle
-from headwater.persist.txns_machine import TxnsMachine, UnknownTable
+from headwater.persist.txns_machine import TxnsMachine, UnknownTable, blob_keys
 from headwater.persist.write import ShardAppend, WriteHandle
 from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
@@ -71,7 +77,7 @@ class PersistConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     consensus_timeout_s: float = 30.0
     maintenance_s: float = 1.0
-    backstop_s: float = 5.0
+    backstop_s: float = 60.0
     lease_ms: int = 60_000
     garbage_ms: int = 600_000
     inline_bytes_max: int | None = None
@@ -103,21 +109,22 @@ class PersistClient:
         self.config = config or PersistConfig()
         self.logs: dict[ShardId, VersionLog[Any, Any]] = {}
         self.holds: dict[tuple[ShardId, str], ReadHold] = {}
+        self.owned: set[ShardId] = set()  # what this process writes, and so compacts
         self._users: dict[ShardId, int] = {}
         self._opening = asyncio.Lock()
         self._subscription = consensus.subscribe(self._pushed)
         self._machine = ShardMachine()
         self._txns_machine = TxnsMachine()
         self._gaps: set[ShardId] = set()
-        self._closed = False
+        self.closed = False
 
     async def start(self) -> None:
         """Begin maintenance."""
-        self.tasks.spawn(self._maintain(), name="persist-maintenance")
+        self.tasks.spawn(Maintenance(self).run(), name="persist-maintenance")
 
     async def close(self) -> None:
         """Let go of everything; consensus, blob and tasks stay the caller's."""
-        self._closed = True
+        self.closed = True
         self._subscription.close()
         gone = InternalError("the persist client is closed")
         for log in self.logs.values():
@@ -134,6 +141,7 @@ class PersistClient:
             ObjectNotInPrerequisiteState: The shard has another shape.
         """
         log = await self.shard_log(shard)
+        self.owned.add(shard)
         if log.state.desc != desc:
             await self.commit([Change(log, (Describe(desc),))])
         return WriteHandle(self, log, desc, epoch)
@@ -163,7 +171,9 @@ class PersistClient:
 
     async def open_txns(self, shard: ShardId) -> TxnsHandle:
         """Open the transaction shard as the tables' owner; made if it does not exist."""
-        return TxnsHandle(self, await self.open_log(shard, self._txns_machine))
+        log = await self.open_log(shard, self._txns_machine)
+        self.owned.add(shard)
+        return TxnsHandle(self, log)
 
     async def hold(
         self, shard: ShardId, since: Frontier, *, name: str = "", lease: bool = True
@@ -210,7 +220,36 @@ class PersistClient:
         """End a shard: its data are removed in the background. Doing so twice is no error."""
         log = await self.shard_log(shard)
         await self.commit([Change(log, (Close(self.clock.now_ms()),))])
-        await self.let_go(log)
+        if log.state.garbage:
+            self.owned.add(shard)  # stays open for its garbage to be collected
+        else:
+            await self.let_go(log)
+
+    async def sweep(self, txns: Sequence[ShardId] = ()) -> int:
+        """Remove what crashes have left behind; for the environment's owner, now and then.
+
+        Args:
+            txns: The transaction shards, whose entries refer to parts.
+
+        Returns:
+            The number of blobs removed; those of ended shards follow in the background.
+        """
+        referenced: set[str] = set()
+        for shard in txns:
+            txns_log = await self.open_log(shard, self._txns_machine)
+            referenced |= blob_keys(txns_log.state)
+            await self.let_go(txns_log)
+        removed = 0
+        for shard in await self.consensus.list_shards():
+            if shard in txns:
+                continue
+            log = await self.shard_log(shard)
+            removed += await sweep_orphans(self, log, referenced)
+            if log.state.upper is None and log.state.since is None and log.state.garbage:
+                self.owned.add(shard)
+            else:
+                await self.let_go(log)
+        return removed
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """Apply all changes or none and raise the first one's error."""
@@ -286,7 +325,7 @@ class PersistClient:
 
     async def open_log(self, shard: ShardId, machine: Machine[S, O]) -> VersionLog[S, O]:
         """Return the shard's log, up to date with at least the moment of the call."""
-        if self._closed:
+        if self.closed:
             raise InternalError("the persist client is closed")
         self._users[shard] = self._users.get(shard, 0) + 1
         async with self._opening:
@@ -316,6 +355,7 @@ class PersistClient:
         self._users[shard] -= 1
         if self._users[shard] <= 0 and self.logs.get(shard) is log:
             del self._users[shard], self.logs[shard]
+            self.owned.discard(shard)
             self._subscription.remove(shard)
 
     def _pushed(self, shard: ShardId, seqno: SeqNo, data: bytes | None) -> None:
@@ -328,36 +368,12 @@ class PersistClient:
 
     async def _fill_gap(self, log: VersionLog[Any, Any]) -> None:
         self._gaps.discard(log.shard)
-        await self._quietly("refresh", log.refresh())
-
-    # Maintenance
-
-    async def _maintain(self) -> None:
-        elapsed = 0.0
-        while not self._closed:
-            await self.clock.sleep(self.config.maintenance_s)
-            elapsed += self.config.maintenance_s
-            await self._renew()
-            logs = list(self.logs.values())
-            for log in logs:
-                if log.rollup_due and log.failure is None:
-                    await self._quietly("rollup", log.rollup(self.rng.token()))
-            if elapsed >= self.config.backstop_s:
-                elapsed = 0.0
-                for log in logs:
-                    await self._quietly("refresh", log.refresh())
-
-    async def _renew(self) -> None:
-        """Renew all leases in one commit, at a third of their time."""
-
-    async def _quietly(self, what: str, work: Awaitable[None]) -> None:
-        """Do maintenance that is tried again anyway."""
         try:
-            await work
-        except HeadwaterError as error:
-            if isinstance(error, InternalError) and not self._closed:
-                raise
-            logger.warning("persist maintenance failed", extra={"what": what, "why": str(error)})
+            await log.refresh()
+        except (DataCorrupted, IncompatibleVersion) as error:
+            log.fail(error)
+        except (TransientError, ExternalError) as error:
+            logger.warning("shard not read", extra={"shard": log.shard, "why": str(error)})
 
 
 def _error(rejected: Rejected) -> HeadwaterError:

@@ -112,6 +112,11 @@ def merge(
     ]
 
 
+def to_flat(desc: RelationDesc, encoded: EncodedPart) -> bytes:
+    """Return an encoded part as a flat batch."""
+    return native.persist_decode(_desc(desc), encoded.encoding, encoded.data, None, 0, None, None)
+
+
 def inline(data: bytes) -> InlinePart:
     """Return a small batch as a part."""
     return InlinePart(data=data, updates=flat.count(data))

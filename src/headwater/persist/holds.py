@@ -1,5 +1,8 @@
 """Read holds: tokens that keep a shard's ``since`` from passing a time.
 
+A shard's since is the earliest of its holds', but never goes back; without holds it stays where it
+is, so that whoever makes a shard takes a durable hold on it first of all.
+
 A *leased* hold ends by itself when its owner stops renewing it (the client renews all its leases in
 one commit). A *durable* hold has a name, survives its owner, and is given up only by ``release``:
 the controllers' are of that kind.
@@ -63,9 +66,11 @@ class ReadHold:
         self.released = True
         await self._client.commit([Change(self.log, (Release(self.name),))])
 
-    def heartbeat(self, expires_ms: int) -> Change:
-        """Return the change that renews the lease."""
-        return Change(self.log, (Heartbeat(self.name, expires_ms, self.log.seqno),))
+    @staticmethod
+    def heartbeats(holds: "list[ReadHold]", expires_ms: int) -> Change:
+        """Return the change that renews the leases of one shard's holds."""
+        log = holds[0].log
+        return Change(log, tuple(Heartbeat(hold.name, expires_ms, log.seqno) for hold in holds))
 
 
 async def downgrade_many(client: Committer, downgrades: "list[tuple[ReadHold, Frontier]]") -> None:

@@ -50,6 +50,7 @@ class TableStore(Uploader, Protocol):
     """What opens the tables' shards: the client."""
 
     tasks: Tasks
+    owned: set[ShardId]
 
     @property
     def inline_bytes_max(self) -> int:
@@ -202,6 +203,7 @@ class TxnsHandle:
         log = self._tables.get(shard)
         if log is None:
             log = self._tables[shard] = await self._client.shard_log(shard)
+            self._client.owned.add(shard)
         return log
 
     async def _stamped(self, shard: ShardId, data: Data, time: Timestamp) -> tuple[Part, ...]:

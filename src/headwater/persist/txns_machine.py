@@ -5,7 +5,7 @@ from typing import assert_never
 import msgspec
 
 from headwater.persist.machine import FencedBy, Op, Ops, Rejection, Rollup, WrongUpper
-from headwater.persist.parts import Part
+from headwater.persist.parts import BlobPart, Part
 from headwater.types.frontier import Frontier
 from headwater.types.ids import ShardId
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
@@ -159,3 +159,14 @@ def parts_between(
         if entry.time >= lower and (upper is None or entry.time < upper):
             found.extend(entry.writes.get(shard, ()))
     return found
+
+
+def blob_keys(state: TxnsState) -> set[str]:
+    """Return the keys of the blobs that entries refer to."""
+    return {
+        part.key
+        for entry in state.entries
+        for parts in entry.writes.values()
+        for part in parts
+        if isinstance(part, BlobPart)
+    }
