@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from headwater.errors import InvalidParameterValue
 from headwater.persist.consensus import Consensus
+from headwater.persist.consensus_postgres import PostgresConsensus
 from headwater.persist.consensus_rpc import RpcConsensus
 from headwater.persist.consensus_sqlite import SqliteConsensus
 from headwater.runtime.clock import Clock
@@ -33,6 +34,8 @@ async def open_consensus(
             path = Path(unquote(parts.path))
             path.parent.mkdir(parents=True, exist_ok=True)
             return await SqliteConsensus.open(path)
+        case "postgres" | "postgresql":
+            return await PostgresConsensus.open(url, clock, tasks)
         case "rpc+unix" | "rpc+tcp":
             address = url.removeprefix("rpc+")
             return await RpcConsensus.connect(address, clock, rng, tasks, secret)

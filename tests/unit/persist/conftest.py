@@ -1,15 +1,19 @@
 """Stores and clients for the tests of persist."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import uvloop
+from tests.fixtures import postgres
 
 from headwater.persist import flat
 from headwater.persist.blob import LocalBlob
 from headwater.persist.client import PersistClient, PersistConfig
 from headwater.persist.consensus import Consensus
+from headwater.persist.consensus_postgres import PostgresConsensus
 from headwater.persist.consensus_rpc import ConsensusServer, RpcConsensus
 from headwater.persist.consensus_sqlite import SqliteConsensus
 from headwater.persist.parts import Snapshot
@@ -17,10 +21,6 @@ from headwater.persist.read import Reader
 from headwater.runtime.clock import SystemClock
 from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
-from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import INT8
-
-DESC = RelationDesc((Column("a", INT8),))
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -28,14 +28,35 @@ def pytest_asyncio_loop_factories(config, item):
     return {"uvloop": uvloop.new_event_loop}
 
 
-@pytest.fixture(params=["sqlite", "rpc"])
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """A PostgreSQL server of our own; its absence is said aloud."""
+    why = postgres.missing()
+    if why is not None:
+        pytest.skip(f"persist is NOT tested on PostgreSQL: {why}")
+    with tempfile.TemporaryDirectory(prefix="hw-persist-") as folder:
+        Path(folder).chmod(0o755)
+        server = postgres.make(Path(folder) / "pg")
+        server.start()
+        yield server.dsn
+        server.stop()
+
+
+async def open_store(kind: str, request, tmp_path: Path, tasks: SupervisedTasks) -> Consensus:
+    if kind != "postgres":
+        return await SqliteConsensus.open(tmp_path / "consensus.db")
+    dsn = request.getfixturevalue("postgres_dsn")
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute("DROP SCHEMA IF EXISTS headwater CASCADE")
+    return await PostgresConsensus.open(dsn, SystemClock(), tasks)
+
+
+@pytest.fixture(params=["sqlite", "rpc", "postgres"])
 async def consensus(request, tmp_path: Path) -> AsyncIterator[Consensus]:
     """A store; with ``rpc`` a client of a server in the same loop."""
-    store = await SqliteConsensus.open(tmp_path / "consensus.db")
-    if request.param == "sqlite":
-        yield store
-    else:
-        tasks = SupervisedTasks()
+    tasks = SupervisedTasks()
+    store = await open_store(request.param, request, tmp_path, tasks)
+    if request.param == "rpc":
         server = await ConsensusServer.start(store, f"unix://{tmp_path}/rpc.sock", tasks, b"secret")
         client = await RpcConsensus.connect(
             server.address, SystemClock(), SystemRng(), tasks, b"secret"
@@ -44,8 +65,10 @@ async def consensus(request, tmp_path: Path) -> AsyncIterator[Consensus]:
         yield client
         await client.close()
         await server.close()
-        await tasks.close()
+    else:
+        yield store
     await store.close()
+    await tasks.close()
 
 
 @pytest.fixture
