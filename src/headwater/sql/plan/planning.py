@@ -1,0 +1,52 @@
+"""The entry: a statement of the tree becomes a plan for the sequencer."""
+
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import FeatureNotSupported, StatementTooComplex
+from headwater.sql.ast.base import Node
+from headwater.sql.ast.statement import Statement
+from headwater.sql.plan.context import StatementContext
+from headwater.sql.plan.kinds import reading
+from headwater.sql.plan.kinds.outcome import StatementHandler
+from headwater.sql.plan.scalars.handlers import HANDLERS as SCALAR_HANDLERS
+from headwater.sql.plan.statements import Planned, PlanSession
+from headwater.types.scalar import ScalarType
+
+_HANDLERS: dict[type[Node], StatementHandler] = {**reading.HANDLERS}
+
+
+def plan_statement(
+    catalog: CatalogSnapshot,
+    session: PlanSession,
+    statement: Statement,
+    params: tuple[ScalarType | None, ...] = (),
+) -> Planned:
+    """Plan a statement against one version of the catalog.
+
+    Args:
+        catalog: What names mean.
+        session: Search path, database and cluster; ``temp_schema`` where it has temporary items.
+        statement: As the parser made it.
+        params: The types that the client gave for ``$1 …``; None where it left them open.
+
+    Raises: any UserError, with the position in the statement's text where one is known.
+    """
+    ctx = StatementContext(catalog, session, params, SCALAR_HANDLERS, reading.QUERIES)
+    handler = _HANDLERS.get(type(statement))
+    if handler is None:
+        raise FeatureNotSupported(
+            f"{type(statement).__name__} is not yet supported", position=statement.position
+        )
+    try:
+        outcome = handler(ctx, statement)
+    except RecursionError:
+        raise StatementTooComplex(
+            "statement is nested too deeply", hint="Simplify the statement."
+        ) from None
+    return Planned(
+        plan=outcome.plan,
+        param_types=ctx.param_types(),
+        result_desc=outcome.desc,
+        depends_on=frozenset(ctx.names.used),
+        notices=tuple(ctx.notices),
+        target_cluster=outcome.cluster,
+    )

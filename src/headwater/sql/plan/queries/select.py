@@ -1,0 +1,543 @@
+"""One SELECT.
+
+In order: FROM, WHERE, then all expressions over FROM's rows (with marks for aggregates and table
+functions), grouping, HAVING, windows and QUALIFY, table functions of the select list, DISTINCT and
+ORDER BY.
+"""
+
+from collections.abc import Sequence
+
+from headwater.errors import (
+    AmbiguousColumn,
+    FeatureNotSupported,
+    GroupingError,
+    InvalidColumnReference,
+    InvalidParameterValue,
+    SyntaxError_,
+    UndefinedTable,
+    WrongObjectType,
+)
+from headwater.ir.literals import TRUE, literal_int
+from headwater.ir.scalar import ColumnOrder
+from headwater.sql.ast import query as ast
+from headwater.sql.plan.coerce import get_field, make_record
+from headwater.sql.plan.context import (
+    TABLE_FUNCTION_BASE,
+    Aggregates,
+    Ctes,
+    ExprContext,
+    StatementContext,
+    TableFunctions,
+)
+from headwater.sql.plan.fold import must_be_constant
+from headwater.sql.plan.hir import (
+    ColumnRef,
+    HirDistinct,
+    HirFilter,
+    HirJoin,
+    HirJoinKind,
+    HirMap,
+    HirReduce,
+    HirRelation,
+    HirScalar,
+    HirTopK,
+)
+from headwater.sql.plan.hir_visit import has_window, move_columns
+from headwater.sql.plan.queries.from_clause import FromPlanner
+from headwater.sql.plan.queries.grouping import GroupRewriter
+from headwater.sql.plan.queries.naming import column_name
+from headwater.sql.plan.queries.table_functions import (
+    plan_function,
+    zip_rows,
+)
+from headwater.sql.plan.rows import Rows, project
+from headwater.sql.plan.scalars.subqueries import conjuncts
+from headwater.sql.plan.types import type_of
+from headwater.sql.resolve.scope import Scope
+from headwater.types.relation import RelationDesc
+from headwater.types.scalar import INT8, TEXT, UINT8, BaseType, record_of
+
+_GROUP_SIZE_HINTS = {
+    "aggregate input group size": "aggregate",
+    "distinct on input group size": "distinct",
+    "limit input group size": "limit",
+}
+_OLD_HINT = "expected group size"
+
+
+def plan_select(
+    ctx: StatementContext,
+    select: ast.Select,
+    order_by: Sequence[ast.OrderItem],
+    outer: Scope | None,
+    ctes: Ctes,
+    *,
+    keep_open: bool = False,
+) -> Rows:
+    """Plan a SELECT with the ORDER BY of the query that it is the body of.
+
+    ``keep_open`` leaves output columns of unknown type to the caller; else they become text.
+    """
+    return _SelectPlanner(ctx, select, outer, ctes).plan(order_by, keep_open=keep_open)
+
+
+class _SelectPlanner:
+    """The state of planning one SELECT.
+
+    Attributes:
+        relation: What has been built so far, with columns of ``types``.
+        exprs: The select list, over ``relation``.
+        names: Its columns' names.
+    """
+
+    def __init__(
+        self, ctx: StatementContext, select: ast.Select, outer: Scope | None, ctes: Ctes
+    ) -> None:
+        self.ctx = ctx
+        self.select = select
+        self.ctes = ctes
+        self.hints = _hints(ctx, select)
+        planner = FromPlanner(ctx, ctes, outer, outer)
+        self.relation, self.scope = planner.plan(select.from_)
+        self.types = [column.type for column in self.scope.columns]
+        self.aggregates = Aggregates()
+        self.table_functions = TableFunctions(_mark_table_function)
+        self.named_windows = _named_windows(select)
+        self.exprs: list[HirScalar] = []
+        self.names: list[str] = []
+        self.rewriter: GroupRewriter | None = None
+
+    def plan(self, order_items: Sequence[ast.OrderItem], *, keep_open: bool) -> Rows:
+        select = self.select
+        if select.where is not None:
+            where = self._context("WHERE")
+            predicates = conjuncts(where, select.where, "WHERE")
+            self.relation = HirFilter(self.relation, tuple(predicates))
+        self._select_list(keep_open=keep_open)
+        outputs = len(self.exprs)
+        having: list[HirScalar] = []
+        if select.having is not None:
+            context = self._context("HAVING", aggregates=True)
+            having = conjuncts(context, select.having, "HAVING")
+        qualify: list[HirScalar] = []
+        if select.qualify is not None:
+            context = self._context("QUALIFY", aggregates=True, windows=True)
+            qualify = conjuncts(context, select.qualify, "QUALIFY")
+        distinct_on = [self._on_item(node) for node in select.distinct_on]
+        order = [self._order_item(item) for item in order_items]
+        keys = self._group_keys()
+        if keys is not None or self.aggregates.found or select.having is not None:
+            rewriter = self.rewriter = self._group(keys or [])
+            self.exprs = [rewriter.rewrite(expr) for expr in self.exprs]
+            having = [rewriter.rewrite(expr) for expr in having]
+            qualify = [rewriter.rewrite(expr) for expr in qualify]
+            distinct_on = [rewriter.rewrite(expr) for expr in distinct_on]
+            order = [(rewriter.rewrite(expr), o) for expr, o in order]
+            if having:
+                self.relation = HirFilter(self.relation, tuple(having))
+        extra = [*distinct_on, *(expr for expr, _ in order)]
+        if qualify:
+            self.exprs, extra = self._qualify(qualify, self.exprs, extra)
+        if self.table_functions.found:
+            self.exprs, extra = self._expand(self.exprs, extra)
+        distinct_on, keys_of_order = extra[: len(distinct_on)], extra[len(distinct_on) :]
+        rows = Rows(self.relation, self.types, self.names[:outputs], [])
+        rows.outputs = [rows.add(expr) for expr in self.exprs]
+        rows.group_size = self.hints.get("limit")
+        orders = [item for _, item in order]
+        if distinct_on:
+            return self._distinct_on(rows, distinct_on, keys_of_order, orders)
+        if select.distinct:
+            return self._distinct(rows, keys_of_order, orders, order_items)
+        rows.order_by = tuple(
+            ColumnOrder(rows.add(key), item.desc, item.nulls_last)
+            for key, item in zip(keys_of_order, orders, strict=True)
+        )
+        return rows
+
+    def _context(
+        self,
+        clause: str,
+        *,
+        aggregates: bool = False,
+        windows: bool = False,
+        table_functions: bool = False,
+    ) -> ExprContext:
+        return ExprContext(
+            self.ctx,
+            self.scope,
+            self.ctes,
+            clause,
+            aggregates=self.aggregates if aggregates else None,
+            windows=windows,
+            table_functions=self.table_functions if table_functions else None,
+            named_windows=self.named_windows,
+        )
+
+    # --- the select list --------------------------------------------------------------------------
+
+    def _select_list(self, *, keep_open: bool) -> None:
+        context = self._context("SELECT", aggregates=True, windows=True, table_functions=True)
+        for item in self.select.items:
+            node = item.expression
+            if isinstance(node, ast.Wildcard):
+                self._star(node)
+            elif isinstance(node, ast.QualifiedWildcard):
+                self._table_star(node)
+            elif isinstance(node, ast.RecordWildcard):
+                self._record_star(context, node)
+            else:
+                expr = context.plan(node)
+                if not keep_open and type_of(expr).type.base is BaseType.UNKNOWN:
+                    expr = context.coerce(expr, TEXT, node.position)
+                self._add(expr, item.alias or column_name(node))
+
+    def _add(self, expr: HirScalar, name: str) -> None:
+        self.exprs.append(expr)
+        self.names.append(name)
+
+    def _star(self, node: ast.Wildcard) -> None:
+        if not self.select.from_:
+            raise SyntaxError_(
+                "SELECT * with no tables specified is not valid", position=node.position
+            )
+        for index in self.scope.star:
+            self._add_column(index, self.scope.columns[index].name, node.position, 0, self.scope)
+
+    def _table_star(self, node: ast.QualifiedWildcard) -> None:
+        found = self.scope.find_table(node.parts, node.position)
+        if found is None:
+            column = self.scope.resolve(node.parts, node.position)
+            if column is not None and column.type.type.base is BaseType.RECORD:
+                ref = ColumnRef(column.level, column.index, column.type, column.name)
+                self._add_fields(ref)
+                return
+            raise UndefinedTable(
+                f'missing FROM-clause entry for table "{node.parts[-1]}"', position=node.position
+            )
+        level, scope, table = found
+        for name, index in table.columns:
+            self._add_column(index, name, node.position, level, scope)
+
+    def _add_column(self, index: int, name: str, position: int, level: int, scope: Scope) -> None:
+        if level == 0:
+            self.aggregates.ungrouped.setdefault(index, ((name,), position))
+        self._add(ColumnRef(level, index, scope.columns[index].type, name), name)
+
+    def _record_star(self, context: ExprContext, node: ast.RecordWildcard) -> None:
+        operand = context.plan(node.operand)
+        if type_of(operand).type.base is not BaseType.RECORD:
+            raise WrongObjectType(
+                'row expansion via "*" is not supported here', position=node.position
+            )
+        self._add_fields(operand)
+
+    def _add_fields(self, operand: HirScalar) -> None:
+        for number, field in enumerate(type_of(operand).type.fields):
+            self._add(get_field(operand, number), field.name)
+
+    # --- names of outputs -------------------------------------------------------------------------
+
+    def _output(self, name: str, clause: str, position: int) -> HirScalar | None:
+        """Return the output column of that name. Raises: AmbiguousColumn if they differ."""
+        matches = {
+            expr: None for expr, found in zip(self.exprs, self.names, strict=True) if found == name
+        }
+        if len(matches) > 1:
+            raise _ambiguous(clause, name, position)
+        return next(iter(matches), None)
+
+    def _ordinal(self, node: ast.Expr, clause: str) -> HirScalar | None:
+        """Return the output column that a bare whole number means."""
+        if not isinstance(node, ast.Number):
+            if isinstance(node, ast.String | ast.Null | ast.Boolean):
+                raise SyntaxError_(f"non-integer constant in {clause}", position=node.position)
+            return None
+        if not node.text.isdigit():
+            raise SyntaxError_(f"non-integer constant in {clause}", position=node.position)
+        number = int(node.text)
+        if not 1 <= number <= len(self.exprs):
+            raise InvalidColumnReference(
+                f"{clause} position {number} is not in select list", position=node.position
+            )
+        return self.exprs[number - 1]
+
+    def _order_item(self, item: ast.OrderItem) -> tuple[HirScalar, ColumnOrder]:
+        nulls_first = item.descending if item.nulls_first is None else item.nulls_first
+        order = ColumnOrder(0, item.descending, not nulls_first)
+        return self._sort_key(item.expression, "ORDER BY"), order
+
+    def _on_item(self, node: ast.Expr) -> HirScalar:
+        return self._sort_key(node, "DISTINCT ON")
+
+    def _sort_key(self, node: ast.Expr, clause: str) -> HirScalar:
+        """Plan a key: an output's name wins, then an ordinal, then an expression over FROM."""
+        found: HirScalar | None = None
+        if isinstance(node, ast.Identifier) and len(node.parts) == 1:
+            found = self._output(node.parts[0], clause, node.position)
+        if found is None:
+            found = self._ordinal(node, clause)
+        if found is None:
+            context = self._context(clause, aggregates=True, windows=True, table_functions=True)
+            found = context.plan(node)
+        if type_of(found).type.base is BaseType.UNKNOWN:
+            found = self._context(clause).coerce(found, TEXT, node.position)
+        return found
+
+    # --- grouping ---------------------------------------------------------------------------------
+
+    def _group_keys(self) -> list[HirScalar] | None:
+        """Return the group expressions; None without GROUP BY."""
+        if not self.select.group_by:
+            return None
+        keys: dict[HirScalar, None] = {}
+        for element in self.select.group_by:
+            if isinstance(element, ast.Grouping):
+                if element.kind is not ast.GroupingKind.EMPTY:
+                    raise FeatureNotSupported(
+                        f"{element.kind.value} is not supported", position=element.position
+                    )
+                continue
+            keys[self._group_key(element)] = None
+        return list(keys)
+
+    def _group_key(self, node: ast.Expr) -> HirScalar:
+        """Plan a group expression: a column of FROM wins over an output's name."""
+        found = self._ordinal(node, "GROUP BY")
+        if found is None and isinstance(node, ast.Identifier) and len(node.parts) == 1:
+            column = self.scope.resolve(node.parts)
+            if column is None or column.level > 0:
+                found = self._output(node.parts[0], "GROUP BY", node.position)
+        if found is None:
+            found = self._context("GROUP BY").plan_typed(node)
+        elif has_mark(found):
+            raise GroupingError(
+                "aggregate functions are not allowed in GROUP BY", position=node.position
+            )
+        if type_of(found).type.base is BaseType.UNKNOWN:
+            found = self._context("GROUP BY").coerce(found, TEXT, node.position)
+        return found
+
+    def _group(self, keys: list[HirScalar]) -> GroupRewriter:
+        """Reduce the relation. Returns: what moves expressions onto its columns."""
+        arity = len(self.types)
+        scalars: list[HirScalar] = []
+        indexes: list[int] = []
+        columns: dict[HirScalar, int] = {}
+        for number, key in enumerate(keys):
+            columns[key] = number
+            if isinstance(key, ColumnRef) and key.level == 0:
+                indexes.append(key.index)
+            else:
+                indexes.append(arity + len(scalars))
+                scalars.append(key)
+        relation = HirMap(self.relation, tuple(scalars)) if scalars else self.relation
+        aggregates = tuple(self.aggregates.found)
+        self.relation = HirReduce(relation, tuple(indexes), aggregates, self.hints.get("aggregate"))
+        self.types = [*(type_of(key) for key in keys), *(a.type for a in aggregates)]
+        return GroupRewriter(columns, len(keys), self.aggregates, self.scope)
+
+    # --- windows and table functions --------------------------------------------------------------
+
+    def _qualify(
+        self, qualify: list[HirScalar], exprs: list[HirScalar], extra: list[HirScalar]
+    ) -> tuple[list[HirScalar], list[HirScalar]]:
+        """Filter by conditions on windows: all windows are computed before."""
+        windowed = [*exprs, *extra, *qualify]
+        arity = len(self.types)
+        self.relation = HirMap(self.relation, tuple(windowed))
+        self.types = [*self.types, *(type_of(expr) for expr in windowed)]
+        refs: list[HirScalar] = [
+            ColumnRef(0, arity + number, type_of(expr)) for number, expr in enumerate(windowed)
+        ]
+        first = len(exprs) + len(extra)
+        self.relation = HirFilter(self.relation, tuple(refs[first:]))
+        return refs[: len(exprs)], refs[len(exprs) : first]
+
+    def _expand(
+        self, exprs: list[HirScalar], extra: list[HirScalar]
+    ) -> tuple[list[HirScalar], list[HirScalar]]:
+        """Join the table functions of the select list to the rows."""
+        both = [*exprs, *extra]
+        arity = len(self.types)
+        windows = [number for number, expr in enumerate(both) if has_window(expr)]
+        if windows:
+            # Windows look at the rows as they are before table functions repeat them.
+            self.relation = HirMap(self.relation, tuple(both[number] for number in windows))
+            for number in windows:
+                found = type_of(both[number])
+                both[number] = ColumnRef(0, len(self.types), found)
+                self.types = [*self.types, found]
+            arity = len(self.types)
+        found_functions = self.table_functions.found
+        relation, desc = _side_by_side(self._context("SELECT", aggregates=True), found_functions)
+        if self.rewriter is not None:
+            relation = self.rewriter.rewriter.relation(relation, 1)
+        self.relation = HirJoin(self.relation, relation, TRUE, HirJoinKind.INNER, lateral=True)
+        self.types = [*self.types, *desc.types]
+        moved = [
+            move_columns(
+                expr,
+                lambda index: (
+                    arity + index - TABLE_FUNCTION_BASE if index >= TABLE_FUNCTION_BASE else index
+                ),
+            )
+            for expr in both
+        ]
+        return moved[: len(exprs)], moved[len(exprs) :]
+
+    # --- DISTINCT ---------------------------------------------------------------------------------
+
+    def _distinct(
+        self,
+        rows: Rows,
+        keys: list[HirScalar],
+        orders: list[ColumnOrder],
+        items: Sequence[ast.OrderItem],
+    ) -> Rows:
+        outputs = list(rows.outputs)
+        order_by = []
+        for key, order, item in zip(keys, orders, items, strict=True):
+            index = rows.add(key)
+            if index not in outputs:
+                raise InvalidColumnReference(
+                    "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                    position=item.expression.position,
+                )
+            order_by.append(ColumnOrder(outputs.index(index), order.desc, order.nulls_last))
+        relation = project(rows.mapped(), outputs, len(rows.all_types()))
+        types = [rows.column_type(index) for index in outputs]
+        distinct = Rows(HirDistinct(relation), types, rows.names, list(range(len(outputs))))
+        distinct.order_by = tuple(order_by)
+        distinct.group_size = rows.group_size
+        return distinct
+
+    def _distinct_on(
+        self,
+        rows: Rows,
+        keys: list[HirScalar],
+        sort_keys: list[HirScalar],
+        orders: list[ColumnOrder],
+    ) -> Rows:
+        group = list(dict.fromkeys(rows.add(key) for key in keys))
+        order_by = tuple(
+            ColumnOrder(rows.add(key), order.desc, order.nulls_last)
+            for key, order in zip(sort_keys, orders, strict=True)
+        )
+        rest = set(group)
+        for order in order_by:
+            if not rest:
+                break
+            if order.column not in group:
+                raise InvalidColumnReference(
+                    "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+                    position=self.select.distinct_on[0].position,
+                )
+            rest.discard(order.column)
+        one = self._context("DISTINCT ON").plan_as(ast.Number(text="1"), INT8)
+        inner = tuple(order for order in order_by if order.column not in group)
+        topk = HirTopK(rows.mapped(), tuple(group), inner, one, 0, self.hints.get("distinct"))
+        kept = Rows(topk, rows.all_types(), rows.names, rows.outputs)
+        kept.order_by = order_by
+        kept.group_size = rows.group_size
+        return kept
+
+
+def _ambiguous(clause: str, name: str, position: int) -> AmbiguousColumn:
+    return AmbiguousColumn(f'{clause} "{name}" is ambiguous', position=position)
+
+
+def has_mark(expr: HirScalar) -> bool:
+    """Return whether an expression contains the mark of an aggregate."""
+    found = False
+
+    def see(index: int) -> int:
+        nonlocal found
+        found = found or index >= TABLE_FUNCTION_BASE >> 2
+        return index
+
+    move_columns(expr, see)
+    return found
+
+
+def _mark_table_function(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    """Note a table function of the select list. Returns: the mark of its column, or of its row."""
+    functions = ctx.table_functions
+    assert functions is not None
+    made = plan_function(_arguments_of(ctx), node, levels=1)
+    first = TABLE_FUNCTION_BASE + functions.columns
+    functions.found.append((node, made.relation, made.desc))
+    functions.columns += made.desc.arity
+    types = made.desc.types
+    if made.desc.arity == 1:
+        return ColumnRef(0, first, types[0], made.desc.columns[0].name)
+    refs = tuple(ColumnRef(0, first + i, type) for i, type in enumerate(types))
+    kind = record_of(*zip(made.desc.names, types, strict=True))
+    return make_record(refs, kind)
+
+
+def _arguments_of(ctx: ExprContext) -> ExprContext:
+    """Return the context of a table function's arguments: no table functions inside."""
+    return ExprContext(
+        ctx.statement,
+        ctx.scope,
+        ctx.ctes,
+        "the arguments of a set-returning function",
+        aggregates=ctx.aggregates,
+    )
+
+
+def _side_by_side(
+    ctx: ExprContext, found: Sequence[tuple[ast.Function, HirRelation, RelationDesc]]
+) -> tuple[HirRelation, RelationDesc]:
+    if len(found) == 1:
+        return found[0][1], found[0][2]
+    inner = _arguments_of(ctx)
+    numbered = [plan_function(inner, node, ordinality=True, levels=1) for node, _, _ in found]
+    return zip_rows(inner, [(made.relation, made.desc) for made in numbered])
+
+
+def _named_windows(select: ast.Select) -> dict[str, ast.WindowSpec] | None:
+    if not select.windows:
+        return None
+    named: dict[str, ast.WindowSpec] = {}
+    for window in select.windows:
+        if window.name in named:
+            raise SyntaxError_(
+                f'window "{window.name}" is already defined', position=window.position
+            )
+        named[window.name] = window.spec
+    return named
+
+
+def _hints(ctx: StatementContext, select: ast.Select) -> dict[str, int]:
+    """Read OPTIONS. Raises: InvalidParameterValue (unknown, or the old one beside new ones)."""
+    hints: dict[str, int] = {}
+    for hint in select.hints:
+        known = _GROUP_SIZE_HINTS.get(hint.name)
+        if known is None and hint.name != _OLD_HINT:
+            valid = ", ".join(name.upper() for name in _GROUP_SIZE_HINTS)
+            raise InvalidParameterValue(
+                f"unknown query hint {hint.name.upper()}",
+                hint=f"Valid hints are {valid}.",
+                position=hint.position,
+            )
+        if hint.value is None:
+            raise InvalidParameterValue(
+                f"{hint.name.upper()} requires a value", position=hint.position
+            )
+        context = ExprContext(ctx, Scope.empty(), {}, "OPTIONS")
+        value = must_be_constant(context.plan_as(hint.value, UINT8), "OPTIONS", hint.position)
+        size = literal_int(value) or 0
+        if known is None:
+            if len(select.hints) > 1:
+                raise InvalidParameterValue(
+                    "EXPECTED GROUP SIZE cannot be provided simultaneously with any of"
+                    " AGGREGATE INPUT GROUP SIZE, DISTINCT ON INPUT GROUP SIZE, or LIMIT INPUT"
+                    " GROUP SIZE",
+                    position=hint.position,
+                )
+            hints = dict.fromkeys(_GROUP_SIZE_HINTS.values(), size)
+        else:
+            hints[known] = size
+    return hints

@@ -1,0 +1,189 @@
+"""The rows that a query yields while its last clauses are still open."""
+
+from collections.abc import Sequence
+
+from headwater.errors import DatatypeMismatch
+from headwater.ir.functions import CastContext
+from headwater.ir.relation import RowSetFinishing
+from headwater.ir.scalar import ColumnOrder
+from headwater.sql.plan.coerce import ParameterTypes, coerce
+from headwater.sql.plan.fold import constant_count
+from headwater.sql.plan.hir import (
+    ColumnRef,
+    HirMap,
+    HirProject,
+    HirRelation,
+    HirScalar,
+    HirTopK,
+)
+from headwater.sql.plan.types import can_coerce, type_of
+from headwater.sql.resolve.datatypes import show_type
+from headwater.types.relation import Column, RelationDesc
+from headwater.types.scalar import TEXT, BaseType, ColumnType, ScalarType
+
+
+class Rows:
+    """A query's rows: ``base``, then ``scalars`` over it; what of them is shown, and in what order.
+
+    Attributes:
+        base: A relation with columns of ``base_types``.
+        scalars: Further columns, each over ``base`` alone.
+        names: The names of the output columns.
+        outputs: Where the output columns are, among base and scalars.
+        order_by: The order, by columns among base and scalars.
+        limit: An int8 over the enclosing scopes (level 1 and up); None for all rows.
+        offset: The same; None for 0.
+        group_size: How many rows LIMIT is expected to choose from.
+    """
+
+    __slots__ = (
+        "base",
+        "base_types",
+        "group_size",
+        "limit",
+        "names",
+        "offset",
+        "order_by",
+        "outputs",
+        "scalars",
+    )
+
+    def __init__(
+        self,
+        base: HirRelation,
+        base_types: list[ColumnType],
+        names: list[str],
+        outputs: list[int],
+        scalars: list[HirScalar] | None = None,
+    ) -> None:
+        self.base = base
+        self.base_types = base_types
+        self.scalars: list[HirScalar] = [] if scalars is None else scalars
+        self.names = names
+        self.outputs = outputs
+        self.order_by: tuple[ColumnOrder, ...] = ()
+        self.limit: HirScalar | None = None
+        self.offset: HirScalar | None = None
+        self.group_size: int | None = None
+
+    @staticmethod
+    def of_relation(relation: HirRelation, desc: RelationDesc) -> "Rows":
+        """Return all columns of a relation."""
+        arity = desc.arity
+        return Rows(relation, list(desc.types), list(desc.names), list(range(arity)))
+
+    def column_type(self, index: int) -> ColumnType:
+        """Return the type of a column among base and scalars."""
+        arity = len(self.base_types)
+        return self.base_types[index] if index < arity else type_of(self.scalars[index - arity])
+
+    def output_type(self, output: int) -> ColumnType:
+        """Return the type of an output column."""
+        return self.column_type(self.outputs[output])
+
+    def expression(self, output: int) -> HirScalar:
+        """Return an output column as an expression over ``base``."""
+        index = self.outputs[output]
+        arity = len(self.base_types)
+        if index < arity:
+            return ColumnRef(0, index, self.base_types[index], self.names[output])
+        return self.scalars[index - arity]
+
+    def add(self, expr: HirScalar) -> int:
+        """Return the column, among base and scalars, that holds ``expr``, adding it if needed."""
+        if isinstance(expr, ColumnRef) and expr.level == 0:
+            return expr.index
+        for index, scalar in enumerate(self.scalars):
+            if scalar == expr:
+                return len(self.base_types) + index
+        self.scalars.append(expr)
+        return len(self.base_types) + len(self.scalars) - 1
+
+    def all_types(self) -> list[ColumnType]:
+        """Return the types of base and scalars."""
+        return [*self.base_types, *(type_of(scalar) for scalar in self.scalars)]
+
+    def mapped(self) -> HirRelation:
+        """Return the relation of base and scalars."""
+        return HirMap(self.base, tuple(self.scalars)) if self.scalars else self.base
+
+    def desc(self, keys: tuple[tuple[int, ...], ...] = ()) -> RelationDesc:
+        """Return the output columns."""
+        columns = []
+        for name, index in zip(self.names, self.outputs, strict=True):
+            found = self.column_type(index)
+            columns.append(Column(name, found.type, found.nullable))
+        return RelationDesc(tuple(columns), keys)
+
+    def settle(self, params: ParameterTypes) -> "Rows":
+        """Make text of output columns whose type is still open."""
+        for output in range(len(self.outputs)):
+            if self.output_type(output).type.base is BaseType.UNKNOWN:
+                self.coerce_output(output, TEXT, CastContext.IMPLICIT, params)
+        return self
+
+    def coerce_output(
+        self, output: int, target: ScalarType, context: CastContext, params: ParameterTypes
+    ) -> None:
+        """Convert an output column.
+
+        Raises: what ``coerce`` raises.
+        """
+        if self.output_type(output).type == target:
+            return
+        index = self.outputs[output]
+        arity = len(self.base_types)
+        converted = coerce(self.expression(output), target, context, params)
+        if index >= arity and self.outputs.count(index) == 1:
+            self.scalars[index - arity] = converted
+        else:
+            self.outputs[output] = self.add(converted)
+
+    def coerce_outputs(
+        self,
+        targets: Sequence[ScalarType],
+        context: CastContext,
+        params: ParameterTypes,
+        describe: str,
+    ) -> None:
+        """Convert all output columns. Raises: DatatypeMismatch with ``describe``."""
+        for output, target in enumerate(targets):
+            found = self.output_type(output).type
+            if not can_coerce(found, target, context):
+                raise DatatypeMismatch(
+                    describe.format(
+                        column=self.names[output],
+                        found=show_type(found),
+                        wanted=show_type(target),
+                    )
+                )
+            self.coerce_output(output, target, context, params)
+
+    def with_limit(self) -> HirRelation:
+        """Return base and scalars cut to LIMIT and OFFSET."""
+        relation = self.mapped()
+        if self.limit is None and self.offset is None:
+            return relation
+        return HirTopK(
+            relation,
+            (),
+            self.order_by,
+            self.limit,
+            constant_count(self.offset, "OFFSET"),
+            self.group_size,
+        )
+
+    def relation(self) -> HirRelation:
+        """Return the output columns as a relation, LIMIT and OFFSET applied, order forgotten."""
+        return project(self.with_limit(), self.outputs, len(self.base_types) + len(self.scalars))
+
+    def finishing(self, limit: int | None, offset: int) -> RowSetFinishing:
+        """Return what is left to do for a client."""
+        return RowSetFinishing(self.order_by, limit, offset, tuple(self.outputs))
+
+
+def project(relation: HirRelation, outputs: Sequence[int], arity: int) -> HirRelation:
+    """Return the columns ``outputs`` of a relation of ``arity`` columns."""
+    if len(outputs) == arity and all(i == output for i, output in enumerate(outputs)):
+        return relation
+    return HirProject(relation, tuple(outputs))

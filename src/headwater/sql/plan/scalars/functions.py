@@ -1,0 +1,224 @@
+"""Calls: which function a name means, and the functions that planning itself answers."""
+
+from headwater.errors import (
+    FeatureNotSupported,
+    InvalidParameterValue,
+    UndefinedFunction,
+    WrongObjectType,
+)
+from headwater.ir.functions import FunctionKind, Signature
+from headwater.ir.literals import text_literal
+from headwater.ir.scalar import CallUnmaterializable, UnmaterializableFunc
+from headwater.sql.ast import query as ast
+from headwater.sql.ast.base import NamedType, Node, ObjectName
+from headwater.sql.plan.calls import apply, choose_function, overloads_of
+from headwater.sql.plan.context import ExprContext, Handler
+from headwater.sql.plan.hir import HirCall, HirScalar
+from headwater.sql.plan.scalars.aggregates import plan_aggregate
+from headwater.sql.plan.scalars.windows import plan_window
+from headwater.sql.plan.types import type_of
+from headwater.sql.resolve.datatypes import BUILTIN_TYPES, show_type
+from headwater.types.scalar import (
+    BOOL,
+    INT4,
+    INTERVAL,
+    MZ_TIMESTAMP,
+    TEXT,
+    TIMESTAMPTZ,
+    UUID,
+    ColumnType,
+    ScalarType,
+    array_of,
+    map_of,
+)
+
+FUNCTION_SCHEMAS = frozenset(
+    {"pg_catalog", "mz_catalog", "mz_internal", "mz_unsafe", "information_schema"}
+)
+
+U = UnmaterializableFunc
+_UNMATERIALIZABLE: dict[str, tuple[UnmaterializableFunc, ScalarType]] = {
+    "mz_now": (U.MZ_NOW, MZ_TIMESTAMP),
+    "now": (U.NOW, TIMESTAMPTZ),
+    "transaction_timestamp": (U.NOW, TIMESTAMPTZ),
+    "current_timestamp": (U.CURRENT_TIMESTAMP, TIMESTAMPTZ),
+    "current_user": (U.CURRENT_USER, TEXT),
+    "current_role": (U.CURRENT_USER, TEXT),
+    "user": (U.CURRENT_USER, TEXT),
+    "session_user": (U.SESSION_USER, TEXT),
+    "current_database": (U.CURRENT_DATABASE, TEXT),
+    "current_catalog": (U.CURRENT_DATABASE, TEXT),
+    "current_schema": (U.CURRENT_SCHEMA, TEXT),
+    "pg_backend_pid": (U.PG_BACKEND_PID, INT4),
+    "version": (U.VERSION, TEXT),
+    "mz_version": (U.MZ_VERSION, TEXT),
+    "mz_environment_id": (U.MZ_ENVIRONMENT_ID, TEXT),
+    "mz_session_id": (U.MZ_SESSION_ID, UUID),
+    "mz_uptime": (U.MZ_UPTIME, INTERVAL),
+    "mz_is_superuser": (U.IS_SUPERUSER, BOOL),
+}
+_NULLABLE_CALLS = frozenset({U.CURRENT_SCHEMA})
+# What the front end answers about itself as a map from setting to value.
+_SETTINGS = ColumnType(map_of(TEXT), False)
+
+
+def function_name(name: ObjectName) -> str:
+    """Return the bare name of a builtin function. Raises: UndefinedFunction (another schema)."""
+    if len(name.parts) > 1 and name.parts[-2] not in FUNCTION_SCHEMAS:
+        raise UndefinedFunction(
+            f"function {'.'.join(name.parts)} does not exist", position=name.position
+        )
+    return name.parts[-1]
+
+
+def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    name = function_name(node.name)
+    special = _SPECIAL.get(name)
+    if special is not None and node.over is None:
+        return special(ctx, node)
+    unmaterializable = _UNMATERIALIZABLE.get(name)
+    if unmaterializable is not None and not node.arguments:
+        return _moment(ctx, *unmaterializable)
+    overloads = overloads_of(name)
+    if not overloads:
+        return _unknown(ctx, name, node)
+    kind = overloads[0].kind
+    if node.over is not None:
+        return plan_window(ctx, node, name, overloads)
+    if kind is FunctionKind.AGGREGATE:
+        return plan_aggregate(ctx, node, name, overloads)
+    if kind is FunctionKind.WINDOW:
+        raise WrongObjectType(
+            f"window function {name} requires an OVER clause", position=node.position
+        )
+    _refuse_aggregate_syntax(node, name)
+    if kind is FunctionKind.TABLE:
+        if ctx.table_functions is None:
+            raise ctx.refuse_table_function(node.position)
+        return ctx.table_functions.planner(ctx, node)
+    return _scalar(ctx, node, name, overloads)
+
+
+def _moment(ctx: ExprContext, func: UnmaterializableFunc, type: ScalarType) -> HirScalar:
+    call = CallUnmaterializable(func, ColumnType(type, func in _NULLABLE_CALLS))
+    ctx.statement.uses_now.append(call)
+    return call
+
+
+def plan_arguments(ctx: ExprContext, node: ast.Function) -> list[HirScalar]:
+    """Plan a call's arguments, their types open."""
+    if node.variadic:
+        raise FeatureNotSupported(
+            "VARIADIC arguments are not yet supported", position=node.position
+        )
+    for argument in node.arguments:
+        if isinstance(argument, ast.NamedArgument):
+            raise FeatureNotSupported(
+                "named arguments are not yet supported", position=argument.position
+            )
+    return [ctx.plan(argument) for argument in node.arguments]
+
+
+def _scalar(
+    ctx: ExprContext, node: ast.Function, name: str, overloads: tuple[Signature, ...]
+) -> HirScalar:
+    args = plan_arguments(ctx, node)
+    types = tuple([type_of(arg).type for arg in args])
+    choice = choose_function(name, overloads, types, node.position)
+    positions = [argument.position for argument in node.arguments]
+    return apply(ctx, choice, args, positions)
+
+
+def _unknown(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
+    """Plan ``type(x)`` as a cast; refuse any other name.
+
+    Source: PostgreSQL, section 10.3: a call of a type's name with one argument is a cast.
+    """
+    if len(node.arguments) == 1 and name in BUILTIN_TYPES and not node.star:
+        data_type = NamedType(name=ObjectName(parts=(name,)), position=node.position)
+        return ctx.plan(
+            ast.Cast(operand=node.arguments[0], data_type=data_type, position=node.position)
+        )
+    args = plan_arguments(ctx, node)
+    types = tuple(type_of(arg).type for arg in args)
+    choose_function(name, (), types, node.position)
+    raise UndefinedFunction(f"function {name} does not exist", position=node.position)
+
+
+def _refuse_aggregate_syntax(node: ast.Function, name: str) -> None:
+    """Refuse what only aggregates take. Raises: WrongObjectType."""
+    what = ""
+    if node.star:
+        what = f"{name}(*) specified, but {name} is not an aggregate function"
+    elif node.distinct:
+        what = f"DISTINCT specified, but {name} is not an aggregate function"
+    elif node.within_group:
+        what = f"WITHIN GROUP specified, but {name} is not an aggregate function"
+    elif node.order_by:
+        what = f"ORDER BY specified, but {name} is not an aggregate function"
+    elif node.filter is not None:
+        what = f"FILTER specified, but {name} is not an aggregate function"
+    if what:
+        raise WrongObjectType(what, position=node.position)
+
+
+# --- functions that planning answers --------------------------------------------------------------
+
+
+def _pg_typeof(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    args = plan_arguments(ctx, node)
+    if len(args) != 1:
+        choose_function("pg_typeof", (), tuple(type_of(a).type for a in args), node.position)
+    declared = type_of(args[0]).type
+    return text_literal(show_type(declared))
+
+
+def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    """Plan a look-up in the session's settings; unknown ones fail unless told otherwise."""
+    if not 1 <= len(node.arguments) <= 2:
+        raise UndefinedFunction("function current_setting does not exist", position=node.position)
+    name = ctx.plan_as(node.arguments[0], TEXT)
+    settings = CallUnmaterializable(U.CURRENT_SETTING, _SETTINGS)
+    ctx.statement.uses_now.append(settings)
+    lowered = HirCall("lower_text", (name,), ColumnType(TEXT, type_of(name).nullable))
+    found = HirCall("get_map_text", (settings, lowered), ColumnType(TEXT, True))
+    if len(node.arguments) == 2:
+        missing_ok = node.arguments[1]
+        if isinstance(missing_ok, ast.Boolean) and missing_ok.value:
+            return found
+        if not isinstance(missing_ok, ast.Boolean):
+            raise FeatureNotSupported(
+                "missing_ok of current_setting must be a constant", position=missing_ok.position
+            )
+    message = text_literal("unrecognized configuration parameter")
+    return HirCall("error_if_null", (found, message), ColumnType(TEXT, False))
+
+
+def _current_schemas(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    if len(node.arguments) != 1:
+        raise UndefinedFunction("function current_schemas does not exist", position=node.position)
+    argument = node.arguments[0]
+    if not isinstance(argument, ast.Boolean):
+        raise FeatureNotSupported(
+            "the argument of current_schemas must be a constant", position=argument.position
+        )
+    func = U.CURRENT_SCHEMAS_WITH_SYSTEM if argument.value else U.CURRENT_SCHEMAS_WITHOUT_SYSTEM
+    return _moment(ctx, func, array_of(TEXT))
+
+
+def _old_now(_ctx: ExprContext, node: ast.Function) -> HirScalar:
+    raise InvalidParameterValue(
+        "mz_logical_timestamp() was removed", hint="Use mz_now() instead.", position=node.position
+    )
+
+
+_SPECIAL: dict[str, Handler] = {
+    "pg_typeof": _pg_typeof,
+    "current_setting": _current_setting,
+    "current_schemas": _current_schemas,
+    "mz_logical_timestamp": _old_now,
+}
+
+HANDLERS: dict[type[Node], Handler] = {ast.Function: _function}
+
+__all__ = ["FUNCTION_SCHEMAS", "HANDLERS", "function_name", "plan_arguments"]

@@ -1,0 +1,218 @@
+"""Literals, parameters, column references, casts."""
+
+from headwater.errors import HeadwaterError, NumericValueOutOfRange, SyntaxError_
+from headwater.ir.functions import CastContext
+from headwater.ir.literals import (
+    FALSE,
+    TRUE,
+    int_literal,
+    literal_from_text,
+    null_literal,
+    text_datum,
+)
+from headwater.ir.scalar import Literal
+from headwater.sql.ast import query as ast
+from headwater.sql.ast.base import Node, ObjectName
+from headwater.sql.plan.coerce import make_record
+from headwater.sql.plan.context import ExprContext, Handler
+from headwater.sql.plan.hir import ColumnRef, HirScalar
+from headwater.sql.plan.types import type_of
+from headwater.sql.resolve.datatypes import resolve_type
+from headwater.types.scalar import (
+    INT4,
+    INT8,
+    INTERVAL,
+    NUMERIC,
+    UNKNOWN,
+    BaseType,
+    ColumnType,
+    ScalarType,
+    record_of,
+)
+
+_UNKNOWN_TYPE = ColumnType(UNKNOWN, False)
+_INT4_DIGITS_MAX = 2**31
+_INT8_DIGITS_MAX = 2**63
+
+
+def _number(_ctx: ExprContext, node: ast.Number) -> HirScalar:
+    text = node.text
+    if text.isdigit() or (text[0] == "-" and text[1:].isdigit()):
+        value = int(text)
+        if -_INT4_DIGITS_MAX <= value < _INT4_DIGITS_MAX:
+            return int_literal(value, INT4)
+        if -_INT8_DIGITS_MAX <= value < _INT8_DIGITS_MAX:
+            return int_literal(value, INT8)
+    try:
+        return literal_from_text(text, NUMERIC)
+    except NumericValueOutOfRange as error:
+        error.position = node.position
+        raise
+
+
+def _string(_ctx: ExprContext, node: ast.String) -> HirScalar:
+    return Literal(text_datum(node.value), _UNKNOWN_TYPE)
+
+
+def _boolean(_ctx: ExprContext, node: ast.Boolean) -> HirScalar:
+    return TRUE if node.value else FALSE
+
+
+def _null(_ctx: ExprContext, _node: ast.Null) -> HirScalar:
+    return null_literal(UNKNOWN)
+
+
+def _default(_ctx: ExprContext, node: ast.Default) -> HirScalar:
+    raise SyntaxError_("DEFAULT is not allowed in this context", position=node.position)
+
+
+def _wildcard(ctx: ExprContext, node: ast.Wildcard) -> HirScalar:
+    raise SyntaxError_("* is not allowed in this context", position=node.position)
+
+
+def _parameter(ctx: ExprContext, node: ast.Parameter) -> HirScalar:
+    return ctx.statement.parameter(node.number, node.position)
+
+
+def _interval(_ctx: ExprContext, node: ast.IntervalLiteral) -> HirScalar:
+    text = node.value
+    if node.leading is not None:
+        text = _interval_with_fields(node)
+    try:
+        literal = literal_from_text(text, INTERVAL)
+    except HeadwaterError as error:
+        error.position = node.position
+        raise
+    return literal
+
+
+def _interval_with_fields(node: ast.IntervalLiteral) -> str:
+    """Return the text with the unit that a bare number in it has by its fields."""
+    text = node.value.strip()
+    unit = node.trailing if node.trailing is not None else node.leading
+    assert unit is not None
+    bare = text.lstrip("+-").replace(".", "", 1)
+    if not bare.isdigit():
+        return text
+    return f"{text} {unit.value.lower()}"
+
+
+def identifier(ctx: ExprContext, node: ast.Identifier) -> HirScalar:
+    """Plan a column reference, or a whole row by its table's name."""
+    found = ctx.scope.resolve(node.parts, node.position)
+    if found is not None:
+        if ctx.aggregates is not None and found.level == 0:
+            ctx.aggregates.ungrouped.setdefault(found.index, (node.parts, node.position))
+        return ColumnRef(found.level, found.index, found.type, found.name)
+    whole = _whole_row(ctx, node)
+    if whole is None:
+        raise ctx.scope.undefined(node.parts, node.position)
+    return whole
+
+
+def _whole_row(ctx: ExprContext, node: ast.Identifier) -> HirScalar | None:
+    found = ctx.scope.find_table(node.parts, node.position)
+    if found is None:
+        return None
+    level, scope, table = found
+    fields: list[HirScalar] = []
+    types: list[tuple[str, ColumnType]] = []
+    for name, index in table.columns:
+        column = scope.columns[index]
+        fields.append(ColumnRef(level, index, column.type, column.name))
+        types.append((name, column.type))
+        if ctx.aggregates is not None and level == 0:
+            ctx.aggregates.ungrouped.setdefault(index, ((*node.parts, name), node.position))
+    if len(fields) == 1 and table.path == (table.columns[0][0],):
+        return fields[0]
+    return make_record(tuple(fields), record_of(*types))
+
+
+def _cast(ctx: ExprContext, node: ast.Cast) -> HirScalar:
+    target = resolve_type(node.data_type, ctx.statement.names)
+    operand = node.operand
+    if isinstance(operand, ast.Parameter):
+        # A cast settles an open parameter's type, without a cast at run time.
+        expr = ctx.plan(operand)
+        if type_of(expr).type.base is BaseType.UNKNOWN:
+            plain = target.without_modifier()
+            ctx.statement.settle_parameter(operand.number, plain, operand.position)
+            expr = ctx.plan(operand)
+    elif isinstance(operand, ast.ArrayExpr | ast.ListExpr | ast.MapExpr):
+        expr = plan_container(ctx, operand, target)
+    else:
+        expr = ctx.plan(operand)
+    position = operand.position if isinstance(operand, ast.String) else node.position
+    special = _reg_cast(ctx, operand, target)
+    if special is not None:
+        return special
+    return ctx.coerce(expr, target, position, CastContext.EXPLICIT)
+
+
+def plan_container(ctx: ExprContext, node: ast.Expr, target: ScalarType) -> HirScalar:
+    """Plan an empty container with the type that it is cast to; others by their items."""
+    empty = (isinstance(node, ast.ArrayExpr | ast.ListExpr) and not node.items) or (
+        isinstance(node, ast.MapExpr) and not node.entries
+    )
+    if empty and target.base in (BaseType.ARRAY, BaseType.LIST, BaseType.MAP):
+        return literal_from_text("{}", target)
+    return ctx.plan(node)
+
+
+def _reg_cast(ctx: ExprContext, operand: ast.Expr, target: ScalarType) -> HirScalar | None:
+    """Look a name up for ``'name'::regclass`` and its kin; numbers are left to the cast."""
+    if not isinstance(operand, ast.String) or operand.value.isdigit():
+        return None
+    if target.base is BaseType.REGCLASS:
+        return _reg_literal(ctx, operand, target)
+    if target.base is BaseType.REGTYPE:
+        from_type = _named_type_oid(ctx, operand)
+        return None if from_type is None else int_literal(from_type, target)
+    return None
+
+
+def _reg_literal(ctx: ExprContext, operand: ast.String, target: ScalarType) -> HirScalar:
+    name = ObjectName(parts=split_name(operand.value), position=operand.position)
+    item = ctx.statement.names.item(name)
+    return int_literal(item.oid, target)
+
+
+def _named_type_oid(ctx: ExprContext, operand: ast.String) -> int | None:
+    name = ObjectName(parts=split_name(operand.value), position=operand.position)
+    return ctx.statement.names.type_item(name).oid
+
+
+def split_name(text: str) -> tuple[str, ...]:
+    """Return the parts of a dotted name written in a string: folded unless quoted."""
+    parts: list[str] = []
+    rest = text
+    while True:
+        if rest.startswith('"'):
+            end = rest.find('"', 1)
+            if end < 0:
+                return (text,)
+            parts.append(rest[1:end])
+            rest = rest[end + 1 :]
+        else:
+            word, _, _ = rest.partition(".")
+            parts.append(word.strip().lower())
+            rest = rest[len(word) :]
+        if not rest.startswith("."):
+            return tuple(parts)
+        rest = rest[1:]
+
+
+HANDLERS: dict[type[Node], Handler] = {
+    ast.Number: _number,
+    ast.String: _string,
+    ast.Boolean: _boolean,
+    ast.Null: _null,
+    ast.Default: _default,
+    ast.Wildcard: _wildcard,
+    ast.QualifiedWildcard: _wildcard,
+    ast.RecordWildcard: _wildcard,
+    ast.Parameter: _parameter,
+    ast.IntervalLiteral: _interval,
+    ast.Identifier: identifier,
+    ast.Cast: _cast,
+}
