@@ -1,1 +1,8 @@
-"""Tour to be written with the package."""
+"""From the optimized relational plan to what replicas run.
+
+In: ``ir.relation``, indexes and durable collections. Out: ``ir.physical`` plans inside an
+``ir.dataflow.DataflowDescription``, or a fast-path peek. Modules: ``mfp`` (fused chains, temporal
+bounds), ``lookups`` (conditions that become look-ups), ``joins`` (paths and closures), ``reduce``
+(strategies), ``plan`` (the walk, and which arrangements exist), ``dataflow`` (imports, objects,
+exports), ``peek`` (how a one-shot read is answered), ``substitute`` (parameters, moments).
+"""

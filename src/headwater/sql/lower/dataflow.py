@@ -1,0 +1,148 @@
+"""Complete dataflows from plans: imports with what is pushed into their reads, objects, exports."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from headwater.errors import InternalError
+from headwater.ir import physical as lir
+from headwater.ir.dataflow import (
+    BuildDesc,
+    DataflowDescription,
+    IndexExport,
+    IndexImport,
+    SinkExport,
+    SourceImport,
+)
+from headwater.ir.physical import Mfp, Plan
+from headwater.ir.relation import Global, RelationExpr
+from headwater.ir.typing import Typer, arity
+from headwater.ir.visit import check_depth
+from headwater.ir.visit_physical import map_plan_inputs, walk_plan
+from headwater.sql.lower.plan import RAW, IndexUse, Lowering
+from headwater.types.frontier import Frontier
+from headwater.types.ids import GlobalId
+from headwater.types.time import TIMESTAMP_MIN
+
+replace = msgspec.structs.replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowerContext:
+    """What lowering may read from.
+
+    Attributes:
+        collections: Durable collections, as imports without ``mfp``.
+        indexes: The arrangements on the target cluster, by what they arrange.
+    """
+
+    collections: Mapping[GlobalId, SourceImport] = field(default_factory=dict)
+    indexes: Mapping[GlobalId, tuple[IndexImport, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredDataflow:
+    """A dataflow, and for EXPLAIN the indexes it uses and how."""
+
+    dataflow: DataflowDescription
+    index_uses: tuple[IndexUse, ...]
+
+
+def build_dataflow(
+    name: str,
+    objects: Sequence[tuple[GlobalId, RelationExpr]],
+    context: LowerContext,
+    *,
+    index_exports: Sequence[IndexExport] = (),
+    sink_exports: Sequence[SinkExport] = (),
+    as_of: Frontier = TIMESTAMP_MIN,
+    until: Frontier = None,
+    push_source_mfps: bool = True,
+) -> LoweredDataflow:
+    """Return the dataflow that computes ``objects`` (optimized plans, in order) and exports them.
+
+    An export ``on`` something that is not among the objects imports it.
+
+    Raises:
+        FeatureNotSupported: A plan has ``mz_now()`` outside temporal filters.
+        InternalError: A plan reads something that ``context`` does not have.
+    """
+    lowering = Lowering(context.indexes, Typer())
+    built: list[BuildDesc] = []
+    for identifier, expr in objects:
+        check_depth(expr)
+        lowered = lowering.lower(expr)
+        plan = lowering.as_raw(lowered, arity(expr))
+        built.append(BuildDesc(identifier, plan))
+        lowering.globals[identifier] = RAW
+    made = {identifier for identifier, _ in objects}
+    used_indexes = {use.index.id: use.index for use in lowering.index_uses.values()}
+    exports: list[IndexExport | SinkExport] = [*index_exports, *sink_exports]
+    for export in exports:
+        if export.on in made:
+            continue
+        indexes = context.indexes.get(export.on, ())
+        if indexes and isinstance(export, IndexExport):
+            used_indexes.setdefault(indexes[0].id, indexes[0])
+        else:
+            lowering.sources.setdefault(export.on, 0)
+    sources = tuple(_source(context, identifier) for identifier in lowering.sources)
+    objects_ = tuple(built)
+    if push_source_mfps:
+        exported = {export.on for export in exports}
+        sources, objects_ = _push_mfps(sources, objects_, exported)
+    dataflow = DataflowDescription(
+        name=name,
+        sources=sources,
+        indexes=tuple(used_indexes.values()),
+        objects=objects_,
+        index_exports=tuple(index_exports),
+        sink_exports=tuple(sink_exports),
+        as_of=as_of,
+        until=until,
+    )
+    return LoweredDataflow(dataflow=dataflow, index_uses=tuple(lowering.index_uses.values()))
+
+
+def _source(context: LowerContext, identifier: GlobalId) -> SourceImport:
+    source = context.collections.get(identifier)
+    if source is None:
+        raise InternalError("dataflow reads an unknown collection", detail=f"id = {identifier}")
+    return source
+
+
+def _push_mfps(
+    sources: tuple[SourceImport, ...],
+    objects: tuple[BuildDesc, ...],
+    exported: set[GlobalId],
+) -> tuple[tuple[SourceImport, ...], tuple[BuildDesc, ...]]:
+    """Move the chain over a source that is read once into the read itself."""
+    reads: dict[GlobalId, list[lir.Get]] = {}
+    for item in objects:
+        for node in walk_plan(item.plan):
+            if isinstance(node, lir.Get) and isinstance(node.id, Global):
+                reads.setdefault(node.id.id, []).append(node)
+    moved: dict[GlobalId, Mfp] = {}
+    pushed = []
+    for source in sources:
+        gets = reads.get(source.id, [])
+        if (
+            len(gets) == 1
+            and source.id not in exported
+            and gets[0].key is None
+            and not gets[0].mfp.is_identity
+        ):
+            moved[source.id] = gets[0].mfp
+            source = replace(source, mfp=gets[0].mfp)
+        pushed.append(source)
+    if not moved:
+        return sources, objects
+
+    def visit(plan: Plan) -> Plan:
+        if isinstance(plan, lir.Get) and isinstance(plan.id, Global) and plan.id.id in moved:
+            width = len(moved[plan.id.id].projection)
+            return replace(plan, arity=width, mfp=Mfp.identity(width))
+        return map_plan_inputs(plan, visit)
+
+    return tuple(pushed), tuple(BuildDesc(item.id, visit(item.plan)) for item in objects)

@@ -1,0 +1,49 @@
+"""How aggregates and top-k are kept up to date, from what is known of groups and input."""
+
+from headwater.ir.functions import SIGNATURES, AggregateClass
+from headwater.ir.physical import ReducePlan
+from headwater.ir.relation import Reduce
+
+# A stage of a hierarchical reduction divides each group into this many times fewer buckets.
+BUCKET_FANOUT = 16
+# Rows a group where nothing was said: three stages, which bound an update's work to a few dozen
+# rows for groups of up to 64 ki, and cost small groups little.
+EXPECTED_GROUP_SIZE_DEFAULT = 65_536
+
+_CLASSES = {
+    signature.kernel: signature.aggregate
+    for signature in SIGNATURES
+    if signature.aggregate is not None
+}
+
+
+def aggregate_class(func: str) -> AggregateClass:
+    """Return how the aggregate ``func`` is maintained; unknown ones from scratch."""
+    return _CLASSES.get(func, AggregateClass.BASIC)
+
+
+def buckets(expected_group_size: int | None) -> tuple[int, ...]:
+    """Return the stages for groups of that many rows: falling powers of two, none if small."""
+    size = expected_group_size or EXPECTED_GROUP_SIZE_DEFAULT
+    stages = []
+    count = BUCKET_FANOUT
+    while count * BUCKET_FANOUT <= size:
+        stages.append(count)
+        count *= BUCKET_FANOUT
+    return tuple(reversed(stages))
+
+
+def reduce_plan(node: Reduce) -> ReducePlan:
+    """Return which aggregates of ``node`` are computed how."""
+    by_class: dict[AggregateClass, list[int]] = {kind: [] for kind in AggregateClass}
+    for number, aggregate in enumerate(node.aggregates):
+        by_class[aggregate_class(aggregate.func)].append(number)
+    hierarchical = tuple(by_class[AggregateClass.HIERARCHICAL])
+    staged = hierarchical and not node.monotonic
+    return ReducePlan(
+        accumulable=tuple(by_class[AggregateClass.ACCUMULABLE]),
+        hierarchical=hierarchical,
+        basic=tuple(by_class[AggregateClass.BASIC]),
+        buckets=buckets(node.expected_group_size) if staged else (),
+        monotonic=node.monotonic,
+    )
