@@ -233,6 +233,11 @@ def has_conditional(expr: ScalarExpr) -> bool:
     )
 
 
+def int_of(datum: bytes) -> int:
+    """Return the whole number that ``datum`` encodes, which is not NULL."""
+    return literal_int(Literal(datum, COUNT_TYPE)) or 0
+
+
 def literal_index(literal: Literal) -> int:
     """Return the number that a literal field index holds, from 0."""
     value = literal_int(literal)
