@@ -82,6 +82,11 @@ class Environment(Protocol):
         """Return the transaction shard."""
         ...
 
+    @property
+    def secret(self) -> bytes:
+        """Return what the server of consensus wants to hear."""
+        ...
+
 
 class ClusterController:
     """See the module. Lives on headwaterd's event loop."""
@@ -150,6 +155,7 @@ class ClusterController:
             blob=environment.blob,
             consensus=environment.consensus_for(remote=not address.startswith("unix:")),
             txns=environment.txns,
+            secret=environment.secret,
         )
         self._links.connect(
             replica, cluster, [address], environment.epoch, msgspec.msgpack.encode(hello)

@@ -20,6 +20,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="kind", tag="hello"):
         blob: Where parts are.
         consensus: Where shards' states are, as seen from the replica.
         txns: The transaction shard.
+        secret: What the server of consensus wants to hear.
     """
 
     version: int
@@ -28,6 +29,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="kind", tag="hello"):
     blob: str
     consensus: str
     txns: str
+    secret: bytes = b""
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):

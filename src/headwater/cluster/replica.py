@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headwater import native
 from headwater.cluster.protocol import PROTOCOL_VERSION, Hello, Ready, ShardFailed
 from headwater.cluster.transport import (
     CHANNEL_SHELL,
@@ -27,9 +26,10 @@ from headwater.cluster.transport import (
 )
 from headwater.compute.worker import ComputeShell
 from headwater.errors import HeadwaterError, IncompatibleVersion
+from headwater.native.loader import native
 from headwater.persist.blob import open_blob
 from headwater.persist.client import PersistClient, PersistConfig
-from headwater.persist.consensus import open_consensus
+from headwater.persist.stores import open_consensus
 from headwater.runtime.clock import SystemClock
 from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
@@ -112,10 +112,11 @@ class Replica:
     async def _join(self, hello: Hello) -> None:
         assert self._link is not None
         blob = await open_blob(hello.blob)
-        consensus = await open_consensus(hello.consensus)
-        persist = PersistClient(
-            blob, consensus, self._clock, SystemRng(), self._tasks, config=_PERSIST
+        rng = SystemRng()
+        consensus = await open_consensus(
+            hello.consensus, self._clock, rng, self._tasks, secret=hello.secret
         )
+        persist = PersistClient(blob, consensus, self._clock, rng, self._tasks, config=_PERSIST)
         await persist.start()
         txns = ShardId(hello.txns)
         compute = ComputeShell(self._workers, persist, self._tasks, txns, self._shard_failed)

@@ -4,9 +4,9 @@ import asyncio
 
 import msgspec
 
-from headwater import native
 from headwater.errors import ConnectionFailure, InvalidParameterValue
 from headwater.ir.ingestion import SinkDescription
+from headwater.native.loader import native
 
 
 class KafkaWriter:

@@ -5,9 +5,9 @@ import os
 
 import msgspec
 
-from headwater import native
 from headwater.errors import ConnectionFailure, ObjectNotInPrerequisiteState
 from headwater.ir.ingestion import IngestionDescription, KafkaSource, UpsertEnvelope
+from headwater.native.loader import native
 from headwater.persist import flat
 from headwater.persist.client import PersistClient
 from headwater.storage.sources.reader import OutputBatch, SourceBatch

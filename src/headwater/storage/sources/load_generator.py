@@ -11,7 +11,7 @@ from headwater.errors import invariant
 from headwater.ir.ingestion import LoadGeneratorSource
 from headwater.ir.literals import int_datum, literal_int
 from headwater.ir.scalar import Literal
-from headwater.native import LoadGenerator
+from headwater.native.loader import native
 from headwater.persist import flat
 from headwater.runtime.clock import Clock
 from headwater.storage.sources.reader import OutputBatch, SourceBatch
@@ -47,7 +47,7 @@ class LoadGeneratorReader:
         self._step = 0
         self._clock = clock
         self._due = clock.monotonic()
-        self._native = LoadGenerator(msgspec.msgpack.encode(source))
+        self._native = native.LoadGenerator(msgspec.msgpack.encode(source))
 
     async def next(self, wait_s: float) -> SourceBatch | None:
         """Return the next step of the round that is due; waits for it at most ``wait_s``."""

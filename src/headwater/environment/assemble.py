@@ -1,0 +1,193 @@
+"""The one place that makes headwaterd's objects and joins them.
+
+From the bottom up: persist, the controllers, the links and replica processes, the adapter, the
+front that clients connect to. Nothing is made anywhere else, and nothing is global.
+"""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from headwater import __version__
+from headwater.adapter.bootstrap import boot
+from headwater.adapter.client import HeadwaterAdapter
+from headwater.adapter.coordinator import Coordinator, Outside
+from headwater.cluster.controller import ClusterController
+from headwater.cluster.process import ProcessOrchestrator
+from headwater.cluster.transport import Links
+from headwater.compute.controller import ComputeController
+from headwater.environment.config import EnvironmentConfig
+from headwater.errors import HeadwaterError
+from headwater.persist.blob import open_blob
+from headwater.persist.client import PersistClient
+from headwater.persist.consensus import Consensus
+from headwater.persist.consensus_rpc import ConsensusServer
+from headwater.persist.stores import open_consensus
+from headwater.pgwire.server import FrontServer
+from headwater.runtime.clock import SystemClock
+from headwater.runtime.rng import SystemRng
+from headwater.runtime.tasks import SupervisedTasks
+from headwater.storage.controller import StorageController
+from headwater.types.ids import ShardId
+from headwater.types.time import Timestamp
+
+# How often sinces follow uppers, and status relations follow what is running.
+MAINTENANCE_S = 0.5
+TXNS_SHARD = ShardId("txns")
+
+
+class Running(msgspec.Struct, kw_only=True):
+    """What replicas are told of this environment; ``cluster.controller.Environment``."""
+
+    epoch: int
+    blob: str
+    local_consensus: str
+    remote_consensus: str
+    txns: str
+    secret: bytes
+
+    def consensus_for(self, *, remote: bool) -> str:
+        """Return consensus's URL as a replica reaches it."""
+        return self.remote_consensus if remote else self.local_consensus
+
+
+class Environment:
+    """One headwaterd, assembled. :meth:`start` it, then :meth:`close` it."""
+
+    def __init__(self, config: EnvironmentConfig) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.rng = SystemRng()
+        self.tasks = SupervisedTasks()
+        self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
+        self._servers: list[ConsensusServer] = []
+
+    async def start(self) -> str:
+        """Start everything; return the address on which SQL clients are taken.
+
+        Raises:
+            HeadwaterError: Something can't be opened; what was started is still to be closed.
+        """
+        config = self.config
+        config.data.mkdir(parents=True, exist_ok=True)
+        secret = secrets.token_bytes(16)
+        blob = await open_blob(config.blob_url)
+        consensus = await open_consensus(config.consensus_url, self.clock, self.rng, self.tasks)
+        self._consensus = consensus
+        self.persist = PersistClient(blob, consensus, self.clock, self.rng, self.tasks)
+        await self.persist.start()
+        running = await self._serve_consensus(consensus, secret)
+        self._make_controllers(running)
+        self.front = FrontServer(self.links, self.tasks)
+        coordinator = await self._boot(running)
+        adapter = HeadwaterAdapter(coordinator)
+        address = await self.front.start(
+            adapter,
+            sql_address=config.sql_address,
+            internal_address=config.internal_sql_address,
+        )
+        self.tasks.spawn(self._maintain(), name="maintenance")
+        return address
+
+    async def _serve_consensus(self, consensus: Consensus, secret: bytes) -> Running:
+        """Serve consensus to replicas: on a local socket, and over TCP where that is asked for."""
+        config = self.config
+        socket = _socket_dir(config) / "consensus.sock"
+        addresses = [f"unix://{socket}"]
+        if config.persist_address is not None:
+            addresses.append(f"tcp://{config.persist_address}")
+        for address in addresses:
+            server = await ConsensusServer.start(consensus, address, self.tasks, secret)
+            self._servers.append(server)
+        return Running(
+            epoch=0,
+            blob=config.blob_url,
+            local_consensus=f"rpc+{self._servers[0].address}",
+            remote_consensus=f"rpc+{self._servers[-1].address}",
+            txns=TXNS_SHARD,
+            secret=secret,
+        )
+
+    def _make_controllers(self, running: Running) -> None:
+        self.links = Links()
+        self.orchestrator = ProcessOrchestrator(self.config.data / "logs", self.clock, self.tasks)
+        self.cluster = ClusterController(
+            self.links, self.orchestrator, self.clock, running, _socket_dir(self.config)
+        )
+        self.storage = StorageController(
+            self.persist, TXNS_SHARD, self.cluster.send_shell, self._nudge_tables
+        )
+        self.compute = ComputeController(self.storage, self.cluster.send_compute)
+        self.cluster.attach(self.compute, self.storage)
+        self.cluster.start()
+
+    async def _boot(self, running: Running) -> Coordinator:
+        outside = Outside(
+            persist=self.persist,
+            compute=self.compute,
+            storage=self.storage,
+            cluster=self.cluster,
+            peeks=self.front,
+            clock=self.clock,
+            rng=self.rng,
+            tasks=self.tasks,
+            version=__version__,
+        )
+
+        def opened(epoch: int) -> None:
+            running.epoch = epoch
+
+        self.coordinator = await boot(outside, TXNS_SHARD, opened)
+        self.coordinator.on_failure = lambda error: self.on_failure(error)
+        return self.coordinator
+
+    def _nudge_tables(self, time: Timestamp) -> None:
+        self.coordinator.group_commit.nudge(time)
+
+    async def _maintain(self) -> None:
+        """Let sinces follow, for as long as the server runs."""
+        while True:
+            await self.clock.sleep(MAINTENANCE_S)
+            for id, state in self.storage.collections().items():
+                cluster = self.coordinator.written_by(id)
+                if cluster is not None:
+                    self.compute.set_durable_upper(cluster, id, state.upper)
+            self.compute.maintain()
+            await self.storage.maintain()
+
+    async def close(self) -> None:
+        """Stop everything in order: clients, replicas, tasks, persist."""
+        for part in (self._close_front, self._close_cluster, self._close_persist):
+            try:
+                await part()
+            except AttributeError:
+                continue  # it was never made
+
+    async def _close_front(self) -> None:
+        await self.front.close()
+
+    async def _close_cluster(self) -> None:
+        await self.cluster.close()
+
+    async def _close_persist(self) -> None:
+        await self.tasks.close()
+        for server in self._servers:
+            await server.close()
+        await self.persist.close()
+        await self._consensus.close()
+
+
+def _socket_dir(config: EnvironmentConfig) -> Path:
+    """Return where sockets go: in the data folder, unless its path is too long for one.
+
+    Source: sun_path of unix(7) has 108 bytes.
+    """
+    inside = config.data / "run"
+    if len(str(inside / "replica-u123456.sock")) < 104:
+        inside.mkdir(parents=True, exist_ok=True)
+        return inside
+    outside = Path("/tmp") / f"headwater-{abs(hash(str(config.data))):x}"
+    outside.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return outside

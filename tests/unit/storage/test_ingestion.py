@@ -1,0 +1,189 @@
+"""Ingestions: data and offsets become durable together, and nothing is lost or repeated."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import ConnectionFailure
+from headwater.ir.ingestion import IngestionDescription, IngestionExport, LoadGeneratorSource
+from headwater.ir.literals import int_datum
+from headwater.persist import flat
+from headwater.persist.blob import LocalBlob
+from headwater.persist.client import PersistClient
+from headwater.persist.consensus_sqlite import SqliteConsensus
+from headwater.runtime.clock import SystemClock
+from headwater.runtime.rng import SystemRng
+from headwater.runtime.tasks import SupervisedTasks
+from headwater.storage.ingestion import Ingestion
+from headwater.storage.protocol import SourceStatistics, Status, StatusUpdate
+from headwater.storage.sources.load_generator import resume_offset
+from headwater.storage.sources.reader import OutputBatch, SourceBatch, SourceReader
+from headwater.types.ids import GlobalId, ShardId
+from headwater.types.relation import Column, RelationDesc
+from headwater.types.scalar import INT8, UINT8
+from headwater.types.time import Timestamp
+
+DESC = RelationDesc((Column("n", INT8),))
+OFFSETS = RelationDesc((Column("offset", UINT8),))
+DATA, REMAP = ShardId("data"), ShardId("remap")
+DESCRIPTION = IngestionDescription(
+    id=GlobalId("u1"),
+    source=LoadGeneratorSource(generator="counter"),
+    exports=(IngestionExport(GlobalId("u1"), DATA, DESC),),
+    remap=IngestionExport(GlobalId("u2"), REMAP, OFFSETS),
+    timestamp_interval_ms=50,
+)
+
+
+@pytest.fixture
+async def persist(tmp_path: Path) -> AsyncIterator[PersistClient]:
+    consensus = await SqliteConsensus.open(tmp_path / "consensus.db")
+    tasks = SupervisedTasks()
+    client = PersistClient(
+        LocalBlob(tmp_path / "blob"), consensus, SystemClock(), SystemRng(), tasks
+    )
+    yield client
+    await client.close()
+    await tasks.close()
+    await consensus.close()
+
+
+class FakeReader:
+    """Numbers from ``offset`` on, one a batch, up to ``end``; then it says what ``after`` says."""
+
+    def __init__(self, offset: int, end: int, after: type[BaseException]) -> None:
+        self.bound: int | None = offset or None
+        self.offset = offset
+        self.end = end
+        self.after = after
+
+    async def next(self, wait_s: float) -> SourceBatch | None:
+        if self.offset == self.end:
+            raise self.after("that was all")
+        before, self.offset = self.bound, self.offset + 1
+        self.bound = self.offset
+        bindings = [] if before is None else [(int_datum(before), 0, -1)]
+        bindings.append((int_datum(self.offset), 0, 1))
+        rows = flat.build([(int_datum(self.offset), 0, 1)])
+        return SourceBatch(outputs={"": OutputBatch(rows)}, bindings=flat.build(bindings))
+
+    def committed(self, batch: SourceBatch) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+async def contents(persist: PersistClient, shard: ShardId) -> Counter[bytes]:
+    reader = await persist.open_reader(shard)
+    assert reader.upper
+    snapshot = await reader.snapshot(Timestamp(reader.upper - 1))
+    held: Counter[bytes] = Counter()
+    for part in snapshot.parts:
+        for row, _, diff in flat.updates(await reader.fetch_flat(part)):
+            held[row] += diff
+    return +held
+
+
+def numbers(until: int) -> Counter[bytes]:
+    return Counter(int_datum(n) for n in range(1, until + 1))
+
+
+def make(
+    persist: PersistClient, ends: list[int], after: type[BaseException]
+) -> tuple[Ingestion, list[StatusUpdate]]:
+    """An ingestion whose reader ends at the next of ``ends`` each time it is opened."""
+    told: list[StatusUpdate] = []
+
+    async def open_reader(
+        description: IngestionDescription, bindings: bytes, persist: PersistClient
+    ) -> SourceReader:
+        offset = resume_offset(bindings) or 0
+        last = len(ends) == 1
+        return FakeReader(offset, ends.pop(0), StopAsyncIteration if last else after)
+
+    def report(word: StatusUpdate | SourceStatistics) -> None:
+        if isinstance(word, StatusUpdate):
+            told.append(word)
+
+    return Ingestion(DESCRIPTION, persist, SystemClock(), open_reader, report), told
+
+
+async def test_what_is_read_becomes_durable_with_its_offsets(persist: PersistClient) -> None:
+    ingestion, told = make(persist, [5], ConnectionFailure)
+    await ingestion.run()
+    reader = await persist.open_reader(DATA)
+    assert reader.upper is None  # the source has ended: its output is complete for ever
+    statuses = [update.status for update in told]
+    assert statuses == [Status.STARTING, Status.RUNNING, Status.CEASED]
+
+
+async def test_an_interrupted_source_goes_on_where_it_was(persist: PersistClient) -> None:
+    ingestion, told = make(persist, [3, 4, 1000], ConnectionFailure)
+    running = asyncio.ensure_future(ingestion.run())
+    writer = await persist.open_writer(DATA, DESC)
+    reader = await persist.open_reader(DATA)
+    while (await contents_or_empty(persist)) < numbers(20):
+        await reader.wait_upper(Timestamp(writer.upper or 0))
+    running.cancel()
+    await asyncio.wait((running,))
+    held = await contents(persist, DATA)
+    count = sum(held.values())
+    assert held == numbers(count)
+    assert await contents(persist, REMAP) == Counter([int_datum(count)])
+    stalled = [update.error for update in told if update.status is Status.STALLED]
+    assert [error.message for error in stalled if error] == ["that was all"] * 2
+
+
+async def contents_or_empty(persist: PersistClient) -> Counter[bytes]:
+    reader = await persist.open_reader(DATA)
+    return await contents(persist, DATA) if reader.upper else Counter()
+
+
+async def test_every_time_has_data_and_offsets_that_agree(persist: PersistClient) -> None:
+    ingestion, _ = make(persist, [30], ConnectionFailure)
+    await ingestion.run()
+    data = await persist.open_reader(DATA)
+    remap = await persist.open_reader(REMAP)
+    counts: Counter[int] = Counter()
+    bound: dict[int, int] = {}
+    async for delta in data.listen(Timestamp(0)):
+        for part in delta.parts:
+            for _, time, diff in flat.updates(await data.fetch_flat(part)):
+                counts[time] += diff
+    async for delta in remap.listen(Timestamp(0)):
+        for part in delta.parts:
+            for row, time, diff in flat.updates(await remap.fetch_flat(part)):
+                if diff > 0:
+                    bound[time] = int.from_bytes(row[1:], "big")
+    assert sorted(counts) == sorted(bound)
+    seen = 0
+    for time in sorted(counts):
+        seen += counts[time]
+        assert bound[time] == seen
+
+
+async def test_a_nudge_advances_an_idle_source(persist: PersistClient) -> None:
+    class Idle(FakeReader):
+        async def next(self, wait_s: float) -> SourceBatch | None:
+            await asyncio.sleep(wait_s)
+            return None
+
+    async def open_reader(*_: object) -> SourceReader:
+        return Idle(0, 1, ConnectionFailure)
+
+    ingestion = Ingestion(DESCRIPTION, persist, SystemClock(), open_reader, lambda _: None)
+    running = asyncio.ensure_future(ingestion.run())
+    await persist.open_writer(DATA, DESC)
+    reader = await persist.open_reader(DATA)
+    far = SystemClock().now_ms() + 3_600_000
+    await reader.wait_upper(Timestamp(1))
+    assert reader.upper is not None
+    assert reader.upper < far
+    ingestion.nudge(far)
+    await reader.wait_upper(Timestamp(far))
+    running.cancel()
+    await asyncio.wait((running,))
