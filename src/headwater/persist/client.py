@@ -25,7 +25,7 @@ from headwater.persist.compact import sweep_orphans
 from headwater.persist.consensus import Consensus, SeqNo
 from headwater.persist.errors import UpperMismatch
 from headwater.persist.holds import ReadHold, ShardLog, downgrade_many
-from headwater.persist.log import Change, Rejected, VersionLog, commit
+from headwater.persist.log import RETRY_SECONDS, Change, Rejected, VersionLog, commit
 from headwater.persist.machine import (
     BadBounds,
     Close,
@@ -367,13 +367,18 @@ class PersistClient:
             self.tasks.spawn(self._fill_gap(log), name=f"persist-refresh-{shard}")
 
     async def _fill_gap(self, log: VersionLog[Any, Any]) -> None:
+        """Read what pushes have missed, however often it takes."""
         self._gaps.discard(log.shard)
-        try:
-            await log.refresh()
-        except (DataCorrupted, IncompatibleVersion) as error:
-            log.fail(error)
-        except (TransientError, ExternalError) as error:
-            logger.warning("shard not read", extra={"shard": log.shard, "why": str(error)})
+        while not self.closed and self.logs.get(log.shard) is log:
+            try:
+                await log.refresh()
+                return
+            except (DataCorrupted, IncompatibleVersion) as error:
+                log.fail(error)
+                return
+            except (TransientError, ExternalError) as error:
+                logger.debug("shard not read", extra={"shard": log.shard, "why": str(error)})
+            await self.clock.sleep(RETRY_SECONDS)
 
 
 def _error(rejected: Rejected) -> HeadwaterError:

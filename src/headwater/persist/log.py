@@ -67,7 +67,7 @@ class VersionLog(Generic[S, O]):
         self._consensus = consensus
         self._timeout_s = timeout_s
         self._recent: deque[bytes] = deque(maxlen=RECENT_TOKENS)
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[asyncio.Future[None], None] = {}  # woken in order of arrival
         self._refreshing: asyncio.Lock = asyncio.Lock()
 
     # Reading
@@ -88,11 +88,11 @@ class VersionLog(Generic[S, O]):
             if self.failure is not None:
                 raise self.failure
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
+            self._waiters[waiter] = None
             try:
                 await waiter
             finally:
-                self._waiters.discard(waiter)
+                self._waiters.pop(waiter, None)
 
     def wrote(self, token: bytes) -> bool:
         """Return whether one of the last versions is the commit with this token."""
@@ -223,7 +223,7 @@ class VersionLog(Generic[S, O]):
             raise DataCorrupted(f"log of shard {self.shard} is damaged", detail=f"{err}.") from err
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

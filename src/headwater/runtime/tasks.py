@@ -30,13 +30,13 @@ class SupervisedTasks:
     """
 
     def __init__(self, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], None] = {}  # in order of their start
         self._on_failure = on_failure
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Start ``work`` on the running loop."""
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._running.add(task)
+        self._running[task] = None
         task.add_done_callback(self._done)
         return task
 
@@ -50,7 +50,7 @@ class SupervisedTasks:
             await asyncio.wait(running)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         if task.cancelled():
             return
         error = task.exception()
