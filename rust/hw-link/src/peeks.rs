@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Names a peek in responses.
 pub type Uuid = [u8; 16];
@@ -100,6 +101,7 @@ pub struct PeekHandle {
     uuid: Uuid,
     spec: Arc<PeekSpec>,
     answer: oneshot::Receiver<Answer>,
+    finishing: Option<JoinHandle<Result<Updates, ReadError>>>,
 }
 
 impl PeekHandle {
@@ -108,15 +110,17 @@ impl PeekHandle {
     /// Cancellation: the future may be dropped and [`PeekHandle::rows`] called again, until it has
     /// returned.
     pub async fn rows(&mut self) -> Result<Updates, ReadError> {
-        let answer = (&mut self.answer).await;
-        let parts = answer
-            .unwrap_or_else(|_| Err(ReadError::new("57014", "canceling statement due to user request")))?;
-        let spec = Arc::clone(&self.spec);
-        if parts.iter().map(Updates::row_bytes).sum::<usize>() <= INLINE_FINISH_BYTES_MAX {
-            return finish(&parts, &spec.finishing);
+        if self.finishing.is_none() {
+            let answer = (&mut self.answer).await;
+            let parts = answer.unwrap_or_else(|_| Err(given_up()))?;
+            if parts.iter().map(Updates::row_bytes).sum::<usize>() <= INLINE_FINISH_BYTES_MAX {
+                return finish(&parts, &self.spec.finishing);
+            }
+            let spec = Arc::clone(&self.spec);
+            self.finishing = Some(tokio::task::spawn_blocking(move || finish(&parts, &spec.finishing)));
         }
-        let sorted = tokio::task::spawn_blocking(move || finish(&parts, &spec.finishing)).await;
-        sorted.unwrap_or_else(|_| Err(ReadError::new("XX000", "finishing a result failed")))
+        let Some(finishing) = &mut self.finishing else { return Err(given_up()) };
+        finishing.await.unwrap_or_else(|_| Err(ReadError::new("XX000", "finishing a result failed")))
     }
     /// Whether some replica has been asked.
     pub fn is_asked(&self) -> bool {
@@ -160,7 +164,7 @@ impl PeekManager {
         }
         state.peeks.insert(uuid, pending);
         drop(state);
-        Ok(PeekHandle { manager: Arc::clone(self), uuid, spec, answer: receiver })
+        Ok(PeekHandle { manager: Arc::clone(self), uuid, spec, answer: receiver, finishing: None })
     }
     /// Gives a peek up; no-op where it is over.
     pub fn cancel(&self, uuid: &Uuid) {
@@ -199,7 +203,7 @@ impl PeekManager {
         let Some(partial) = pending.asked.get_mut(replica) else { return };
         let answer = match (error, canceled) {
             (Some(error), _) => Some(Err(error)),
-            (None, true) => Some(Err(ReadError::new("57014", "canceling statement due to user request"))),
+            (None, true) => Some(Err(given_up())),
             (None, false) => partial.add(body, last, processes, &pending.spec),
         };
         let Some(answer) = answer else { return };
@@ -251,6 +255,10 @@ impl Partial {
         self.done += usize::from(last);
         (self.done >= processes).then(|| Ok(std::mem::take(&mut self.parts)))
     }
+}
+
+fn given_up() -> ReadError {
+    ReadError::new("57014", "canceling statement due to user request")
 }
 
 /// The error of a result beyond its limit.

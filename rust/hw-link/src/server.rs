@@ -10,7 +10,7 @@ use crate::pipe::{self, Outbox, PipeError};
 use crate::runtime::runtime;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -116,7 +116,8 @@ struct Shared {
     /// respond and so must not find `state` locked. Locked before `state`.
     obeyed: Mutex<u64>,
     events: EventQueue<Event>,
-    sink: Option<Arc<dyn CommandSink>>,
+    /// Set before anyone can connect.
+    sink: OnceLock<Arc<dyn CommandSink>>,
     greeting: Bytes,
 }
 
@@ -138,31 +139,48 @@ pub struct Server {
 
 /// Sends to whichever controller is connected. Cheap to clone, usable from any thread.
 #[derive(Clone)]
-pub struct Responder(Arc<Shared>);
+pub struct Responder(Weak<Shared>);
 
 impl Responder {
     /// Sends; false where no controller is connected, and then nobody waits for it.
     pub fn respond(&self, channel: u8, payload: Bytes) -> bool {
-        let outbox = self.0.lock().controller.as_ref().map(|controller| Arc::clone(&controller.outbox));
-        outbox.is_some_and(|outbox| outbox.push(channel, payload))
+        self.outbox().is_some_and(|outbox| outbox.push(channel, payload))
     }
     /// Bytes that wait to be sent: what makes much should pause while they are many.
     pub fn queued_bytes(&self) -> usize {
-        self.0.lock().controller.as_ref().map_or(0, |controller| controller.outbox.queued_bytes())
+        self.outbox().map_or(0, |outbox| outbox.queued_bytes())
+    }
+    fn outbox(&self) -> Option<Arc<Outbox>> {
+        let shared = self.0.upgrade()?;
+        let state = shared.lock();
+        state.controller.as_ref().map(|controller| Arc::clone(&controller.outbox))
     }
 }
 
 impl Server {
-    /// Listens at `address`. Without a sink all channels go to Python.
+    /// Listens at `address`; `greeting` is the answer to each controller's hello.
     ///
-    /// `greeting` is the answer to each controller's hello.
-    pub fn listen(address: &str, sink: Option<Arc<dyn CommandSink>>, greeting: Bytes) -> io::Result<Server> {
+    /// `attach` is given the handle to answer with, before anyone can connect, and returns who obeys
+    /// commands; without anyone all channels go to Python.
+    pub fn listen(
+        address: &str,
+        greeting: Bytes,
+        attach: impl FnOnce(Responder) -> Option<Arc<dyn CommandSink>>,
+    ) -> io::Result<Server> {
         let address = Address::parse(address)?;
         let listener = runtime().block_on(address.listen())?;
         let address = listener.address()?;
         let events = EventQueue::new(EVENT_BYTES_MAX)?;
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), obeyed: Mutex::default(), events, sink, greeting });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            obeyed: Mutex::default(),
+            events,
+            sink: OnceLock::new(),
+            greeting,
+        });
+        if let Some(sink) = attach(Responder(Arc::downgrade(&shared))) {
+            shared.sink.get_or_init(|| sink);
+        }
         let task = runtime().spawn(accept(Arc::clone(&shared), listener));
         Ok(Server { shared, task, address })
     }
@@ -176,7 +194,7 @@ impl Server {
     }
     /// A handle to answer with.
     pub fn responder(&self) -> Responder {
-        Responder(Arc::clone(&self.shared))
+        Responder(Arc::downgrade(&self.shared))
     }
 }
 
@@ -259,7 +277,7 @@ async fn obey(shared: &Arc<Shared>, hello: Hello, incoming: pipe::Incoming, outg
         shared.events.push(Event::Connected { epoch, hello: hello.message }, 0);
         drop(state);
         *obeyed = generation;
-        if let Some(sink) = &shared.sink {
+        if let Some(sink) = shared.sink.get() {
             sink.connected();
         }
         generation
@@ -272,7 +290,7 @@ async fn obey(shared: &Arc<Shared>, hello: Hello, incoming: pipe::Incoming, outg
         state.controller = None;
         shared.events.push(Event::Disconnected { epoch, reason: error.to_string() }, 0);
         drop(state);
-        if let Some(sink) = &shared.sink {
+        if let Some(sink) = shared.sink.get() {
             sink.disconnected();
         }
     }
@@ -291,7 +309,7 @@ impl pipe::Receiver for Receiver {
             if *obeyed != self.generation {
                 return;
             }
-            if let (Some(sink), frame::COMPUTE | frame::READS) = (&self.shared.sink, channel) {
+            if let (Some(sink), frame::COMPUTE | frame::READS) = (self.shared.sink.get(), channel) {
                 return sink.command(channel, payload);
             }
         }

@@ -49,9 +49,11 @@ impl CommandSink for Echo {
 
 fn replica(address: &str) -> (Arc<Echo>, Server) {
     let echo = Arc::new(Echo::default());
-    let server =
-        Server::listen(address, Some(Arc::clone(&echo) as _), Bytes::from("greeting")).expect("listens");
-    assert!(echo.responder.set(server.responder()).is_ok());
+    let attach = |responder| {
+        assert!(echo.responder.set(responder).is_ok());
+        Some(Arc::clone(&echo) as _)
+    };
+    let server = Server::listen(address, Bytes::from("greeting"), attach).expect("listens");
     (echo, server)
 }
 
