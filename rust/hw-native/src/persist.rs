@@ -29,9 +29,8 @@ fn part_for<'py>(py: Python<'py>, part: &Encoded) -> PyResult<Part<'py>> {
 #[pyfunction]
 fn persist_encode<'py>(py: Python<'py>, desc: &[u8], errors: bool, flat: &[u8]) -> PyResult<Part<'py>> {
     let desc: RelationDesc = rmp_serde::from_slice(desc).map_err(malformed)?;
-    let part = py.detach(|| -> Result<_, PartError> {
-        encode_part(&desc, half(errors), &Updates::decode(flat)?)
-    });
+    let part =
+        py.detach(|| -> Result<_, PartError> { encode_part(&desc, half(errors), &Updates::decode(flat)?) });
     part_for(py, &part.map_err(malformed)?)
 }
 
