@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -48,6 +48,8 @@ from headwater.persist.parts import INLINE_BYTES_MAX_SQLITE
 from headwater.types.ids import ShardId
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 BATCH_MAX = 512  # requests a transaction: bounds what one disk-full error takes back
@@ -177,6 +179,12 @@ class SqliteConsensus:
         self._checkpoint_due.set()
         for thread in (self._thread, self._checkpointer):
             await asyncio.to_thread(thread.join)
+
+    async def on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on the owner's thread, between transactions."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(_Call(lambda: work(self._connection), future))
+        return await future
 
     def _put(self, request: _Request) -> None:
         if self._stopping:
