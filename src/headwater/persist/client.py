@@ -282,15 +282,20 @@ class PersistClient:
             return ()
         if len(data) <= self.inline_bytes_max:
             return (InlinePart(data=data, updates=updates),)
-        part = await self.write_part(shard, desc, data, errors=errors)
-        return (part,) if part.updates else ()
+        return await self.write_parts(shard, desc, data, errors=errors)
 
-    async def write_part(
+    async def write_parts(
         self, shard: ShardId, desc: RelationDesc, data: bytes, *, errors: bool
-    ) -> BlobPart:
-        """Write a batch to the blob store."""
-        encoded = await asyncio.to_thread(codec.encode, desc, data, errors=errors)
-        return await self.store_part(shard, encoded)
+    ) -> tuple[BlobPart, ...]:
+        """Write a batch to the blob store, in parts of about ``part_bytes``."""
+        if len(data) <= self.config.part_bytes:
+            encoded = [await asyncio.to_thread(codec.encode, desc, data, errors=errors)]
+        else:
+            encoded = await asyncio.to_thread(
+                codec.split, desc, data, self.config.part_bytes, errors=errors
+            )
+        writes = [self.store_part(shard, part) for part in encoded if part.updates]
+        return tuple(await asyncio.gather(*writes))
 
     async def store_part(self, shard: ShardId, encoded: codec.EncodedPart) -> BlobPart:
         """Write an encoded part to the blob store."""

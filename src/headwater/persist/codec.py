@@ -112,6 +112,11 @@ def merge(
     ]
 
 
+def split(desc: RelationDesc, data: bytes, target_bytes: int, *, errors: bool) -> list[EncodedPart]:
+    """Return a flat batch as several Parquet parts, each a range of rows."""
+    return merge(desc, [(inline(data), data)], 0, target_bytes, errors=errors)
+
+
 def to_flat(desc: RelationDesc, encoded: EncodedPart) -> bytes:
     """Return an encoded part as a flat batch."""
     return native.persist_decode(_desc(desc), encoded.encoding, encoded.data, None, 0, None, None)

@@ -6,7 +6,7 @@ import pytest
 
 from headwater.errors import AsOfBeforeSince, Fenced, ObjectNotInPrerequisiteState, UndefinedObject
 from headwater.persist import flat
-from headwater.persist.client import PersistClient
+from headwater.persist.client import PersistClient, PersistConfig
 from headwater.persist.errors import UpperMismatch
 from headwater.persist.parts import BlobPart
 from headwater.persist.write import ShardAppend
@@ -66,6 +66,17 @@ async def test_large_parts_go_to_the_blob_store(client: PersistClient, contents)
     snapshot = await reader.snapshot(4)
     assert [type(ref.part) for ref in snapshot.parts] == [BlobPart]
     assert len(await client.blob.list("s1/")) == 1
+    assert await contents(reader, snapshot) == [(row, 4, 1) for row in rows]
+
+
+async def test_huge_appends_become_several_parts(make_client, contents) -> None:
+    client = await make_client(PersistConfig(part_bytes=100_000))
+    writer = await client.open_writer("s1", DESC)
+    rows = [b"\x30" + b"%08d" % i * 16 + b"\0\0" for i in range(4000)]
+    await writer.compare_and_append(flat.build_at(rows, 3), 0, 5)
+    reader = await client.open_reader("s1")
+    snapshot = await reader.snapshot(4)
+    assert len(snapshot.parts) == 7
     assert await contents(reader, snapshot) == [(row, 4, 1) for row in rows]
 
 
