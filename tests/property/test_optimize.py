@@ -27,7 +27,7 @@ from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.pipeline import optimize
 from headwater.sql.plan.decorrelate import decorrelate
 
-SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 INDEXES = {
     "u1": (IndexImport("i1", "u1", (Column(0),), 2),),
     "u2": (

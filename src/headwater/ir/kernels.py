@@ -244,6 +244,13 @@ def literal_index(literal: Literal) -> int:
     return 0 if value is None else value
 
 
+def default_of(aggregate: AggregateExpr) -> Literal:
+    """Return the aggregate's value over no rows."""
+    if aggregate.func in COUNTS:
+        return int8_literal(0)
+    return null_of(aggregate.type.type)
+
+
 def with_expr(aggregate: AggregateExpr, expr: ScalarExpr) -> AggregateExpr:
     """Return ``aggregate`` over ``expr``."""
     return AggregateExpr(

@@ -328,63 +328,74 @@ def _tied_columns(
     return tied
 
 
-def _strip(expr: RelationExpr) -> RelationExpr:
-    while isinstance(expr, Map | Project | ArrangeBy):
-        expr = expr.input
-    return expr
-
-
 def padded_keys(typer: Typer, expr: Union) -> Iterable[Key]:
-    """Keys of ``Union(base, pad(Union(all, Negate(distinct(base's key)))))``.
+    """Keys of hits, padded rows, less padded rows of hits, as decorrelation makes them.
 
-    Columns ``0 … n-1`` are the key of ``base``; ``all`` holds each key at most once; what is
-    negated are the keys that occur in ``base``. Then each key occurs once in the union.
+    If ``rows`` has a key and what is negated are the rows of ``hits``, cut to the columns of
+    ``rows``, then no row can be there twice: each occurs in ``hits`` at most once, or padded.
     """
-    if len(expr.inputs) != 2:
+    branches = [(member, *extract_chain(member)) for member in _union_parts(expr)]
+    if len(branches) != 3:
         return
-    base, padding = expr.inputs
-    inner = padding
-    kept = list(range(arity(padding)))
-    while isinstance(inner, Map | Project):
-        if isinstance(inner, Project):
-            kept = [inner.outputs[column] if column >= 0 else -1 for column in kept]
+    for _, outputs, source in branches:
+        if not isinstance(source, Negate):
+            continue
+        _, hit_columns, hits = (None, *extract_chain(source.input))
+        others = [item for item in branches if item[2] is not source]
+        for (_, rows_at, rows), (_, hits_at, found) in (others, reversed(others)):
+            if found != hits or outputs != rows_at:
+                continue
+            for key in typer.keys(rows):
+                places = [_position(rows_at, column) for column in key]
+                if all(
+                    place is not None
+                    and column < len(hit_columns)
+                    and hits_at[place] == hit_columns[column]
+                    and hits_at[place] is not None
+                    for place, column in zip(places, key, strict=True)
+                ):
+                    yield tuple(sorted(place for place in places if place is not None))
+
+
+def _union_parts(expr: RelationExpr) -> list[RelationExpr]:
+    """Return the members of nested unions, chains above a union repeated over its members."""
+    parts: list[RelationExpr] = []
+    for member in expr.inputs if isinstance(expr, Union) else ():
+        chain: list[Map | Project] = []
+        inner = member
+        while isinstance(inner, Map | Project):
+            chain.append(inner)
+            inner = inner.input
+        if not isinstance(inner, Union):
+            parts.append(member)
+            continue
+        for part in _union_parts(inner):
+            for node in reversed(chain):
+                if isinstance(node, Map):
+                    part = Map(part, node.scalars)
+                else:
+                    part = Project(part, node.outputs)
+            parts.append(part)
+    return parts
+
+
+def extract_chain(expr: RelationExpr) -> tuple[tuple[int | None, ...], RelationExpr]:
+    """Return which column of what is below a chain of Map and Project each column is, or None."""
+    columns: list[int | None] = list(range(arity(expr)))
+    while isinstance(expr, Map | Project):
+        if isinstance(expr, Project):
+            columns = [None if column is None else expr.outputs[column] for column in columns]
         else:
-            below = arity(inner.input)
-            kept = [column if 0 <= column < below else -1 for column in kept]
-        inner = inner.input
-    if not isinstance(inner, Union) or len(inner.inputs) != 2:
-        return
-    everything, negated = inner.inputs
-    if not isinstance(negated, Negate):
-        return
-    width = arity(inner)
-    if not typer.keys(everything) or kept[:width] != list(range(width)):
-        return
-    present = _present_keys(negated.input)
-    if present is None:
-        return
-    source, outputs = present
-    if source == base and outputs == tuple(range(width)):
-        key = tuple(range(width))
-        for candidate in typer.keys(base):
-            if set(candidate) <= set(key):
-                yield key
-                return
+            width = arity(expr.input)
+            columns = [
+                column if column is not None and column < width else None for column in columns
+            ]
+        expr = expr.input
+    return tuple(columns), expr
 
 
-def _present_keys(expr: RelationExpr) -> tuple[RelationExpr, tuple[int, ...]] | None:
-    """Return the relation and its columns whose distinct values ``expr`` is."""
-    if isinstance(expr, Reduce) and not expr.aggregates:
-        columns = tuple(item.index for item in expr.group_key if isinstance(item, Column))
-        if len(columns) != len(expr.group_key):
-            return None
-        source = expr.input
-        if isinstance(source, Project):
-            return source.input, tuple(source.outputs[column] for column in columns)
-        return source, columns
-    if isinstance(expr, Project):
-        return expr.input, expr.outputs
-    return None
+def _position(columns: tuple[int | None, ...], column: int) -> int | None:
+    return columns.index(column) if column in columns else None
 
 
 def minimal_keys(keys: Iterable[Key]) -> tuple[Key, ...]:

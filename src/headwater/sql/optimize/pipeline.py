@@ -19,6 +19,7 @@ from headwater.sql.optimize.predicate_pushdown import push_predicates
 from headwater.sql.optimize.projection_pushdown import push_projections
 from headwater.sql.optimize.reduce_elision import elide_reduces
 from headwater.sql.optimize.relation_cse import relation_cse
+from headwater.sql.optimize.semijoin import drop_semijoins
 from headwater.sql.optimize.simplify_scalars import simplify_scalars
 from headwater.sql.optimize.union_cancel import cancel_unions
 
@@ -33,6 +34,7 @@ LOGICAL: tuple[tuple[str, Rule], ...] = (
     ("fold_constants", fold_constants),
     ("push_predicates", push_predicates),
     ("elide_reduces", elide_reduces),
+    ("drop_semijoins", drop_semijoins),
     ("push_projections", push_projections),
     ("cancel_unions", cancel_unions),
 )

@@ -29,7 +29,7 @@ from headwater.ir.relation import (
     Union,
 )
 from headwater.ir.scalar import Call, Column, Literal, ScalarExpr
-from headwater.ir.typing import Typer, arity
+from headwater.ir.typing import Typer, arity, scalar_type
 from headwater.ir.visit import (
     columns_of,
     local_gets,
@@ -186,7 +186,7 @@ class _Pusher:
     def _push_join(self, expr: Join, predicates: Predicates) -> RelationExpr:
         state = _JoinState(expr, self.typer)
         above: list[ScalarExpr] = []
-        classes = [list(members) for members in expr.equivalences]
+        classes = [state.unwrapped(members) for members in expr.equivalences]
         for item in predicates:
             owners = state.owners(item)
             if len(owners) == 1:
@@ -231,6 +231,19 @@ class _JoinState:
 
     def owners(self, expr: ScalarExpr) -> set[int]:
         return {self.owner[column] for column in columns_of(expr)}
+
+    def unwrapped(self, members: tuple[ScalarExpr, ...]) -> list[ScalarExpr]:
+        """Return a class of records of one field as one of the fields, if NULL cannot match."""
+        fields = [
+            item.args[0]
+            for item in members
+            if isinstance(item, Call) and item.func == kernels.RECORD and len(item.args) == 1
+        ]
+        if len(fields) < len(members) or all(
+            scalar_type(field, self.types).nullable for field in fields
+        ):
+            return list(members)
+        return fields
 
     def add(self, number: int, predicate: ScalarExpr) -> None:
         self.pushed[number].append(predicate)

@@ -21,7 +21,7 @@ from headwater.sql.plan.decorrelate.build import (
     project,
     with_nulls,
 )
-from headwater.sql.plan.decorrelate.scalars import branch, lower_plain, lower_scalar
+from headwater.sql.plan.decorrelate.scalars import attach_rows, branch, lower_plain, lower_scalar
 from headwater.sql.plan.decorrelate.scope import Context, Scope, has_subquery
 from headwater.sql.plan.hir import HirJoin, HirJoinKind
 
@@ -257,9 +257,7 @@ def _lower_lateral(
             {column: prefix + column for column in range(width - prefix)},
             *scope,
         )
-        joined = branch(
-            context, join.right, right_scope, rows, lambda _context, _keys, result: result
-        )
+        joined = branch(context, join.right, right_scope, rows, attach_rows)
         inner = _filter_on(context, join, joined, prefix, scope)
         if join.join_kind is HirJoinKind.INNER:
             return inner

@@ -217,6 +217,7 @@ def _lower_table_func(
 def _lower_reduce(
     context: Context, relation: HirReduce, outer: RelationExpr, scope: Scope
 ) -> RelationExpr:
+    omit_default, context.omit_default = context.omit_default, False
     inner = lower_relation(context, relation.input, outer, scope)
     prefix, width = arity(outer), arity(inner)
     inner_scope = ({column: prefix + column for column in range(width - prefix)}, *scope)
@@ -236,22 +237,15 @@ def _lower_reduce(
         tuple(aggregates),
         expected_group_size=relation.expected_group_size,
     )
-    if relation.group_key:
+    if relation.group_key or omit_default:
         return reduce
 
     def with_default(rows: Get) -> RelationExpr:
         missing = minus(outer, project(rows, range(prefix)))
-        defaults = tuple(default_of(aggregate) for aggregate in aggregates)
+        defaults = tuple(kernels.default_of(aggregate) for aggregate in aggregates)
         return Union((rows, Map(missing, defaults) if defaults else missing))
 
     return context.bind(reduce, with_default)
-
-
-def default_of(aggregate: AggregateExpr) -> ScalarExpr:
-    """Return the aggregate's value over no rows."""
-    if aggregate.func in kernels.COUNTS:
-        return kernels.int8_literal(0)
-    return kernels.null_of(aggregate.type.type)
 
 
 def _lower_top_k(

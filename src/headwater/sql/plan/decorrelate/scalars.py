@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from headwater.errors import FeatureNotSupported, InternalError
 from headwater.ir import kernels
-from headwater.ir.relation import Filter, Get, Map, Reduce, RelationExpr, Union
+from headwater.ir.relation import Filter, Get, Let, Map, Reduce, RelationExpr, Union
 from headwater.ir.scalar import (
     AggregateExpr,
     Call,
@@ -25,8 +25,8 @@ from headwater.sql.plan.decorrelate.build import (
     UNIT,
     distinct,
     join_on_columns,
+    matched,
     minus,
-    product,
     project,
 )
 from headwater.sql.plan.decorrelate.scope import Context, Scope, has_subquery
@@ -47,6 +47,7 @@ from headwater.sql.plan.hir import (
 from headwater.types.scalar import ColumnType
 
 Lowered = tuple[ScalarExpr, RelationExpr]
+Pairs = list[tuple[int, int]]  # a column of the rows, the column of the result equal to it
 
 
 def lower_scalar(context: Context, expr: HirScalar, scope: Scope, inner: RelationExpr) -> Lowered:
@@ -67,14 +68,12 @@ def lower_scalar(context: Context, expr: HirScalar, scope: Scope, inner: Relatio
         case HirIf():
             return _lower_if(context, expr, scope, inner)
         case Exists():
-            if always_one_row(expr.relation):
+            if _is_one_row(expr.relation):
                 return kernels.TRUE, inner
             inner = branch(context, expr.relation, scope, inner, _exists)
             return Column(arity(inner) - 1), inner
         case ScalarSubquery():
-            finish = _only_row if always_one_row(expr.relation) else _at_most_one_row
-            inner = branch(context, expr.relation, scope, inner, finish)
-            return Column(arity(inner) - 1), inner
+            return _lower_subquery(context, expr.relation, scope, inner)
         case WindowCall():
             raise FeatureNotSupported("window functions are not allowed here")
 
@@ -144,16 +143,49 @@ def _guarded(
     return Column(width), context.bind(inner, split)
 
 
-def always_one_row(relation: HirRelation) -> bool:
-    """Return whether ``relation`` has exactly one row for each row of its context."""
+def _is_one_row(relation: HirRelation) -> bool:
+    """Return whether ``relation`` is an expression over a global aggregate."""
     while isinstance(relation, HirProject | HirMap):
         relation = relation.input
-    if isinstance(relation, HirReduce):
-        return not relation.group_key
-    return isinstance(relation, HirConstant) and [diff for _, diff in relation.rows] == [1]
+    return isinstance(relation, HirReduce) and not relation.group_key
 
 
-Finish = Callable[[Context, RelationExpr, RelationExpr], RelationExpr]
+def _lower_subquery(
+    context: Context, relation: HirRelation, scope: Scope, inner: RelationExpr
+) -> Lowered:
+    """Return the only value of a scalar subquery.
+
+    Where it is an expression over a global aggregate (or over nothing), the aggregate is joined to
+    the rows and the expression is computed on top.
+    """
+    above: list[HirProject | HirMap] = []
+    core = relation
+    while isinstance(core, HirProject | HirMap):
+        above.append(core)
+        core = core.input
+    if isinstance(core, HirReduce) and not core.group_key:
+        inner = branch(context, core, scope, inner, _aggregated)
+        width = arity(inner) - len(core.aggregates)
+        place = {number: width + number for number in range(len(core.aggregates))}
+    elif isinstance(core, HirConstant) and not core.desc.columns and core.rows == UNIT.rows:
+        place = {}
+    else:
+        inner = branch(context, relation, scope, inner, _at_most_one_row)
+        return Column(arity(inner) - 1), inner
+    for node in reversed(above):
+        if isinstance(node, HirProject):
+            place = {number: place[output] for number, output in enumerate(node.outputs)}
+            continue
+        for scalar in node.scalars:
+            value, inner = lower_scalar(context, scalar, (place, *scope), inner)
+            inner = Map(inner, (value,))
+            place = {**place, len(place): arity(inner) - 1}
+    return Column(place[0]), inner
+
+
+# Given the context, the rows, what the subquery is for their keys (keys first), and which columns
+# of both are to be equal: the rows followed by what the subquery adds to them.
+Attach = Callable[[Context, Get, RelationExpr, Pairs], RelationExpr]
 
 
 def branch(
@@ -161,79 +193,102 @@ def branch(
     relation: HirRelation,
     scope: Scope,
     inner: RelationExpr,
-    finish: Finish,
+    attach: Attach,
 ) -> RelationExpr:
     """Return ``inner`` followed by the columns that ``relation`` has for each of its rows.
 
     ``relation`` sees ``scope[0]`` as level 1. It is computed for the distinct values of the
-    columns it mentions; ``finish(context, keys, result)`` turns the result (keys' columns first)
-    into what is joined back on the keys.
+    columns it mentions, and joined back on them by ``attach``.
     """
+
+    def compute(keys: RelationExpr, inside: Scope) -> RelationExpr:
+        context.omit_default = attach is _aggregated
+        return context.lower(context, relation, keys, inside)
+
     used = sorted({scope[level - 1][index] for level, index in context.free(relation)})
-    width = arity(inner)
     if not used:
-        result = finish(context, UNIT, context.lower(context, relation, UNIT, ()))
-        return product(inner, result)
+        return context.bind(
+            inner,
+            lambda rows: attach(context, rows, compute(UNIT, ()), []),
+        )
     place = {position: number for number, position in enumerate(used)}
     narrowed = tuple(
         {index: place[position] for index, position in level.items() if position in place}
         for level in scope
     )
+    pairs = [(position, place[position]) for position in used]
 
     def over_inner(rows: Get) -> RelationExpr:
-        def over_keys(keys: Get) -> RelationExpr:
-            result = finish(context, keys, context.lower(context, relation, keys, narrowed))
-            joined = join_on_columns(
-                context, rows, result, [(position, place[position]) for position in used]
-            )
-            return project(joined, (*range(width), *range(width + len(used), arity(joined))))
-
-        return context.bind(distinct(project(rows, used)), over_keys)
+        return context.bind(
+            distinct(project(rows, used)),
+            lambda keys: attach(context, rows, compute(keys, narrowed), pairs),
+        )
 
     return context.bind(inner, over_inner)
 
 
-def _exists(context: Context, keys: RelationExpr, result: RelationExpr) -> RelationExpr:
-    """Return the keys followed by whether ``result`` has a row for them."""
-    width = arity(keys)
+def attach_rows(context: Context, rows: Get, result: RelationExpr, pairs: Pairs) -> RelationExpr:
+    """Join: each row followed by each row of the result for its key."""
+    width = arity(rows)
+    joined = join_on_columns(context, rows, result, pairs)
+    return project(joined, (*range(width), *range(width + len(pairs), arity(joined))))
 
-    def pad(present: Get) -> RelationExpr:
-        return Union(
-            (
-                Map(present, (kernels.TRUE,)),
-                Map(minus(keys, present), (kernels.FALSE,)),
-            )
+
+def _exists(context: Context, rows: Get, result: RelationExpr, pairs: Pairs) -> RelationExpr:
+    """Add whether the result has a row for the key."""
+    present = distinct(project(result, range(len(pairs))))
+    return context.bind(
+        matched(context, rows, present, pairs),
+        lambda hits: Union((Map(hits, (kernels.TRUE,)), Map(minus(rows, hits), (kernels.FALSE,)))),
+    )
+
+
+def _aggregated(context: Context, rows: Get, result: RelationExpr, pairs: Pairs) -> RelationExpr:
+    """Add the aggregates, or their values over nothing where the key has no group."""
+    width = arity(rows)
+    reduce = result
+    while isinstance(reduce, Let):
+        reduce = reduce.body
+    if not isinstance(reduce, Reduce):
+        raise InternalError("global aggregate is not a reduction")
+    defaults = tuple(map(kernels.default_of, reduce.aggregates))
+
+    def pad(hits: Get) -> RelationExpr:
+        missing = minus(rows, project(hits, range(width)))
+        return Union((hits, Map(missing, defaults) if defaults else missing))
+
+    return context.bind(attach_rows(context, rows, result, pairs), pad)
+
+
+def _at_most_one_row(
+    context: Context, rows: Get, result: RelationExpr, pairs: Pairs
+) -> RelationExpr:
+    """Add the only value, NULL if there is none; an error if there are several."""
+    width, key_width = arity(rows), len(pairs)
+    value_type = context.typer.types(result)[key_width]
+    columns = range(key_width)
+    null = kernels.null_of(value_type.type)
+    if any(set(key) <= set(columns) for key in context.typer.keys(result)):
+        return context.bind(
+            attach_rows(context, rows, result, pairs),
+            lambda hits: Union((hits, Map(minus(rows, project(hits, range(width))), (null,)))),
         )
 
-    return context.bind(distinct(project(result, range(width))), pad)
-
-
-def _only_row(context: Context, keys: RelationExpr, result: RelationExpr) -> RelationExpr:
-    return result
-
-
-def _at_most_one_row(context: Context, keys: RelationExpr, result: RelationExpr) -> RelationExpr:
-    """Return the keys followed by the only value of ``result``, NULL if there is none."""
-    width = arity(keys)
-    value_type = context.typer.types(result)[width]
-    columns = tuple(range(width))
-    unique = any(set(key) <= set(columns) for key in context.typer.keys(result))
-
-    def pad(rows: Get) -> RelationExpr:
-        missing = minus(keys, distinct(project(rows, columns)))
-        return Union((rows, Map(missing, (kernels.null_of(value_type.type),))))
-
-    def guard(rows: Get) -> RelationExpr:
+    def guard(values: Get) -> RelationExpr:
         counts = Reduce(
-            project(rows, columns),
+            project(values, columns),
             tuple(Column(column) for column in columns),
             (AggregateExpr(kernels.COUNT, kernels.TRUE, kernels.COUNT_TYPE),),
         )
-        several = Filter(counts, (kernels.gt(Column(width), kernels.int8_literal(1)),))
+        several = Filter(counts, (kernels.gt(Column(key_width), kernels.int8_literal(1)),))
         error = LiteralError(kernels.SEVERAL_ROWS, ColumnType(value_type.type, nullable=False))
-        errors = project(Map(several, (error,)), (*columns, width + 1))
-        return Union((rows, errors))
+        errors = project(Map(several, (error,)), (*columns, key_width + 1))
+        return Union((values, errors))
 
-    if not unique:
-        result = context.bind(result, guard)
-    return context.bind(result, pad)
+    def pad(values: Get) -> RelationExpr:
+        hits = attach_rows(context, rows, values, pairs)
+        present = distinct(project(values, columns))
+        missing = minus(rows, matched(context, rows, present, pairs))
+        return Union((hits, Map(missing, (null,))))
+
+    return context.bind(context.bind(result, guard), pad)

@@ -52,6 +52,7 @@ class Context:
     ctes: dict[int, Get] = field(default_factory=dict)
     next_id: int = 0
     depth: int = 0
+    omit_default: bool = False  # the global aggregate lowered next comes without its default row
     _free: dict[int, tuple[object, Free]] = field(default_factory=dict)
 
     def fresh(self) -> int:

@@ -1,0 +1,207 @@
+"""SQL over a catalog of TPC-H and auction tables, down to plans: for golden files and timing."""
+
+from types import SimpleNamespace
+
+from headwater.catalog.items import (
+    Cluster,
+    Database,
+    Index,
+    Replica,
+    ReplicaSize,
+    Role,
+    Schema,
+    Table,
+)
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.ir.dataflow import IndexImport, SourceImport
+from headwater.ir.relation import RelationExpr
+from headwater.ir.scalar import Column as ColumnExpr
+from headwater.sql.lower.dataflow import LowerContext
+from headwater.sql.optimize.context import OptimizerContext
+from headwater.sql.parse.parser import parse_statements
+from headwater.sql.plan import plan_statement
+from headwater.sql.plan.decorrelate import decorrelate
+from headwater.types.relation import Column, RelationDesc
+from headwater.types.scalar import BaseType, ScalarType
+from tests.property.plans import python_fold
+
+SESSION = SimpleNamespace(
+    search_path=("public",),
+    database="materialize",
+    cluster="quickstart",
+    user="materialize",
+    temp_schema=None,
+)
+
+# name: columns "name type[!]" (! is NOT NULL); keys
+TABLES = {
+    "region": ("r_regionkey int4! r_name text! r_comment text!", ((0,),)),
+    "nation": ("n_nationkey int4! n_name text! n_regionkey int4! n_comment text!", ((0,),)),
+    "supplier": (
+        "s_suppkey int4! s_name text! s_address text! s_nationkey int4! s_phone text!"
+        " s_acctbal numeric! s_comment text!",
+        ((0,),),
+    ),
+    "part": (
+        "p_partkey int4! p_name text! p_mfgr text! p_brand text! p_type text! p_size int4!"
+        " p_container text! p_retailprice numeric! p_comment text!",
+        ((0,),),
+    ),
+    "partsupp": (
+        "ps_partkey int4! ps_suppkey int4! ps_availqty int4! ps_supplycost numeric!"
+        " ps_comment text!",
+        ((0, 1),),
+    ),
+    "customer": (
+        "c_custkey int4! c_name text! c_address text! c_nationkey int4! c_phone text!"
+        " c_acctbal numeric! c_mktsegment text! c_comment text!",
+        ((0,),),
+    ),
+    "orders": (
+        "o_orderkey int4! o_custkey int4! o_orderstatus text! o_totalprice numeric!"
+        " o_orderdate date! o_orderpriority text! o_clerk text! o_shippriority int4!"
+        " o_comment text!",
+        ((0,),),
+    ),
+    "lineitem": (
+        "l_orderkey int4! l_partkey int4! l_suppkey int4! l_linenumber int4! l_quantity numeric!"
+        " l_extendedprice numeric! l_discount numeric! l_tax numeric! l_returnflag text!"
+        " l_linestatus text! l_shipdate date! l_commitdate date! l_receiptdate date!"
+        " l_shipinstruct text! l_shipmode text! l_comment text!",
+        ((0, 3),),
+    ),
+    "auctions": (
+        "id int8! seller int8! item text! end_time timestamptz!",
+        ((0,),),
+    ),
+    "bids": ("id int8! buyer int8! auction_id int8! amount int4! bid_time timestamptz!", ((0,),)),
+    "users": ("id int8! org_id int8! name text!", ((0,),)),
+    "t": ("a int4 b int4", ()),
+    "s": ("a int4 c text", ()),
+    "keyed": ("k int4! v int4 w text", ((0,),)),
+}
+# name of the index: table, columns
+INDEXES = {
+    "keyed_k": ("keyed", (0,)),
+    "users_id": ("users", (0,)),
+    "auctions_id": ("auctions", (0,)),
+    "auctions_seller": ("auctions", (1,)),
+    "bids_auction": ("bids", (2,)),
+}
+
+
+def desc_of(columns: str, keys) -> RelationDesc:
+    words = columns.split()
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return RelationDesc(
+        tuple(
+            Column(name, ScalarType(BaseType(type_.rstrip("!"))), not type_.endswith("!"))
+            for name, type_ in pairs
+        ),
+        keys,
+    )
+
+
+DESCS = {name: desc_of(*definition) for name, definition in TABLES.items()}
+IDS = {name: f"u{number}" for number, name in enumerate(TABLES, 1)}
+NAMES = {IDS[name]: f"materialize.public.{name}" for name in TABLES}
+INDEX_IDS = {name: f"u{100 + number}" for number, name in enumerate(INDEXES)}
+
+
+def make_catalog() -> CatalogSnapshot:
+    items = [
+        Table(
+            id=IDS[name],
+            oid=20000 + number,
+            name=name,
+            schema="u1",
+            owner="u1",
+            create_sql="",
+            desc=DESCS[name],
+            shard=f"s{number}",
+            defaults=(None,) * DESCS[name].arity,
+        )
+        for number, name in enumerate(TABLES)
+    ]
+    items += [
+        Index(
+            id=INDEX_IDS[name],
+            oid=30000 + number,
+            name=name,
+            schema="u1",
+            owner="u1",
+            on=IDS[on],
+            key=tuple(map(ColumnExpr, key)),
+            cluster="u1",
+            depends_on=(IDS[on],),
+        )
+        for number, (name, (on, key)) in enumerate(INDEXES.items())
+    ]
+    schemas = [
+        Schema(id="s1", oid=1, name="mz_catalog", owner="s1"),
+        Schema(id="s2", oid=2, name="pg_catalog", owner="s1"),
+        Schema(id="s3", oid=3, name="mz_internal", owner="s1"),
+        Schema(id="u1", oid=20100, name="public", owner="u1", database="u1"),
+    ]
+    replica = Replica(id="u1", name="r1", cluster="u1", owner="u1", size="1")
+    cluster = Cluster(
+        id="u1",
+        name="quickstart",
+        owner="u1",
+        size="1",
+        replication_factor=1,
+        replicas=(replica,),
+    )
+    size = ReplicaSize(name="1", processes=1, workers=1, cpu_nano_cores=1, memory_bytes=1)
+    return CatalogSnapshot(
+        version=1,
+        databases={"u1": Database(id="u1", oid=20200, name="materialize", owner="u1")},
+        schemas={schema.id: schema for schema in schemas},
+        items={item.id: item for item in items},
+        clusters={"u1": cluster},
+        roles={"u1": Role(id="u1", oid=20300, name="materialize", superuser=True)},
+        sizes={"1": size},
+        variables={},
+        comments={},
+    )
+
+
+CATALOG = make_catalog()
+
+
+def indexes(names=tuple(INDEXES)):
+    found: dict[str, tuple[IndexImport, ...]] = {}
+    for name in names:
+        on, key = INDEXES[name]
+        identifier = IDS[on]
+        index = IndexImport(
+            INDEX_IDS[name], identifier, tuple(map(ColumnExpr, key)), DESCS[on].arity
+        )
+        found[identifier] = (*found.get(identifier, ()), index)
+    return found
+
+
+def collections():
+    return {
+        IDS[name]: SourceImport(IDS[name], f"shard-{name}", DESCS[name], table=True)
+        for name in TABLES
+    }
+
+
+def lower_context(with_indexes=True) -> LowerContext:
+    return LowerContext(collections=collections(), indexes=indexes() if with_indexes else {})
+
+
+def optimizer_context(with_indexes=True) -> OptimizerContext:
+    return OptimizerContext(indexes=indexes() if with_indexes else {}, fold=python_fold)
+
+
+def plan_sql(sql: str) -> RelationExpr:
+    """Return the decorrelated plan of a query."""
+    return decorrelate(plan_hir(sql))
+
+
+def plan_hir(sql: str):
+    (statement,) = parse_statements(sql)
+    planned = plan_statement(CATALOG, SESSION, statement.statement)
+    return planned.plan.query
