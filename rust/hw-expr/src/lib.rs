@@ -7,7 +7,12 @@
 //! * [`format`](mod@format), [`parse`]: PostgreSQL's text and binary forms of every type.
 //! * [`error`]: what evaluation may raise, and its form as a row.
 
+pub mod aggregate;
+pub mod calendar;
 pub mod error;
+pub mod format;
 pub mod kernel;
 pub mod mfp;
+pub mod parse;
 pub mod scalar;
+pub mod table;

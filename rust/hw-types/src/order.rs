@@ -21,7 +21,7 @@ fn yes() -> bool {
     true
 }
 
-const NULL: &[u8] = &[0xfe];
+use crate::row::NULL_BYTES as NULL;
 
 /// Compares two encoded datums in a column's order.
 pub fn compare_datums(a: &[u8], b: &[u8], desc: bool, nulls_last: bool) -> Ordering {

@@ -53,6 +53,9 @@ const RECORD: u8 = 0x43;
 const RANGE: u8 = 0x44;
 const NULL: u8 = 0xfe;
 
+/// NULL, encoded.
+pub const NULL_BYTES: &[u8] = &[NULL];
+
 const INTERVAL_BYTES: usize = 18;
 /// Containers within containers at most.
 pub const DEPTH_MAX: usize = 128;

@@ -92,7 +92,3 @@ impl<'a, T: Ret<'a>> Ret<'a> for Option<T> {
         self.map_or(Datum::Null, |value| value.ret(arena))
     }
 }
-
-/// A pattern compiled once for a call whose pattern is a literal.
-#[derive(Debug)]
-pub(crate) enum Pattern {}

@@ -5,7 +5,20 @@
 
 pub(crate) mod args;
 mod arithmetic;
+mod cast;
+pub(crate) mod container;
+pub(crate) mod datetime;
+mod digest;
+pub(crate) mod json;
 mod logic;
+mod math;
+mod nested;
+pub(crate) mod pattern;
+mod range;
+pub(crate) mod text;
+
+pub(crate) use datetime::divide as interval_divide;
+pub(crate) use math::sqrt as numeric_sqrt;
 
 use crate::error::EvalError;
 use args::Arg;
@@ -36,13 +49,21 @@ pub struct CallInfo {
     pub arg_types: Vec<Option<ScalarType>>,
     /// The arguments that are literals, encoded.
     pub constants: Vec<Option<Vec<u8>>>,
-    pattern: OnceLock<args::Pattern>,
+    pattern: OnceLock<pattern::Compiled>,
+    nested: OnceLock<Vec<nested::Step>>,
 }
 
 impl CallInfo {
     /// What is known of a call.
     pub fn new(ty: ScalarType, arg_types: Vec<Option<ScalarType>>, constants: Vec<Option<Vec<u8>>>) -> Self {
-        CallInfo { ty, arg_types, constants, pattern: OnceLock::new() }
+        CallInfo { ty, arg_types, constants, pattern: OnceLock::new(), nested: OnceLock::new() }
+    }
+    /// The type of argument `i`, which is there to say it.
+    pub(crate) fn witness(&self, i: usize) -> Result<&ScalarType, EvalError> {
+        self.arg_types
+            .get(i)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| EvalError::internal("a call lacks a type witness"))
     }
 }
 
@@ -107,9 +128,10 @@ pub enum Kernel {
 pub type Table = &'static [(&'static str, Kernel)];
 
 fn tables() -> Vec<Table> {
-    let mut tables = vec![logic::KERNELS];
-    tables.extend_from_slice(arithmetic::KERNELS);
-    tables
+    let single = [logic::KERNELS, math::KERNELS, text::KERNELS, pattern::KERNELS, digest::KERNELS];
+    let more = [json::KERNELS, container::KERNELS, nested::KERNELS, range::KERNELS];
+    let families = [arithmetic::KERNELS, cast::KERNELS, datetime::KERNELS];
+    single.into_iter().chain(more).chain(families.into_iter().flatten().copied()).collect()
 }
 
 fn registry() -> &'static HashMap<&'static str, Kernel> {
