@@ -25,7 +25,7 @@ from headwater.compute.protocol import (
 from headwater.compute.sink import SinkWriter
 from headwater.errors import HeadwaterError
 from headwater.persist.client import PersistClient
-from headwater.persist.parts import PartRef
+from headwater.persist.parts import InlinePart, PartRef
 from headwater.persist.read import Reader
 from headwater.runtime.tasks import Tasks
 from headwater.types.frontier import Frontier, precedes
@@ -39,8 +39,9 @@ PREFETCH_PARTS = 4
 
 _requests = msgspec.msgpack.Decoder(ShellRequest)
 
-# (half, flat updates): half 0 is the collection, half 1 its errors.
-FedPart = tuple[int, bytes]
+# (encoding, half, bytes, stamp, lower, upper, as_of): half 0 is the collection, half 1 its errors;
+# the rest says which updates of the part count, as ``persist.parts.PartRef`` does.
+FedPart = tuple[str, int, bytes, int | None, int, int | None, int | None]
 
 
 class Workers(Protocol):
@@ -198,14 +199,21 @@ async def _feed_parts(
 ) -> None:
     """Feed parts as they arrive, at most :data:`PREFETCH_PARTS` under way; no frontier moves."""
     waiting = [(0, part) for part in parts] + [(1, part) for part in errors]
-    under_way: list[tuple[int, asyncio.Task[bytes]]] = []
+    under_way: list[tuple[int, PartRef, asyncio.Task[bytes]]] = []
     try:
         while waiting or under_way:
             while waiting and len(under_way) < PREFETCH_PARTS:
                 half, part = waiting.pop(0)
-                under_way.append((half, asyncio.ensure_future(reader.fetch_flat(part))))
-            half, task = under_way.pop(0)
-            workers.feed(token, [(half, await task)], 0)
+                under_way.append((half, part, asyncio.ensure_future(reader.fetch(part))))
+            half, part, task = under_way.pop(0)
+            workers.feed(token, [_fed(half, part, await task)], 0)
     finally:
-        for _, task in under_way:
+        for _, _, task in under_way:
             task.cancel()
+
+
+def _fed(half: int, ref: PartRef, data: bytes) -> FedPart:
+    part = ref.part
+    if isinstance(part, InlinePart):
+        return ("flat", half, data, None, ref.lower, ref.upper, ref.as_of)
+    return (part.encoding, half, data, part.stamp, ref.lower, ref.upper, ref.as_of)
