@@ -146,8 +146,16 @@ class Peeks(Protocol):
         """Run a peek and return its finished rows as a flat batch, for readers in Python."""
         ...
 
+    def cancel(self, conn: int) -> None:
+        """Act as if the client of a connection had asked for cancellation."""
+        ...
+
     def expect_subscribe(self, id: GlobalId) -> None:
         """Keep the subscribe batches of export ``id`` until a client reads them."""
+        ...
+
+    def set_read_ts(self, ts: Timestamp) -> None:
+        """Tell the front the oracle's read time; never goes back."""
         ...
 
     def set_catalog_version(self, version: int) -> None:

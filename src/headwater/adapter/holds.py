@@ -112,11 +112,9 @@ class ReadHolds:
         wanted = bundle.storage | bundle.indexes
         return ReadHolds([(h.clone(), c) for h, c in self._holds if h.id in wanted])
 
-    def nudge(self, storage: StorageController, ts: Timestamp) -> None:
-        """Ask whoever feeds the durable collections to move past ``ts``."""
-        for hold, cluster in self._holds:
-            if cluster is None:
-                storage.nudge(hold.id, ts)
+    def extend(self, more: "ReadHolds") -> None:
+        """Take over the holds of ``more``."""
+        self._holds.extend(more._holds)
 
     def release(self) -> None:
         """Let go of everything; harmless when done already."""

@@ -1,0 +1,412 @@
+"""Boot: from the durable catalog to a running coordinator.
+
+In order: open the catalog (fencing the server before), the transaction shard, the builtin objects;
+plan every item again in the order of dependencies; open all collections; start replicas; build the
+dataflows again, each at the least time that its inputs can be read; run sources and sinks; set the
+builtin tables right. What a crash left half done (a collection or a table registration of a
+committed item) is finished here.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from headwater.adapter import dataflows
+from headwater.adapter.coordinator import Coordinator, Outside
+from headwater.adapter.group_commit import GroupCommit
+from headwater.adapter.oracle import TimestampOracle
+from headwater.adapter.planning import Planner, is_txn_table
+from headwater.adapter.replan import builtin_view, replan
+from headwater.adapter.running import sink_of
+from headwater.adapter.sequencer.cluster import start_replicas
+from headwater.adapter.sequencer.source import run_source
+from headwater.catalog.allocate import BuiltinIds, IdAllocator
+from headwater.catalog.builtin.initial import (
+    MZ_SYSTEM,
+    initial_objects,
+    system_schemas,
+)
+from headwater.catalog.builtin.pack import comment_row, rows_of, size_rows, variable_row
+from headwater.catalog.builtin.pg_views import PG_VIEWS
+from headwater.catalog.builtin.tables import BUILTIN_TABLES, RUNNING_TABLES
+from headwater.catalog.builtin.types import BUILTIN_TYPES
+from headwater.catalog.builtin.views import MZ_VIEWS
+from headwater.catalog.codec import Change, DurableItem, Kind, decode_kind, encode_object, from_json
+from headwater.catalog.durable import DurableCatalog
+from headwater.catalog.items import (
+    BuiltinTable,
+    CatalogItem,
+    Cluster,
+    CommentKey,
+    Database,
+    Index,
+    MaterializedView,
+    Relation,
+    ReplicaSize,
+    Role,
+    Schema,
+    Sink,
+    Source,
+    Table,
+    Type,
+)
+from headwater.catalog.ops import CatalogObject
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.catalog.transact import TableUpdate
+from headwater.cluster.sizes import SIZES
+from headwater.errors import HeadwaterError, InternalError
+from headwater.persist import flat
+from headwater.persist.client import PersistClient
+from headwater.persist.txns import TxnsHandle
+from headwater.types.ids import GlobalId, SchemaId, ShardId
+from headwater.types.time import Timestamp
+
+logger = logging.getLogger(__name__)
+
+_ENVIRONMENT = (Kind.META.value, "environment")
+_NANO_CORES = 1_000_000_000
+
+
+async def boot(
+    outside: Outside, txns_shard: ShardId, opened: Callable[[int], None] = lambda _: None
+) -> Coordinator:
+    """Open the environment and bring everything in it to run.
+
+    Args:
+        outside: Persist and the controllers.
+        txns_shard: The transaction shard's name.
+        opened: Called with this server's epoch, before any replica is started.
+
+    Raises: IncompatibleVersion, and whatever persist raises.
+    """
+    durable = await DurableCatalog.open(outside.persist)
+    opened(durable.epoch)
+    txns = await outside.persist.open_txns(txns_shard)
+    await txns.fence(durable.epoch)
+    oracle = TimestampOracle(outside.clock, txns.upper)
+    ids = IdAllocator(durable.state)
+    await _first_objects(durable, ids, outside)
+    planner = Planner(outside.compute)
+    builtin = BuiltinIds(durable.state, ids)
+    snapshot = _plan_all(planner, durable, builtin)
+    counters = ids.changes()
+    await durable.commit([*builtin.changes, *counters])
+    ids.committed(counters)
+    coord: Coordinator | None = None
+
+    def failed(error: HeadwaterError) -> None:
+        if coord is not None:
+            coord.on_failure(error)
+
+    group_commit = GroupCommit(
+        oracle,
+        txns,
+        outside.clock,
+        outside.tasks,
+        on_applied=outside.peeks.set_read_ts,
+        on_failure=failed,
+    )
+    coord = Coordinator(
+        outside,
+        snapshot=snapshot,
+        durable=durable,
+        ids=ids,
+        oracle=oracle,
+        group_commit=group_commit,
+        planner=planner,
+    )
+    coord.environment_id = durable.state[_ENVIRONMENT]
+    coord.secrets = _secrets(durable)
+    outside.peeks.set_catalog_version(snapshot.version)
+    await _open_collections(coord, txns)
+    for cluster in snapshot.clusters.values():
+        start_replicas(coord, cluster)
+    await _build_dataflows(coord)
+    _run_external(coord)
+    group_commit.start()
+    await _correct_builtin_tables(coord, txns_shard)
+    logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
+    return coord
+
+
+async def _first_objects(durable: DurableCatalog, ids: IdAllocator, outside: Outside) -> None:
+    """Put into a new catalog what every catalog starts with."""
+    changes: list[Change] = []
+    if _ENVIRONMENT not in durable.state:
+        changes.append(Change(_ENVIRONMENT, None, outside.rng.token().hex()[:12]))
+        first = initial_objects()
+        entities: tuple[CatalogObject, ...] = (
+            *first.roles,
+            *first.databases,
+            *first.schemas,
+            *first.clusters,
+        )
+        for entity in entities:
+            key, value = encode_object(entity)
+            changes.append(Change(key, durable.state.get(key), value))
+    await durable.commit(changes)
+
+
+def _secrets(durable: DurableCatalog) -> dict[GlobalId, bytes]:
+    return {
+        GlobalId(key): bytes.fromhex(value)
+        for (kind, key), value in durable.state.items()
+        if kind == Kind.SECRET
+    }
+
+
+# The snapshot
+
+
+class _Building:
+    """A snapshot that grows item by item; each addition makes the maps anew."""
+
+    def __init__(self, base: CatalogSnapshot) -> None:
+        self.snapshot = base
+
+    def add(self, items: "Sequence[CatalogItem]") -> None:
+        base = self.snapshot
+        self.snapshot = CatalogSnapshot(
+            version=base.version,
+            databases=base.databases,
+            schemas=base.schemas,
+            items={**base.items, **{item.id: item for item in items}},
+            clusters=base.clusters,
+            roles=base.roles,
+            sizes=base.sizes,
+            variables=base.variables,
+            comments=base.comments,
+        )
+
+
+def _plan_all(planner: Planner, durable: DurableCatalog, builtin: BuiltinIds) -> CatalogSnapshot:
+    """Return the catalog as stored, with all builtin objects, everything planned."""
+    building = _Building(_containers(durable))
+    schemas = {schema.name: schema.id for schema in system_schemas()}
+    building.add([*_builtin_types(builtin, schemas), *_builtin_tables(builtin, schemas)])
+    for definition in (*MZ_VIEWS, *PG_VIEWS):
+        record = builtin.record(f"view {definition.key}")
+        schema = schemas[definition.schema]
+        try:
+            view = builtin_view(planner, building.snapshot, definition, record, schema)
+        except HeadwaterError as error:
+            logger.warning(
+                "a builtin view can't be planned",
+                extra={"view": definition.key, "reason": error.message},
+            )
+            continue
+        building.add([view])
+    stored = decode_kind(durable.state, Kind.ITEM, DurableItem)
+    _plan_items(planner, building, stored)
+    return building.snapshot
+
+
+def _plan_items(planner: Planner, building: _Building, stored: list[DurableItem]) -> None:
+    """Plan users' items, oldest first; one that needs a later one waits for it."""
+    waiting = sorted(stored, key=lambda item: int(item.id[1:]))
+    while waiting:
+        left: list[DurableItem] = []
+        failures: list[HeadwaterError] = []
+        for item in waiting:
+            try:
+                building.add([replan(planner, building.snapshot, item)])
+            except HeadwaterError as error:
+                left.append(item)
+                failures.append(error)
+        if len(left) == len(waiting):
+            raise InternalError(
+                f'the stored statement of "{left[0].name}" can no longer be planned',
+                detail=f"{failures[0].message}: {left[0].create_sql}",
+            ) from failures[0]
+        waiting = left
+
+
+def _containers(durable: DurableCatalog) -> CatalogSnapshot:
+    state = durable.state
+    schemas = (*system_schemas(), *decode_kind(state, Kind.SCHEMA, Schema))
+    comments = {
+        from_json(key, CommentKey): value
+        for (kind, key), value in state.items()
+        if kind == Kind.COMMENT
+    }
+    variables = {key: value for (kind, key), value in state.items() if kind == Kind.VARIABLE}
+    databases = decode_kind(state, Kind.DATABASE, Database)
+    return CatalogSnapshot(
+        version=1,
+        databases={database.id: database for database in databases},
+        schemas={schema.id: schema for schema in schemas},
+        items={},
+        clusters={c.id: c for c in decode_kind(state, Kind.CLUSTER, Cluster)},
+        roles={role.id: role for role in decode_kind(state, Kind.ROLE, Role)},
+        sizes={size.name: size for size in replica_sizes()},
+        variables=variables,
+        comments=comments,
+    )
+
+
+def replica_sizes() -> tuple[ReplicaSize, ...]:
+    """Return the sizes that ``mz_cluster_replica_sizes`` lists."""
+    return tuple(
+        ReplicaSize(
+            name=size.name,
+            processes=size.processes,
+            workers=size.workers,
+            cpu_nano_cores=size.workers * _NANO_CORES,
+            memory_bytes=size.memory_bytes,
+            credits_per_hour=str(size.credits_per_hour),
+        )
+        for size in SIZES.values()
+    )
+
+
+def _builtin_types(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
+    items: list[CatalogItem] = []
+    for made in BUILTIN_TYPES:
+        record = builtin.record(f"type {made.schema}.{made.name}", oid=made.oid)
+        items.append(
+            Type(
+                id=record.id,
+                oid=record.oid,
+                name=made.name,
+                schema=schemas[made.schema],
+                owner=MZ_SYSTEM,
+                type=made.type,
+                category=made.category,
+            )
+        )
+    return items
+
+
+def _builtin_tables(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
+    items: list[CatalogItem] = []
+    for definition in BUILTIN_TABLES:
+        record = builtin.record(f"table {definition.key}", shard=True)
+        if record.shard is None:
+            raise InternalError(f"builtin table {definition.key} has no collection")
+        items.append(
+            BuiltinTable(
+                id=record.id,
+                oid=record.oid,
+                name=definition.name,
+                schema=schemas[definition.schema],
+                owner=MZ_SYSTEM,
+                desc=definition.desc,
+                shard=record.shard,
+            )
+        )
+    return items
+
+
+# Collections and dataflows
+
+
+async def _open_collections(coord: Coordinator, txns: TxnsHandle) -> None:
+    """Follow all durable collections, registering tables that a crash left out."""
+    relations = [
+        item
+        for item in coord.snapshot.items.values()
+        if isinstance(item, Relation) and getattr(item, "shard", None) is not None
+    ]
+    tables = [item for item in relations if isinstance(item, Table) and is_txn_table(item)]
+    unknown = [table for table in tables if table.shard not in txns.tables]
+    ts = coord.oracle.read_ts()
+    if unknown:
+        ts = await coord.group_commit.register([(table.shard, table.desc) for table in unknown])
+    for item in unknown:
+        await dataflows.create_collection(coord, item, ts)
+    fresh = {item.id for item in unknown}
+    rest = [dataflows.describe_collection(item) for item in relations if item.id not in fresh]
+    await coord.storage.create_collections(rest)
+
+
+async def _build_dataflows(coord: Coordinator) -> None:
+    """Create the dataflows of indexes, older first, and then of materialized views."""
+    items = sorted(coord.snapshot.items.values(), key=lambda item: int(item.id[1:]))
+    for item in items:
+        if isinstance(item, Index):
+            try:
+                dataflows.create_index(coord, coord.snapshot, item)
+            except HeadwaterError as error:
+                _log_failure(item, error)
+    for item in items:
+        if isinstance(item, MaterializedView):
+            try:
+                await dataflows.create_materialized_view(coord, coord.snapshot, item, exists=True)
+            except HeadwaterError as error:
+                _log_failure(item, error)
+
+
+def _log_failure(item: CatalogItem, error: HeadwaterError) -> None:
+    logger.error("an object can't be maintained", extra={"id": item.id, "reason": error.message})
+
+
+def _run_external(coord: Coordinator) -> None:
+    """Run all sources and sinks."""
+    for item in coord.snapshot.items.values():
+        try:
+            if isinstance(item, Source) and item.progress is not None:
+                run_source(coord, coord.snapshot, item)
+            elif isinstance(item, Sink):
+                described = sink_of(coord.snapshot, item, coord.environment_id)
+                coord.storage.run_sink(item.cluster, described)
+        except HeadwaterError as error:
+            _log_failure(item, error)
+
+
+# Builtin tables
+
+
+def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
+    """Return what every builtin table that shows the catalog should hold, with multiplicities."""
+    wanted: dict[str, dict[bytes, int]] = {
+        table.key: {} for table in BUILTIN_TABLES if table.name not in RUNNING_TABLES
+    }
+    entities = (
+        *snapshot.databases.values(),
+        *snapshot.schemas.values(),
+        *snapshot.clusters.values(),
+        *snapshot.roles.values(),
+        *snapshot.items.values(),
+    )
+    rows = [row for entity in entities for row in rows_of(snapshot, entity)]
+    rows.extend(comment_row(key, comment) for key, comment in snapshot.comments.items())
+    rows.extend(variable_row(name, value) for name, value in snapshot.variables.items())
+    rows.extend(size_rows(snapshot.sizes.values()))
+    for table, row in rows:
+        held = wanted[table]
+        held[row] = held.get(row, 0) + 1
+    return wanted
+
+
+async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> None:
+    """Write the difference between what builtin tables hold and what they should hold."""
+    wanted = desired_rows(coord.snapshot)
+    updates: list[TableUpdate] = []
+    ts = coord.oracle.read_ts()
+    for item in coord.snapshot.items.values():
+        if not isinstance(item, BuiltinTable):
+            continue
+        key = ".".join(coord.snapshot.full_name(item))
+        held = await read_table(coord.persist, txns_shard, item.shard, ts)
+        target = wanted.get(key, {})
+        for row in held.keys() | target.keys():
+            diff = target.get(row, 0) - held.get(row, 0)
+            if diff:
+                updates.append(TableUpdate(key, row, diff))
+    await coord.write_tables(updates)
+
+
+async def read_table(
+    persist: PersistClient, txns_shard: ShardId, shard: ShardId, ts: Timestamp
+) -> dict[bytes, int]:
+    """Return a table's rows as of ``ts`` with their multiplicities."""
+    reader = await persist.open_reader(shard, txns=txns_shard)
+    try:
+        snapshot = await reader.snapshot(ts)
+        batches = [await reader.fetch_flat(ref) for ref in snapshot.parts]
+    finally:
+        await reader.close()
+    held: dict[bytes, int] = {}
+    for batch in batches:
+        for row, _, diff in flat.updates(batch):
+            held[row] = held.get(row, 0) + diff
+    return {row: diff for row, diff in held.items() if diff}

@@ -1,0 +1,381 @@
+"""What the front asks, answered: implements ``pgwire.session_api`` over the coordinator."""
+
+from typing import TypedDict
+
+import msgspec
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer import copy, cursor
+from headwater.adapter.sequencer.ddl import session_snapshot
+from headwater.adapter.sequencer.dispatch import sequence
+from headwater.adapter.sequencer.drop import release_items
+from headwater.adapter.sequencer.select import fast_plan, result_columns
+from headwater.adapter.sequencer.transaction import abandon_transaction, end_transaction
+from headwater.adapter.session import Execution, PreparedStatement, Session, notice
+from headwater.adapter.variables import SERVER_VERSION, SessionVariables, find_variable
+from headwater.catalog.items import Role
+from headwater.catalog.ops import Create, DropItem, DropSchema
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import (
+    ErrorFields,
+    FeatureNotSupported,
+    HeadwaterError,
+    InFailedSqlTransaction,
+    InvalidAuthorization,
+    SyntaxError_,
+)
+from headwater.pgwire import oids
+from headwater.pgwire import protocol as p
+from headwater.sql.ast.session import Commit, Rollback
+from headwater.sql.plan.statements import DeclarePlan, ExecutePlan, Planned
+from headwater.types.ids import ClusterId, GlobalId
+
+_INTERNAL_USERS = ("mz_system", "mz_support")
+# Parameters of the startup message that are not variables, or that the front obeys.
+_IGNORED_OPTIONS = frozenset({"replication", "_pq_.", "options"})
+
+
+class HeadwaterAdapter:
+    """Opens sessions; see ``pgwire.session_api.Adapter``."""
+
+    def __init__(self, coord: Coordinator) -> None:
+        self._coord = coord
+
+    async def startup(self, request: p.Startup) -> "tuple[ClientSession, p.Started]":
+        """Open a session. Raises: InvalidAuthorization."""
+        coord = self._coord
+        role = await self._role(request)
+        fixed = {
+            "mz_version": f"v{coord.version}",
+            "server_version": SERVER_VERSION,
+            "is_superuser": "on" if role.superuser else "off",
+        }
+        variables = SessionVariables(coord.snapshot.variables, fixed)
+        session = Session(
+            request.conn, request.process_id, role, variables, coord.rng.token().hex()
+        )
+        variables.set_defaults(role.variables)
+        defaults = {"database": request.database or "materialize"}
+        if request.application_name:
+            defaults["application_name"] = request.application_name
+        variables.set_defaults(defaults)
+        for name, value in request.options.items():
+            _startup_option(session, name, value)
+        _greet(coord, session)
+        coord.sessions[request.conn] = session
+        client = ClientSession(coord, session)
+        started = p.Started(
+            parameters=variables.changed_reported(),
+            settings=session.changed_settings(),
+            notices=session.take_notices(),
+        )
+        return client, started
+
+    async def _role(self, request: p.Startup) -> Role:
+        """Return the role of a user, made on first sight: for now everyone is let in."""
+        coord = self._coord
+        if request.user in _INTERNAL_USERS and not request.internal:
+            raise InvalidAuthorization(
+                f'unauthorized login to user "{request.user}"',
+                hint="System users connect on the internal address.",
+            )
+        role = coord.snapshot.try_role(request.user)
+        if role is None:
+            async with coord.changing():
+                role = coord.snapshot.try_role(request.user)
+                if role is None:
+                    role = Role(id=coord.ids.role(), oid=coord.ids.oid(), name=request.user)
+                    await coord.transact([Create(role)])
+        if not role.login:
+            raise InvalidAuthorization(f'role "{request.user}" is not permitted to log in')
+        return role
+
+
+def _startup_option(session: Session, name: str, value: str) -> None:
+    if name in _IGNORED_OPTIONS or name.startswith("_pq_."):
+        return
+    try:
+        find_variable(name)
+        session.variables.set_defaults({name: value})
+    except HeadwaterError as error:
+        session.notify(notice(f"startup setting {name} not set: {error.message}"))
+
+
+def _greet(coord: Coordinator, session: Session) -> None:
+    """Tell of a current database or cluster that does not exist."""
+    if not session.variables.flag("current_object_missing_warnings"):
+        return
+    databases = {database.name for database in coord.snapshot.databases.values()}
+    if session.database not in databases:
+        session.notify(notice(f'session database "{session.database}" does not exist', "MZ004"))
+    if coord.snapshot.try_cluster(session.cluster) is None:
+        session.notify(
+            notice(f'session default cluster "{session.cluster}" does not exist', "MZ005")
+        )
+
+
+class _Trailer(TypedDict):
+    """What every reply carries beside its answer."""
+
+    status: p.TransactionStatus
+    notices: tuple[ErrorFields, ...]
+    parameters: dict[str, str]
+    settings: p.SessionSettings | None
+    prepared: tuple[p.NamedStatement, ...]
+    deallocated: tuple[str, ...] | None
+
+
+class ClientSession:
+    """One connection's session; see ``pgwire.session_api.Session``."""
+
+    def __init__(self, coord: Coordinator, session: Session) -> None:
+        self._coord = coord
+        self.session = session
+
+    # Statements
+
+    async def parse_many(self, request: p.ParseMany) -> p.Parsed:
+        """Split a simple query into statements."""
+        session = self.session
+        session.drop_once()
+        parsed = self._coord.planner.parse(request.sql)
+        handles = tuple(session.add_statement(one, once=True).handle for one in parsed)
+        return p.Parsed(statements=handles, status=session.transaction.status)
+
+    async def prepare(self, request: p.Prepare) -> p.Prepared:
+        """Parse and plan one statement."""
+        session = self.session
+        parsed = self._coord.planner.parse(request.sql)
+        if len(parsed) > 1:
+            raise SyntaxError_("cannot insert multiple commands into a prepared statement")
+        declared = tuple(oids.type_of(oid) if oid else None for oid in request.param_oids)
+        statement = session.add_statement(
+            parsed[0] if parsed else None, declared, name=request.name
+        )
+        try:
+            if parsed and session.transaction.failed:
+                _check_failed(statement)
+            desc = self._describe(statement)
+        except BaseException:
+            session.drop_statement(statement.handle)
+            raise
+        return p.Prepared(statement=desc, empty=not parsed, status=session.transaction.status)
+
+    def _describe(self, statement: PreparedStatement) -> p.StatementDesc:
+        if statement.parsed is None:
+            return p.StatementDesc(handle=statement.handle)
+        planned = self._planned(statement)
+        plan = planned.plan
+        desc = planned.result_desc
+        if isinstance(plan, ExecutePlan):  # its columns are those of what it executes
+            desc = self._planned(self.session.named(plan.name)).result_desc
+        columns = None if desc is None else result_columns(desc)
+        return p.StatementDesc(
+            handle=statement.handle,
+            parameters=tuple(oids.parameter(type_) for type_ in planned.param_types),
+            columns=columns,
+            fast=fast_plan(self._coord, self.session, statement),
+        )
+
+    def _planned(self, statement: PreparedStatement) -> Planned:
+        """Return a statement's plan, made anew where catalog or settings have changed."""
+        session = self.session
+        snapshot = session_snapshot(self._coord, session)
+        current = statement.version == snapshot.version and (
+            statement.settings == session.settings_version
+        )
+        if statement.planned is not None and current:
+            return statement.planned
+        planned = self._plan(snapshot, statement)
+        before = statement.planned
+        if before is not None and not statement.once and _shape(before) != _shape(planned):
+            raise FeatureNotSupported("cached plan must not change result type")
+        statement.planned = planned
+        statement.version = snapshot.version
+        statement.settings = session.settings_version
+        return planned
+
+    def _plan(self, snapshot: CatalogSnapshot, statement: PreparedStatement) -> Planned:
+        assert statement.parsed is not None
+        return self._coord.planner.plan(
+            snapshot, self.session, statement.parsed, statement.declared
+        )
+
+    async def execute(self, request: p.Execute) -> p.ExecuteReply:
+        """Run a statement, and commit the implicit transaction if ``request.sync``."""
+        session = self.session
+        statement = session.statement(request.handle)
+        if statement.parsed is None:
+            if request.sync:
+                await self._finish(commit=True)
+            return self._reply(p.Empty())
+        if session.transaction.failed:
+            _check_failed(statement)
+        reply = await self._run(statement, request)
+        # Rows that are still to be read by the front hold what they need by themselves.
+        if request.sync and not isinstance(reply, p.CopyIn):
+            await self._finish(commit=True)
+        return self._reply(reply)
+
+    async def _run(self, statement: PreparedStatement, request: p.Execute) -> p.ExecuteReply:
+        coord, session = self._coord, self.session
+        planned = self._planned(statement)
+        match planned.plan:
+            case ExecutePlan() as plan:
+                inner = session.named(plan.name)
+                inner_planned = self._planned(inner)
+                params = cursor.execute_arguments(coord, session, plan, inner_planned)
+                statement, planned = inner, inner_planned
+                request = msgspec.structs.replace(request, params=params)
+            case DeclarePlan() as plan:
+                session.transaction.check_alive()
+                parsed = cursor.as_parsed(plan.statement)
+                inner_plan = coord.planner.plan(
+                    session_snapshot(coord, session), session, parsed, statement.declared
+                )
+                return cursor.sequence_declare(coord, session, request, plan, inner_plan)
+        assert statement.parsed is not None
+        chosen = statement
+
+        def replan(snapshot: CatalogSnapshot) -> Planned:
+            return self._plan(snapshot, chosen)
+
+        return await sequence(coord, session, request, planned, replan)
+
+    async def sync(self, request: p.Sync) -> p.Synced:
+        """Commit, or roll back, the implicit transaction."""
+        await self._finish(commit=not request.failed)
+        return p.Synced(**self._trailer())
+
+    async def _finish(self, *, commit: bool) -> None:
+        if self.session.transaction.implicit:
+            await end_transaction(self._coord, self.session, commit=commit)
+
+    # COPY FROM
+
+    async def copy_data(self, request: p.CopyData) -> p.Synced:
+        """Take a batch of rows."""
+        copy.copy_data(self._coord, self.session, request.rows)
+        return p.Synced(status=self.session.transaction.status)
+
+    async def copy_done(self, request: p.CopyDone) -> p.Command:
+        """End the running COPY FROM well."""
+        command = copy.copy_done(self.session)
+        if request.sync:
+            await self._finish(commit=True)
+        return msgspec.structs.replace(command, **self._trailer())
+
+    def copy_fail(self, event: p.CopyFail) -> None:
+        """Forget the running COPY FROM."""
+        del event
+        self.session.copy = None
+
+    # Events
+
+    def complete(self, event: p.Complete) -> None:
+        """Release what was held for a row source."""
+        execution = self.session.executions.pop(event.execution, None)
+        if execution is not None:
+            self._release(execution)
+        if event.outcome != "done":
+            self._fail_explicit()
+
+    def failure(self, event: p.Failure) -> None:
+        """Note that the front failed a statement."""
+        del event
+        self._fail_explicit()
+
+    def close_statement(self, event: p.CloseStatement) -> None:
+        """Drop a prepared statement."""
+        self.session.drop_statement(event.handle)
+
+    def close_portal(self, event: p.ClosePortal) -> None:
+        """Note that a declared cursor is gone."""
+        self.session.transaction.cursors.discard(event.name)
+
+    def fail(self, error: ErrorFields) -> p.Failed:
+        """Roll back the implicit transaction or fail the explicit one."""
+        session = self.session
+        session.copy = None
+        if session.transaction.implicit:
+            abandon_transaction(session)
+        else:
+            self._fail_explicit()
+        return p.Failed(error=error, **self._trailer())
+
+    def _fail_explicit(self) -> None:
+        transaction = self.session.transaction
+        if transaction.implicit:
+            return
+        transaction.failed = True
+        if transaction.reads is not None:
+            transaction.reads.holds.release()
+            transaction.reads = None
+        transaction.writes.clear()
+        transaction.staged = None
+
+    async def terminate(self) -> None:
+        """Release everything of a client that is gone."""
+        session = self.session
+        abandon_transaction(session)
+        for execution in session.executions.values():
+            self._release(execution)
+        session.executions.clear()
+        self._coord.sessions.pop(session.conn, None)
+        if session.temp_schema is not None:
+            await self._drop_temporary()
+
+    async def _drop_temporary(self) -> None:
+        coord, schema = self._coord, self.session.temp_schema
+        assert schema is not None
+        async with coord.changing():
+            if schema not in coord.snapshot.schemas:
+                return
+            items = coord.snapshot.items_in(schema)
+            ids = coord.snapshot.dependents_of([item.id for item in items])
+            gone = [coord.snapshot.item(id) for id in ids]
+            await coord.transact([*(DropItem(id) for id in ids), DropSchema(schema)])
+            await release_items(coord, gone)
+
+    def _release(self, execution: Execution) -> None:
+        if execution.holds is not None:
+            execution.holds.release()
+        for cluster, export in execution.drop:
+            self._coord.compute.drop(ClusterId(cluster), [GlobalId(export)])
+
+    # Replies
+
+    def _reply(self, reply: p.ExecuteReply) -> p.ExecuteReply:
+        return msgspec.structs.replace(reply, **self._trailer())
+
+    def _trailer(self) -> _Trailer:
+        session = self.session
+        prepared = tuple(
+            p.NamedStatement(statement.name, self._describe(statement))
+            for statement in session.prepared_by_sql
+        )
+        session.prepared_by_sql = []
+        deallocated = session.deallocated
+        session.deallocated = []
+        return {
+            "status": session.transaction.status,
+            "notices": session.take_notices(),
+            "parameters": session.variables.changed_reported(),
+            "settings": session.changed_settings(),
+            "prepared": prepared,
+            "deallocated": None if deallocated is None else tuple(deallocated),
+        }
+
+
+def _shape(planned: Planned) -> tuple[object, ...] | None:
+    """Return the types of a statement's columns."""
+    return None if planned.result_desc is None else planned.result_desc.types
+
+
+def _check_failed(statement: PreparedStatement) -> None:
+    """Let through only what ends a failed transaction, before anything is planned."""
+    parsed = statement.parsed
+    if parsed is not None and not isinstance(parsed.statement, Commit | Rollback):
+        raise InFailedSqlTransaction(
+            "current transaction is aborted, commands ignored until end of transaction block"
+        )

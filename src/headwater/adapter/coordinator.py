@@ -1,0 +1,165 @@
+"""The coordinator: the state that sessions share, and the one way to change the catalog.
+
+It is small on purpose: snapshots are immutable and read by everybody at once; changes of the
+catalog take turns. A change is durable in the catalog's shard first, then shows in the builtin
+tables, and then controllers act on it; a server that dies in between finishes the work at its next
+start.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from headwater.adapter.controllers import (
+    ClusterController,
+    ComputeController,
+    Peeks,
+    StorageController,
+)
+from headwater.adapter.group_commit import GroupCommit
+from headwater.adapter.oracle import TimestampOracle
+from headwater.adapter.planning import Planner
+from headwater.adapter.session import Session
+from headwater.catalog.allocate import IdAllocator
+from headwater.catalog.durable import DurableCatalog
+from headwater.catalog.items import BuiltinTable, MaterializedView
+from headwater.catalog.ops import Op
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.catalog.transact import TableUpdate, transact
+from headwater.errors import Fenced, HeadwaterError
+from headwater.persist import flat
+from headwater.persist.client import PersistClient
+from headwater.runtime.clock import Clock
+from headwater.runtime.rng import Rng
+from headwater.runtime.tasks import Tasks
+from headwater.types.ids import ClusterId, GlobalId, ShardId
+from headwater.types.time import TIMESTAMP_MIN, Timestamp
+
+logger = logging.getLogger(__name__)
+
+
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """What the coordinator is given to work with."""
+
+    persist: PersistClient
+    compute: ComputeController
+    storage: StorageController
+    cluster: ClusterController
+    peeks: Peeks
+    clock: Clock
+    rng: Rng
+    tasks: Tasks
+    version: str
+
+
+class Coordinator:
+    """See the module. Made by :func:`headwater.adapter.bootstrap.boot`.
+
+    Attributes:
+        snapshot: The newest version of the catalog.
+        sessions: By connection.
+        on_failure: Called when this server can't go on: it was fenced.
+        secrets: The bytes of secrets, by id.
+    """
+
+    def __init__(
+        self,
+        outside: Outside,
+        *,
+        snapshot: CatalogSnapshot,
+        durable: DurableCatalog,
+        ids: IdAllocator,
+        oracle: TimestampOracle,
+        group_commit: GroupCommit,
+        planner: Planner,
+    ) -> None:
+        self.persist = outside.persist
+        self.compute = outside.compute
+        self.storage = outside.storage
+        self.cluster = outside.cluster
+        self.peeks = outside.peeks
+        self.clock = outside.clock
+        self.rng = outside.rng
+        self.tasks = outside.tasks
+        self.version = outside.version
+        self.snapshot = snapshot
+        self.durable = durable
+        self.ids = ids
+        self.oracle = oracle
+        self.group_commit = group_commit
+        self.planner = planner
+        self.environment_id = f"headwater-{durable.epoch}"
+        self.started_ms = self.clock.now_ms()
+        self.sessions: dict[int, Session] = {}
+        self.secrets: dict[GlobalId, bytes] = {}
+        self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
+        self._changing = asyncio.Lock()
+
+    # The catalog
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[None]:
+        """Take the turn to change the catalog: the snapshot stays as it is until then."""
+        async with self._changing:
+            yield
+
+    async def transact(self, ops: Sequence[Op]) -> CatalogSnapshot:
+        """Commit ``ops``; the caller has the turn (:meth:`changing`).
+
+        Raises: what ``catalog.transact`` raises; Fenced.
+        """
+        done = transact(self.snapshot, tuple(ops))
+        counters = self.ids.changes()
+        try:
+            await asyncio.shield(self.durable.commit((*done.changes, *counters)))
+        except Fenced as error:
+            self.on_failure(error)
+            raise
+        self.ids.committed(counters)
+        self.snapshot = done.snapshot
+        self.planner.forget()
+        self.peeks.set_catalog_version(self.snapshot.version)
+        for session in self.sessions.values():
+            session.variables.set_system(self.snapshot.variables)
+        await self.write_tables(done.table_updates)
+        return self.snapshot
+
+    async def write_tables(self, updates: Sequence[TableUpdate]) -> None:
+        """Write to builtin tables; those that this version does not have are skipped."""
+        grouped: dict[ShardId, list[flat.Update]] = {}
+        for update in updates:
+            shard = self._builtin_shard(update.table)
+            if shard is not None:
+                grouped.setdefault(shard, []).append((update.row, TIMESTAMP_MIN, update.diff))
+        if grouped:
+            await self.group_commit.write({s: flat.build(rows) for s, rows in grouped.items()})
+
+    def _builtin_shard(self, table: str) -> ShardId | None:
+        schema_name, _, name = table.partition(".")
+        schema = self.snapshot.try_schema(schema_name, None)
+        item = self.snapshot.item_in(schema.id, name) if schema is not None else None
+        return item.shard if isinstance(item, BuiltinTable) else None
+
+    def written_by(self, id: GlobalId) -> ClusterId | None:
+        """Return the cluster whose dataflow writes collection ``id``, None if none does."""
+        item = self.snapshot.try_item(id)
+        return item.cluster if isinstance(item, MaterializedView) else None
+
+    # Time
+
+    def nudge_inputs(self, relations: "Sequence[GlobalId]", ts: Timestamp) -> None:
+        """Ask for everything below ``relations`` to move past ``ts``."""
+        seen: set[GlobalId] = set()
+        stack = list(relations)
+        while stack:
+            id = stack.pop()
+            item = self.snapshot.try_item(id)
+            if id in seen or item is None:
+                continue
+            seen.add(id)
+            stack.extend(item.depends_on)
+            if self.storage.has(id):
+                self.storage.nudge(id, ts)

@@ -1,0 +1,171 @@
+"""Maintained dataflows: indexes and materialized views, made by statements and again at boot.
+
+A new dataflow begins at the least time that all its inputs can still be read at: holds are taken
+first, then the time is chosen, and the controller takes holds of its own before these go.
+"""
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.planning import World, is_txn_table
+from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import InternalError
+from headwater.ir.dataflow import (
+    DataflowDescription,
+    IndexExport,
+    MaterializedViewSink,
+    SinkExport,
+)
+from headwater.ir.relation import Get, Global, RelationExpr
+from headwater.sql.lower.dataflow import LoweredDataflow, build_dataflow
+from headwater.storage.collections import DEFAULT_LAG_MS, CollectionDescription, CollectionKind
+from headwater.storage.controller import CRITICAL_HOLD
+from headwater.types.frontier import Frontier, join
+from headwater.types.ids import GlobalId
+from headwater.types.read_hold import ReadHold
+from headwater.types.time import TIMESTAMP_MIN, Timestamp
+
+
+def lower_index(
+    coord: Coordinator, world: World, index: Index, on: Relation, *, as_of: Frontier = TIMESTAMP_MIN
+) -> LoweredDataflow:
+    """Return the dataflow of an index. Raises: FeatureNotSupported."""
+    objects: list[tuple[GlobalId, RelationExpr]] = []
+    arranged = on.id
+    if isinstance(on, View):
+        arranged = coord.ids.transient()
+        query = Get(Global(on.id), on.desc)
+        objects.append((arranged, coord.planner.maintained(query, world, "an index")))
+    export = IndexExport(index.id, arranged, index.key, on.desc.arity)
+    return build_dataflow(
+        f"index {index.name}", objects, world.lowering(), index_exports=(export,), as_of=as_of
+    )
+
+
+def lower_materialized_view(
+    coord: Coordinator, world: World, view: MaterializedView, *, as_of: Frontier = TIMESTAMP_MIN
+) -> LoweredDataflow:
+    """Return the dataflow of a materialized view. Raises: FeatureNotSupported."""
+    on = coord.ids.transient()
+    expr = coord.planner.maintained(view.expr, world, "a materialized view")
+    sink = SinkExport(view.id, on, MaterializedViewSink(view.shard, view.desc))
+    return build_dataflow(
+        f"materialized view {view.name}",
+        [(on, expr)],
+        world.lowering(),
+        sink_exports=(sink,),
+        as_of=as_of,
+    )
+
+
+def least_readable(
+    coord: Coordinator, index_or_view: Index | MaterializedView, dataflow: DataflowDescription
+) -> tuple[Timestamp, list[ReadHold]]:
+    """Return the least time at which all inputs can be read, and holds on them there.
+
+    Of a dataflow without inputs it is the oracle's time.
+    """
+    holds: list[ReadHold] = []
+    try:
+        holds.extend(coord.storage.acquire_hold(source.id) for source in dataflow.sources)
+        holds.extend(
+            coord.compute.acquire_hold(index_or_view.cluster, imported.id)
+            for imported in dataflow.indexes
+        )
+        since = join(hold.since for hold in holds) if holds else coord.oracle.read_ts()
+        if since is None:
+            raise InternalError("an input of a new dataflow can't be read any more")
+    except BaseException:
+        for hold in holds:
+            hold.release()
+        raise
+    return since, holds
+
+
+def create_index(coord: Coordinator, snapshot: CatalogSnapshot, index: Index) -> None:
+    """Build an index on every replica of its cluster. Raises: what lowering raises."""
+    on = snapshot.item(index.on)
+    assert isinstance(on, Relation)
+    world = World(snapshot, coord.compute, index.cluster, without=frozenset({index.id}))
+    lowered = lower_index(coord, world, index, on)
+    as_of, holds = least_readable(coord, index, lowered.dataflow)
+    try:
+        coord.compute.create_dataflow(
+            index.cluster,
+            _at(lowered.dataflow, as_of),
+            lag_ms=index.retain_history_ms or DEFAULT_LAG_MS,
+        )
+    finally:
+        for hold in holds:
+            hold.release()
+    coord.planner.forget()
+
+
+async def create_materialized_view(
+    coord: Coordinator, snapshot: CatalogSnapshot, view: MaterializedView, *, exists: bool = False
+) -> None:
+    """Maintain a materialized view on its cluster, making its collection unless it ``exists``.
+
+    Frontiers: a new view can be read from the dataflow's as_of on; one that exists goes on one step
+    before what its collection holds durably.
+    """
+    world = World(snapshot, coord.compute, view.cluster)
+    lowered = lower_materialized_view(coord, world, view)
+    as_of, holds = least_readable(coord, view, lowered.dataflow)
+    try:
+        if exists:
+            _, upper = coord.storage.frontiers(view.id)
+            if upper is None:
+                return  # complete for ever
+            as_of = max(as_of, Timestamp(upper - 1)) if upper else as_of
+        else:
+            await create_collection(coord, view, as_of)
+        coord.compute.create_dataflow(view.cluster, _at(lowered.dataflow, as_of))
+    finally:
+        for hold in holds:
+            hold.release()
+
+
+def _at(dataflow: DataflowDescription, as_of: Timestamp) -> DataflowDescription:
+    return DataflowDescription(
+        name=dataflow.name,
+        sources=dataflow.sources,
+        indexes=dataflow.indexes,
+        objects=dataflow.objects,
+        index_exports=dataflow.index_exports,
+        sink_exports=dataflow.sink_exports,
+        as_of=as_of,
+        until=dataflow.until,
+    )
+
+
+def describe_collection(item: Relation) -> CollectionDescription:
+    """Return a durable relation as storage is asked to keep it."""
+    assert isinstance(item, Table | Source | MaterializedView)
+    if item.shard is None:
+        raise InternalError("a relation without a collection", detail=f"id = {item.id}")
+    kind, ingestion = CollectionKind.SOURCE, None
+    if isinstance(item, MaterializedView):
+        kind = CollectionKind.MATERIALIZED_VIEW
+    elif isinstance(item, Source):
+        ingestion = item.parent or item.id
+    elif is_txn_table(item):
+        kind = CollectionKind.TABLE
+    else:
+        ingestion = item.source
+    lag_ms = item.retain_history_ms or DEFAULT_LAG_MS
+    return CollectionDescription(item.id, item.shard, item.desc, kind, lag_ms, ingestion)
+
+
+async def create_collection(coord: Coordinator, item: Relation, since: Timestamp) -> None:
+    """Make a new relation's collection, readable from ``since`` on."""
+    description = describe_collection(item)
+    await coord.persist.open_writer(description.shard, description.desc)
+    # The controller takes over the hold of this name, and with it the since.
+    await coord.persist.hold(description.shard, since, name=CRITICAL_HOLD, lease=False)
+    await coord.storage.create_collections([description])
+
+
+async def create_table(coord: Coordinator, table: Table) -> None:
+    """Make a new table's collection, empty as of now."""
+    ts = await coord.group_commit.register([(table.shard, table.desc)])
+    await create_collection(coord, table, ts)

@@ -1,0 +1,244 @@
+"""From text to plans: the one place where the adapter calls the SQL stages.
+
+parse → plan → decorrelate → (views put in, moments and parameters filled in) → optimize → lower.
+What the stages may know of the world (views, indexes, collections) is taken from a catalog snapshot
+and the controllers here, once for each version of the catalog and cluster.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from headwater.adapter.controllers import ComputeController
+from headwater.adapter.data_errors import raise_fields
+from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import FeatureNotSupported, InternalError, UndefinedParameter
+from headwater.ir.dataflow import IndexImport, SourceImport
+from headwater.ir.functions import CastContext
+from headwater.ir.relation import Constant, ConstantError, Get, Global, Map, RelationExpr
+from headwater.ir.scalar import Literal, LiteralError, ScalarExpr, UnmaterializableFunc
+from headwater.ir.visit import walk
+from headwater.sql.ast.statement import ParsedStatement
+from headwater.sql.lower.dataflow import LowerContext
+from headwater.sql.lower.substitute import (
+    Values,
+    substitute_parameters,
+    substitute_unmaterializable,
+    unmaterializable_of,
+)
+from headwater.sql.optimize.context import OptimizerContext
+from headwater.sql.optimize.inline_views import inline_views
+from headwater.sql.optimize.pipeline import Trace, optimize
+from headwater.sql.parse.parser import parse_statements
+from headwater.sql.plan.coerce import coerce
+from headwater.sql.plan.decorrelate import decorrelate
+from headwater.sql.plan.hir import HirConstant, HirMap, HirRelation, HirScalar
+from headwater.sql.plan.planning import plan_statement
+from headwater.sql.plan.statements import Planned, PlanSession
+from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.relation import RelationDesc
+from headwater.types.scalar import ScalarType
+
+
+class _Views(Mapping[GlobalId, RelationExpr]):
+    """The definitions of all views of a snapshot."""
+
+    def __init__(self, snapshot: CatalogSnapshot) -> None:
+        self._snapshot = snapshot
+
+    def __getitem__(self, id: GlobalId) -> RelationExpr:
+        item = self._snapshot.try_item(id)
+        if not isinstance(item, View):
+            raise KeyError(id)
+        return item.expr
+
+    def __iter__(self) -> Iterator[GlobalId]:
+        return (i.id for i in self._snapshot.items.values() if isinstance(i, View))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Collections(Mapping[GlobalId, SourceImport]):
+    """All durable collections of a snapshot, as imports."""
+
+    def __init__(self, snapshot: CatalogSnapshot) -> None:
+        self._snapshot = snapshot
+
+    def __getitem__(self, id: GlobalId) -> SourceImport:
+        item = self._snapshot.try_item(id)
+        if isinstance(item, Table | Source | MaterializedView) and item.shard is not None:
+            return SourceImport(id, item.shard, item.desc, is_txn_table(item))
+        raise KeyError(id)
+
+    def __iter__(self) -> Iterator[GlobalId]:
+        return (
+            i.id
+            for i in self._snapshot.items.values()
+            if isinstance(i, Table | Source | MaterializedView)
+        )
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def is_txn_table(item: Relation) -> bool:
+    """Return whether a relation's shard commits through the transaction shard."""
+    return isinstance(item, Table) and item.source is None
+
+
+class World:
+    """What plans for one cluster may use, as of one version of the catalog."""
+
+    def __init__(
+        self,
+        snapshot: CatalogSnapshot,
+        compute: ComputeController,
+        cluster: ClusterId | None,
+        *,
+        without: frozenset[GlobalId] = frozenset(),
+    ) -> None:
+        self.snapshot = snapshot
+        self.cluster = cluster
+        self._views = _Views(snapshot)
+        self._collections = _Collections(snapshot)
+        self._indexes = {} if cluster is None else _indexes(snapshot, compute, cluster, without)
+        self._append_only = frozenset(
+            item.id
+            for item in snapshot.items.values()
+            if isinstance(item, Source) and item.monotonic
+        )
+
+    def optimizer(self) -> OptimizerContext:
+        """Return the context of one optimization."""
+        return OptimizerContext(
+            views=self._views, indexes=self._indexes, append_only=self._append_only
+        )
+
+    def lowering(self) -> LowerContext:
+        """Return the context of one lowering."""
+        return LowerContext(collections=self._collections, indexes=self._indexes)
+
+    def inline(self, expr: RelationExpr) -> RelationExpr:
+        """Return ``expr`` with the views that have no index here put in."""
+        return inline_views(expr, self.optimizer())
+
+
+def _indexes(
+    snapshot: CatalogSnapshot,
+    compute: ComputeController,
+    cluster: ClusterId,
+    without: frozenset[GlobalId],
+) -> dict[GlobalId, tuple[IndexImport, ...]]:
+    found: dict[GlobalId, list[IndexImport]] = {}
+    for item in snapshot.objects_on(cluster):
+        if not isinstance(item, Index) or item.id in without or not compute.has(cluster, item.id):
+            continue
+        on = snapshot.item(item.on)
+        assert isinstance(on, Relation)
+        found.setdefault(item.on, []).append(IndexImport(item.id, item.on, item.key, on.desc.arity))
+    return {on: tuple(indexes) for on, indexes in found.items()}
+
+
+class _NoParameters:
+    """The parameters of an expression that has none."""
+
+    def settle_parameter(self, number: int, type: ScalarType, position: int) -> ScalarType:
+        """Refuse: there is no parameter."""
+        del type
+        raise UndefinedParameter(f"there is no parameter ${number}", position=position)
+
+
+class Planner:
+    """Calls the stages. Stateless but for a cache of :class:`World` by version and cluster."""
+
+    def __init__(self, compute: ComputeController) -> None:
+        self._compute = compute
+        self._worlds: dict[ClusterId | None, World] = {}
+
+    def parse(self, sql: str) -> tuple[ParsedStatement, ...]:
+        """Return the statements of a text. Raises: SyntaxError_."""
+        return parse_statements(sql)
+
+    def plan(
+        self,
+        snapshot: CatalogSnapshot,
+        session: PlanSession,
+        statement: ParsedStatement,
+        param_types: tuple[ScalarType | None, ...] = (),
+    ) -> Planned:
+        """Plan one statement; positions in errors count from the beginning of its text."""
+        return plan_statement(snapshot, session, statement.statement, param_types)
+
+    def world(self, snapshot: CatalogSnapshot, cluster: ClusterId | None) -> World:
+        """Return what plans for ``cluster`` may use."""
+        world = self._worlds.get(cluster)
+        if world is None or world.snapshot is not snapshot:
+            world = World(snapshot, self._compute, cluster)
+            self._worlds[cluster] = world
+        return world
+
+    def forget(self) -> None:
+        """Forget the worlds: an index has come or gone without a new version."""
+        self._worlds.clear()
+
+    def relation(self, query: HirRelation, params: Sequence[Literal] = ()) -> RelationExpr:
+        """Return a query without subqueries, its parameters filled in."""
+        expr = decorrelate(query)
+        return substitute_parameters(expr, params) if params else expr
+
+    def optimize(
+        self, expr: RelationExpr, world: World, trace: Trace | None = None
+    ) -> RelationExpr:
+        """Return the plan that will run."""
+        return optimize(expr, world.optimizer(), trace)
+
+    def maintained(self, expr: RelationExpr, world: World, what: str) -> RelationExpr:
+        """Return the optimized plan of something that is kept up to date.
+
+        Raises: FeatureNotSupported where it calls what only a moment or session gives meaning.
+        """
+        inlined = world.inline(expr)
+        for func in sorted(unmaterializable_of(inlined) - {UnmaterializableFunc.MZ_NOW}):
+            raise FeatureNotSupported(f"cannot materialize call to {func.value}() in {what}")
+        return self.optimize(inlined, world)
+
+    def constant(
+        self,
+        expr: HirScalar,
+        params: Sequence[Literal] = (),
+        values: Values | None = None,
+    ) -> Literal:
+        """Return the value of an expression over no columns. Raises: what evaluating it raises."""
+        query = HirMap(HirConstant(((b"", 1),), RelationDesc(())), (expr,))
+        relation = self.relation(query, params)
+        if values:
+            relation = substitute_unmaterializable(relation, values)
+        folded = optimize(relation, OptimizerContext())
+        if isinstance(folded, ConstantError) and isinstance(folded.error, LiteralError):
+            raise_fields(folded.error.error)
+        if not isinstance(folded, Constant) or len(folded.rows) != 1:
+            raise FeatureNotSupported("the expression is not a constant")
+        ((row, _),) = folded.rows
+        return Literal(row, folded.desc.types[0])
+
+    def coerced(self, expr: HirScalar, target: ScalarType, context: CastContext) -> HirScalar:
+        """Return an expression without parameters as a value of ``target``."""
+        return coerce(expr, target, context, _NoParameters())
+
+    def scalars(self, on: HirRelation, exprs: tuple[HirScalar, ...]) -> tuple[ScalarExpr, ...]:
+        """Return expressions over the columns of ``on`` without subqueries, as an index's key."""
+        if not exprs:
+            return ()
+        relation = decorrelate(HirMap(on, exprs))
+        if not isinstance(relation, Map) or len(relation.scalars) != len(exprs):
+            raise FeatureNotSupported("expressions of an index can't contain subqueries")
+        if not isinstance(relation.input, Get):
+            raise InternalError("a key is not over its relation")
+        return relation.scalars
+
+
+def globals_of(expr: RelationExpr) -> frozenset[GlobalId]:
+    """Return the catalog relations that a plan reads."""
+    return frozenset(
+        node.id.id for node in walk(expr) if isinstance(node, Get) and isinstance(node.id, Global)
+    )

@@ -1,0 +1,240 @@
+"""ALTER of names, owners, placements and settings; COMMENT ON."""
+
+import msgspec
+
+from headwater.adapter import dataflows
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.create import secret_value
+from headwater.adapter.sequencer.ddl import Work
+from headwater.adapter.session import Session, notice
+from headwater.adapter.stored_sql import with_name
+from headwater.adapter.variables import find_variable, parse_value
+from headwater.catalog.items import (
+    CommentKey,
+    Index,
+    MaterializedView,
+    Role,
+    Sink,
+    Source,
+    Table,
+)
+from headwater.catalog.ops import CatalogObject, Op, SetComment, SetSecret, SetVariable, Update
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import FeatureNotSupported, InsufficientPrivilege
+from headwater.sql.plan import ddl
+from headwater.sql.plan.ddl import ObjectRef, ObjectType
+from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
+
+
+def find(snapshot: CatalogSnapshot, ref: ObjectRef) -> CatalogObject:
+    """Return the object that ``ref`` names. Raises: UndefinedObject."""
+    match ref.type:
+        case ObjectType.DATABASE:
+            return snapshot.databases[DatabaseId(ref.id)]
+        case ObjectType.SCHEMA:
+            return snapshot.schemas[SchemaId(ref.id)]
+        case ObjectType.CLUSTER:
+            return snapshot.clusters[ClusterId(ref.id)]
+        case ObjectType.ROLE:
+            return snapshot.roles[RoleId(ref.id)]
+        case ObjectType.CLUSTER_REPLICA | ObjectType.NETWORK_POLICY | ObjectType.SYSTEM:
+            raise FeatureNotSupported(f"ALTER {ref.type.value.upper()} is not supported")
+        case _:
+            return snapshot.item(GlobalId(ref.id))
+
+
+def _named(entity: CatalogObject, name: str) -> CatalogObject:
+    sql = getattr(entity, "create_sql", None)
+    if sql is None:
+        return msgspec.structs.replace(entity, name=name)
+    sql = with_name(sql, lambda parts: (*parts[:-1], name))
+    return msgspec.structs.replace(entity, name=name, create_sql=sql)
+
+
+def _moved_items(snapshot: CatalogSnapshot, ref: ObjectRef, name: str) -> list[Op]:
+    """Return the items of a renamed schema or database with their stored names changed."""
+    if ref.type not in (ObjectType.SCHEMA, ObjectType.DATABASE):
+        return []
+    schemas = [
+        schema.id
+        for schema in snapshot.schemas.values()
+        if ref.id in (schema.id, schema.database if ref.type is ObjectType.DATABASE else None)
+    ]
+    at = -2 if ref.type is ObjectType.SCHEMA else -3
+
+    def moved(parts: tuple[str, ...]) -> tuple[str, ...]:
+        if len(parts) < -at:
+            return parts
+        changed = list(parts)
+        changed[at] = name
+        return tuple(changed)
+
+    return [
+        Update(msgspec.structs.replace(item, create_sql=with_name(item.create_sql, moved)))
+        for schema in schemas
+        for item in snapshot.items_in(schema)
+    ]
+
+
+def _refuse_system(ref: ObjectRef, what: str) -> None:
+    if ref.id.startswith("s"):
+        raise InsufficientPrivilege(f"cannot {what} {ref.type.value} of the system")
+
+
+def prepare_rename(snapshot: CatalogSnapshot, plan: ddl.AlterRenamePlan) -> Work:
+    """ALTER … RENAME TO: stored statements refer by id, so that nothing else changes."""
+    _refuse_system(plan.object, "rename")
+    entity = find(snapshot, plan.object)
+    tag = f"ALTER {plan.object.type.value.upper()}"
+    moved = _moved_items(snapshot, plan.object, plan.new_name)
+    return Work(tag=tag, ops=(Update(_named(entity, plan.new_name)), *moved))
+
+
+def prepare_swap(snapshot: CatalogSnapshot, plan: ddl.AlterSwapPlan) -> Work:
+    """ALTER … SWAP WITH: both change names in one commit."""
+    left, right = find(snapshot, plan.left), find(snapshot, plan.right)
+    _refuse_system(plan.left, "rename")
+    _refuse_system(plan.right, "rename")
+    ops = (
+        Update(_named(left, right.name)),
+        Update(_named(right, left.name)),
+        *_moved_items(snapshot, plan.left, right.name),
+        *_moved_items(snapshot, plan.right, left.name),
+    )
+    return Work(tag=f"ALTER {plan.left.type.value.upper()}", ops=ops)
+
+
+def prepare_owner(snapshot: CatalogSnapshot, plan: ddl.AlterOwnerPlan) -> Work:
+    """ALTER … OWNER TO."""
+    tag = f"ALTER {plan.object.type.value.upper()}"
+    entity = find(snapshot, plan.object)
+    if isinstance(entity, Role):
+        raise FeatureNotSupported("a role has no owner")
+    if isinstance(entity, Index):
+        return Work(tag=tag, notices=(notice("an index belongs to the owner of its relation"),))
+    ops: list[Op] = [Update(msgspec.structs.replace(entity, owner=plan.new_owner))]
+    ops.extend(
+        Update(msgspec.structs.replace(index, owner=plan.new_owner))
+        for index in snapshot.indexes_on(GlobalId(plan.object.id))
+    )
+    return Work(tag=tag, ops=tuple(ops))
+
+
+def prepare_reassign(snapshot: CatalogSnapshot, plan: ddl.ReassignOwnedPlan) -> Work:
+    """REASSIGN OWNED BY."""
+    everything = (
+        *snapshot.databases.values(),
+        *snapshot.schemas.values(),
+        *snapshot.items.values(),
+        *snapshot.clusters.values(),
+    )
+    ops = tuple(
+        Update(msgspec.structs.replace(entity, owner=plan.new_role))
+        for entity in everything
+        if entity.owner in plan.old_roles
+    )
+    return Work(tag="REASSIGN OWNED", ops=ops)
+
+
+def prepare_set_cluster(
+    coord: Coordinator, snapshot: CatalogSnapshot, plan: ddl.AlterSetClusterPlan
+) -> Work:
+    """ALTER … SET CLUSTER: the object goes on elsewhere from where it was."""
+    item = snapshot.item(plan.id)
+    if not isinstance(item, Source | Sink | MaterializedView) or item.cluster is None:
+        raise FeatureNotSupported(f"{item.kind.noun} can not be moved to another cluster")
+    old = item.cluster
+    moved = msgspec.structs.replace(item, cluster=plan.cluster_id)
+
+    async def after(made: CatalogSnapshot) -> None:
+        if isinstance(moved, MaterializedView):
+            await dataflows.create_materialized_view(coord, made, moved, exists=True)
+            coord.compute.drop(old, [moved.id])
+        else:
+            coord.storage.move(moved.id, plan.cluster_id)
+
+    tag = f"ALTER {item.kind.noun.upper()}"
+    return Work(tag=tag, ops=(Update(moved),), after=(after,))
+
+
+def prepare_retain_history(snapshot: CatalogSnapshot, plan: ddl.AlterRetainHistoryPlan) -> Work:
+    """ALTER … SET (RETAIN HISTORY): in force from the next start on."""
+    item = snapshot.item(plan.id)
+    if not isinstance(item, Table | Source | MaterializedView | Index):
+        raise FeatureNotSupported(f"{item.kind.noun} retains no history")
+    changed = msgspec.structs.replace(item, retain_history_ms=plan.retain_history_ms)
+    said = notice("the new retention takes effect when the server starts next")
+    return Work(tag=f"ALTER {item.kind.noun.upper()}", ops=(Update(changed),), notices=(said,))
+
+
+def prepare_secret_value(coord: Coordinator, session: Session, plan: ddl.AlterSecretPlan) -> Work:
+    """ALTER SECRET … AS."""
+    value = secret_value(coord, session, plan)
+
+    async def after(_: CatalogSnapshot) -> None:
+        coord.secrets[plan.id] = value
+
+    return Work(tag="ALTER SECRET", ops=(SetSecret(plan.id, value),), after=(after,))
+
+
+def prepare_role(snapshot: CatalogSnapshot, plan: ddl.AlterRolePlan) -> Work:
+    """ALTER ROLE: attributes, and defaults of variables."""
+    role = snapshot.roles[plan.id]
+    if plan.attributes is not None:
+        wanted = plan.attributes
+        role = msgspec.structs.replace(
+            role,
+            login=role.login if wanted.login is None else wanted.login,
+            superuser=role.superuser if wanted.superuser is None else wanted.superuser,
+            inherit=role.inherit if wanted.inherit is None else wanted.inherit,
+        )
+    if plan.variable is not None:
+        variable = find_variable(plan.variable)
+        variables = dict(role.variables)
+        variables.pop(variable.name, None)
+        if plan.values is not None:
+            variables[variable.name] = parse_value(variable, plan.values)
+        role = msgspec.structs.replace(role, variables=variables)
+    return Work(tag="ALTER ROLE", ops=(Update(role),))
+
+
+def prepare_membership(snapshot: CatalogSnapshot, plan: ddl.RoleMembershipPlan) -> Work:
+    """GRANT and REVOKE of roles."""
+    ops: list[Op] = []
+    for id in plan.members:
+        member = snapshot.roles[id]
+        groups = [group for group in member.members_of if group not in plan.roles]
+        if not plan.revoke:
+            groups.extend(plan.roles)
+        ops.append(Update(msgspec.structs.replace(member, members_of=tuple(groups))))
+    return Work(tag="REVOKE ROLE" if plan.revoke else "GRANT ROLE", ops=tuple(ops))
+
+
+def prepare_system_variable(
+    snapshot: CatalogSnapshot, plan: ddl.AlterSystemSetPlan | ddl.AlterSystemResetAllPlan
+) -> Work:
+    """ALTER SYSTEM SET, RESET and RESET ALL."""
+    if isinstance(plan, ddl.AlterSystemResetAllPlan):
+        resets = tuple(SetVariable(name, None) for name in snapshot.variables)
+        return Work(tag="ALTER SYSTEM", ops=resets)
+    variable = find_variable(plan.name)
+    value = None if plan.values is None else parse_value(variable, plan.values)
+    if value is None and variable.name not in snapshot.variables:
+        return Work(tag="ALTER SYSTEM")
+    return Work(tag="ALTER SYSTEM", ops=(SetVariable(variable.name, value),))
+
+
+def prepare_comment(plan: ddl.CommentPlan) -> Work:
+    """COMMENT ON."""
+    kind = plan.object.type.value.replace(" ", "-")
+    column = None if plan.column is None else plan.column + 1
+    key = CommentKey(kind, plan.object.id, column)
+    return Work(tag="COMMENT", ops=(SetComment(key, plan.comment),))
+
+
+def prepare_sink_from(
+    coord: Coordinator, snapshot: CatalogSnapshot, plan: ddl.AlterSinkFromPlan
+) -> Work:
+    """ALTER SINK … SET FROM is not possible yet."""
+    del coord, snapshot
+    raise FeatureNotSupported(f'sink "{plan.sink.name.item}" can not change what it exports yet')

@@ -1,0 +1,380 @@
+"""CREATE of databases, schemas, roles, tables, views, types, secrets and connections."""
+
+import msgspec
+
+from headwater.adapter import dataflows
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.ddl import After, Work
+from headwater.adapter.sequencer.read import session_values
+from headwater.adapter.session import Session, notice
+from headwater.catalog.items import (
+    CatalogItem,
+    Connection,
+    Database,
+    Index,
+    MaterializedView,
+    Relation,
+    Role,
+    Schema,
+    Secret,
+    Table,
+    Type,
+    View,
+)
+from headwater.catalog.ops import Create, DropItem, Op, SetSecret
+from headwater.catalog.snapshot import TEMP_SCHEMA, CatalogSnapshot
+from headwater.errors import FeatureNotSupported, InvalidParameterValue
+from headwater.ir.literals import literal_bytes
+from headwater.sql.plan import ddl
+from headwater.sql.plan.hir import HirGet
+from headwater.types.ids import GlobalId, SchemaId, ShardId
+
+ITEM_NOUN = {"connection": "catalog item", "secret": "catalog item", "type": "type"}
+
+
+def new_shard(coord: Coordinator, id: GlobalId) -> ShardId:
+    """Return the name of a new item's shard, never used before."""
+    return ShardId(f"{id}-{coord.rng.token().hex()[:16]}")
+
+
+def exists_notice(kind: str, name: str) -> Work:
+    """Return the work of IF NOT EXISTS where the object does exist."""
+    noun = ITEM_NOUN.get(kind, "relation" if kind not in ("database", "schema") else kind)
+    said = notice(f'{noun} "{name}" already exists, skipping', "42710")
+    return Work(tag=f"CREATE {kind.upper()}", notices=(said,))
+
+
+def schema_for(
+    session: Session, snapshot: CatalogSnapshot, path: ddl.ItemPath
+) -> tuple[SchemaId, tuple[Op, ...]]:
+    """Return the schema of a new item, and what makes it: a temporary one is made on first use."""
+    if path.schema_id is not None:
+        return path.schema_id, ()
+    if path.schema != TEMP_SCHEMA:
+        found = snapshot.schema(
+            (path.schema,) if path.database is None else (path.database, path.schema),
+            session.database,
+        )
+        return found.id, ()
+    id = SchemaId(f"t{session.conn}")
+    session.temp_schema = id
+    if id in snapshot.schemas:
+        return id, ()
+    schema = Schema(id=id, oid=0, name=TEMP_SCHEMA, owner=session.role)
+    return id, (Create(schema),)
+
+
+class NewItem(msgspec.Struct, frozen=True):
+    """The ids and place of an item to be made."""
+
+    id: GlobalId
+    oid: int
+    schema: SchemaId
+    ops: tuple[Op, ...]
+    taken: CatalogItem | None
+
+
+def new_item(
+    coord: Coordinator,
+    session: Session,
+    snapshot: CatalogSnapshot,
+    path: ddl.ItemPath,
+    *,
+    temporary: bool = False,
+) -> NewItem:
+    """Return where a new item goes and its ids; ``taken`` is what has the name already."""
+    schema, ops = schema_for(session, snapshot, path)
+    id = coord.ids.transient() if temporary else coord.ids.item()
+    return NewItem(id, coord.ids.oid(), schema, ops, snapshot.item_in(schema, path.item))
+
+
+def prepare_database(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateDatabasePlan
+) -> Work:
+    """CREATE DATABASE: with a schema ``public``."""
+    if plan.if_not_exists and any(d.name == plan.name for d in snapshot.databases.values()):
+        return exists_notice("database", plan.name)
+    database = Database(
+        id=coord.ids.database(), oid=coord.ids.oid(), name=plan.name, owner=session.role
+    )
+    schema = Schema(
+        id=coord.ids.schema(),
+        oid=coord.ids.oid(),
+        name="public",
+        owner=session.role,
+        database=database.id,
+    )
+    return Work(tag="CREATE DATABASE", ops=(Create(database), Create(schema)))
+
+
+def prepare_schema(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateSchemaPlan
+) -> Work:
+    """CREATE SCHEMA."""
+    taken = any(
+        s.name == plan.name and s.database == plan.database_id for s in snapshot.schemas.values()
+    )
+    if plan.if_not_exists and taken:
+        return exists_notice("schema", plan.name)
+    schema = Schema(
+        id=coord.ids.schema(),
+        oid=coord.ids.oid(),
+        name=plan.name,
+        owner=session.role,
+        database=plan.database_id,
+    )
+    return Work(tag="CREATE SCHEMA", ops=(Create(schema),))
+
+
+def prepare_role(coord: Coordinator, plan: ddl.CreateRolePlan) -> Work:
+    """CREATE ROLE."""
+    wanted = plan.attributes
+    role = Role(
+        id=coord.ids.role(),
+        oid=coord.ids.oid(),
+        name=plan.name,
+        login=bool(wanted.login),
+        superuser=bool(wanted.superuser),
+        inherit=wanted.inherit is not False,
+    )
+    return Work(tag="CREATE ROLE", ops=(Create(role),))
+
+
+def prepare_table(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateTablePlan
+) -> Work:
+    """CREATE TABLE."""
+    new = new_item(coord, session, snapshot, plan.name, temporary=plan.temporary)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice("table", plan.name.item)
+    table = table_item(coord, session, new, plan)
+
+    async def after(_: CatalogSnapshot) -> None:
+        await dataflows.create_table(coord, table)
+
+    return Work(tag="CREATE TABLE", ops=(*new.ops, Create(table)), after=(after,))
+
+
+def table_item(
+    coord: Coordinator, session: Session, new: NewItem, plan: ddl.CreateTablePlan
+) -> Table:
+    """Return the item of a planned table."""
+    return Table(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=session.role,
+        create_sql=plan.create_sql,
+        depends_on=plan.depends_on,
+        desc=plan.desc,
+        shard=new_shard(coord, new.id),
+        defaults=tuple(None if c.default is None else "(expression)" for c in plan.columns),
+        retain_history_ms=plan.retain_history_ms,
+    )
+
+
+def _replaced(replaces: GlobalId | None) -> tuple[Op, ...]:
+    return () if replaces is None else (DropItem(replaces),)
+
+
+def prepare_view(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateViewPlan
+) -> Work:
+    """CREATE VIEW."""
+    new = new_item(coord, session, snapshot, plan.name, temporary=plan.temporary)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice("view", plan.name.item)
+    view = View(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=session.role,
+        create_sql=plan.create_sql,
+        depends_on=plan.depends_on,
+        desc=plan.desc,
+        expr=coord.planner.relation(plan.query),
+        definition=definition_of(plan.create_sql),
+    )
+    ops = (*new.ops, *_replaced(plan.replaces), Create(view))
+    return Work(tag="CREATE VIEW", ops=ops)
+
+
+def definition_of(create_sql: str) -> str:
+    """Return the query's text of a CREATE … AS statement."""
+    _, _, query = create_sql.partition(" AS ")
+    return f"{query.rstrip(';')};"
+
+
+def prepare_materialized_view(
+    coord: Coordinator,
+    session: Session,
+    snapshot: CatalogSnapshot,
+    plan: ddl.CreateMaterializedViewPlan,
+) -> Work:
+    """CREATE MATERIALIZED VIEW."""
+    if plan.refresh is not None or plan.replacement_for is not None:
+        raise FeatureNotSupported("REFRESH and REPLACEMENT are not supported yet")
+    new = new_item(coord, session, snapshot, plan.name)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice("materialized view", plan.name.item)
+    view = MaterializedView(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=session.role,
+        create_sql=plan.create_sql,
+        depends_on=plan.depends_on,
+        desc=plan.desc,
+        expr=coord.planner.relation(plan.query),
+        shard=new_shard(coord, new.id),
+        cluster=plan.cluster_id,
+        definition=definition_of(plan.create_sql),
+        assert_not_null=plan.assert_not_null,
+        retain_history_ms=plan.retain_history_ms,
+    )
+    # What can't be maintained is refused before anything is committed.
+    dataflows.lower_materialized_view(coord, coord.planner.world(snapshot, plan.cluster_id), view)
+
+    async def after(made: CatalogSnapshot) -> None:
+        await dataflows.create_materialized_view(coord, made, view)
+
+    drop: tuple[After, ...] = ()
+    if plan.replaces is not None:
+        old = snapshot.item(plan.replaces)
+        assert isinstance(old, MaterializedView)
+
+        async def drop_old(_: CatalogSnapshot) -> None:
+            coord.compute.drop(old.cluster, [old.id])
+            await coord.storage.drop_collections([old.id])
+
+        drop = (drop_old,)
+    ops = (*new.ops, *_replaced(plan.replaces), Create(view))
+    return Work(tag="CREATE MATERIALIZED VIEW", ops=ops, after=(*drop, after))
+
+
+def prepare_index(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateIndexPlan
+) -> Work:
+    """CREATE INDEX."""
+    new = new_item(coord, session, snapshot, plan.name)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice("index", plan.name.item)
+    on = snapshot.item(plan.on)
+    assert isinstance(on, Relation)
+    index = Index(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=on.owner,
+        create_sql=plan.create_sql,
+        depends_on=plan.depends_on,
+        on=plan.on,
+        key=coord.planner.scalars(HirGet(plan.on, plan.on_desc), plan.keys),
+        cluster=plan.cluster_id,
+        retain_history_ms=plan.retain_history_ms,
+    )
+    dataflows.lower_index(coord, coord.planner.world(snapshot, plan.cluster_id), index, on)
+
+    async def after(made: CatalogSnapshot) -> None:
+        dataflows.create_index(coord, made, index)
+
+    return Work(tag="CREATE INDEX", ops=(*new.ops, Create(index)), after=(after,))
+
+
+def prepare_type(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateTypePlan
+) -> Work:
+    """CREATE TYPE."""
+    new = new_item(coord, session, snapshot, plan.name)
+    made = Type(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=session.role,
+        create_sql=plan.create_sql,
+        depends_on=plan.depends_on,
+        type=msgspec.structs.replace(plan.definition, custom=new.id),
+    )
+    return Work(tag="CREATE TYPE", ops=(*new.ops, Create(made)))
+
+
+def secret_value(coord: Coordinator, session: Session, plan: "SecretPlan") -> bytes:
+    """Return a secret's bytes. Raises: InvalidParameterValue for NULL."""
+    literal = coord.planner.constant(plan.value, values=session_values(coord, session))
+    value = literal_bytes(literal)
+    if value is None:
+        raise InvalidParameterValue("secret value can not be null")
+    return value
+
+
+SecretPlan = ddl.CreateSecretPlan | ddl.AlterSecretPlan
+
+
+def prepare_secret(
+    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateSecretPlan
+) -> Work:
+    """CREATE SECRET: the value is a row of its own in the catalog's shard, never shown."""
+    new = new_item(coord, session, snapshot, plan.name)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice("secret", plan.name.item)
+    value = secret_value(coord, session, plan)
+    secret = Secret(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=session.role,
+        create_sql=plan.create_sql,
+    )
+
+    async def after(_: CatalogSnapshot) -> None:
+        coord.secrets[secret.id] = value
+
+    ops = (*new.ops, Create(secret), SetSecret(secret.id, value))
+    return Work(tag="CREATE SECRET", ops=ops, after=(after,))
+
+
+def prepare_connection(
+    coord: Coordinator,
+    session: Session,
+    snapshot: CatalogSnapshot,
+    plan: ddl.CreateConnectionPlan,
+) -> Work:
+    """CREATE CONNECTION; ``purify`` has tried it already."""
+    new = new_item(coord, session, snapshot, plan.name)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice("connection", plan.name.item)
+    connection = Connection(
+        id=new.id,
+        oid=new.oid,
+        name=plan.name.item,
+        schema=new.schema,
+        owner=session.role,
+        create_sql=plan.create_sql,
+        depends_on=plan.depends_on,
+        connection_kind=connection_kind(plan.details),
+        details=plan.details,
+    )
+    return Work(tag="CREATE CONNECTION", ops=(*new.ops, Create(connection)))
+
+
+_CONNECTION_KINDS = {
+    "registry": "confluent-schema-registry",
+    "ssh": "ssh-tunnel",
+    "privatelink": "aws-privatelink",
+    "iceberg": "iceberg-catalog",
+}
+
+
+def connection_kind(details: msgspec.Struct) -> str:
+    """Return a connection's type as ``mz_connections`` shows it."""
+    product = getattr(details, "product", None)
+    if product is not None:
+        return str(product)
+    tag = str(type(details).__struct_config__.tag)
+    return _CONNECTION_KINDS.get(tag, tag)

@@ -1,0 +1,107 @@
+"""Changing the catalog: every such statement is work prepared first, committed then, acted on last.
+
+Outside of BEGIN a statement's work is committed at once. In an explicit transaction it is staged:
+later statements see it, COMMIT makes all of it durable in one catalog commit, ROLLBACK forgets it.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.session import Session
+from headwater.catalog.ops import Op
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.catalog.transact import transact
+from headwater.errors import ErrorFields, HeadwaterError, SerializationFailure
+
+After = Callable[[CatalogSnapshot], Awaitable[None]]
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What a statement does.
+
+    Attributes:
+        tag: The command tag.
+        ops: The catalog's changes; none for IF NOT EXISTS of what exists.
+        after: What controllers do once those are durable, given the snapshot that holds them.
+        notices: What to tell the client.
+    """
+
+    tag: str
+    ops: tuple[Op, ...] = ()
+    after: tuple[After, ...] = ()
+    notices: tuple[ErrorFields, ...] = ()
+
+
+Prepare = Callable[[CatalogSnapshot], Awaitable[Work]]
+
+
+class Staged:
+    """The work of an explicit transaction so far."""
+
+    def __init__(self, base: CatalogSnapshot) -> None:
+        self.base = base
+        self.snapshot = base
+        self.works: list[Work] = []
+
+    def add(self, work: Work) -> None:
+        """Take in a statement's work. Raises: what ``catalog.transact`` raises."""
+        if work.ops:
+            self.snapshot = transact(self.snapshot, work.ops).snapshot
+        self.works.append(work)
+
+
+def session_snapshot(coord: Coordinator, session: Session) -> CatalogSnapshot:
+    """Return the catalog as the session sees it, with what its transaction has staged."""
+    staged = session.transaction.staged
+    return staged.snapshot if isinstance(staged, Staged) else coord.snapshot
+
+
+async def run_ddl(coord: Coordinator, session: Session, what: str, prepare: Prepare) -> str:
+    """Prepare a statement's work, then commit it, or stage it in an explicit transaction.
+
+    Returns: the command tag.
+    """
+    transaction = session.transaction
+    transaction.admit_ddl(what)
+    if not transaction.implicit:
+        staged = transaction.staged
+        if not isinstance(staged, Staged):
+            staged = transaction.staged = Staged(coord.snapshot)
+        work = await prepare(staged.snapshot)
+        staged.add(work)
+    else:
+        async with coord.changing():
+            work = await prepare(coord.snapshot)
+            await _perform(coord, [work])
+    for notice in work.notices:
+        session.notify(notice)
+    return work.tag
+
+
+async def commit_staged(coord: Coordinator, staged: Staged) -> None:
+    """Commit a transaction's work.
+
+    Raises: SerializationFailure where the catalog has changed under it.
+    """
+    async with coord.changing():
+        if coord.snapshot.version != staged.base.version:
+            raise SerializationFailure(
+                "another session modified the catalog while this DDL transaction was open"
+            )
+        await _perform(coord, staged.works)
+
+
+async def _perform(coord: Coordinator, works: list[Work]) -> None:
+    ops = [op for work in works for op in work.ops]
+    if ops:
+        await coord.transact(ops)
+    failure: HeadwaterError | None = None
+    for act in [act for work in works for act in work.after]:
+        try:
+            await act(coord.snapshot)
+        except HeadwaterError as error:  # the rest is committed as well and must be acted on
+            failure = failure or error
+    if failure is not None:
+        raise failure

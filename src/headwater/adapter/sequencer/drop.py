@@ -1,0 +1,196 @@
+"""DROP: out of the catalog first, then out of the controllers."""
+
+from collections.abc import Sequence
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.planning import is_txn_table
+from headwater.adapter.sequencer.cluster import without_replica
+from headwater.adapter.sequencer.ddl import Work
+from headwater.adapter.sequencer.source import linked_cluster
+from headwater.adapter.session import Session, notice
+from headwater.catalog.items import (
+    CatalogItem,
+    Cluster,
+    Index,
+    MaterializedView,
+    Relation,
+    Secret,
+    Sink,
+    Source,
+    Table,
+)
+from headwater.catalog.ops import (
+    DropCluster,
+    DropDatabase,
+    DropItem,
+    DropRole,
+    DropSchema,
+    Op,
+    SetSecret,
+    Update,
+)
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import (
+    ErrorFields,
+    FeatureNotSupported,
+    InsufficientPrivilege,
+    ObjectInUse,
+)
+from headwater.sql.plan.ddl import DropObjectsPlan, DropOwnedPlan, ObjectRef, ObjectType
+from headwater.types.ids import ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId
+
+_CLUSTER_KINDS = (ObjectType.CLUSTER, ObjectType.CLUSTER_REPLICA)
+
+
+def prepare_drop(
+    session: Session,
+    coord: Coordinator,
+    snapshot: CatalogSnapshot,
+    plan: DropObjectsPlan | DropOwnedPlan,
+) -> Work:
+    """DROP … and DROP OWNED: everything the plan lists, parts of sources with them."""
+    refs = _with_parts(snapshot, plan.drops)
+    ops: list[Op] = []
+    items: list[CatalogItem] = []
+    clusters: list[ClusterId] = []
+    replicas: dict[ReplicaId, None] = {}
+    for ref in refs:
+        _check_droppable(session, ref)
+        match ref.type:
+            case ObjectType.DATABASE:
+                ops.append(DropDatabase(DatabaseId(ref.id)))
+            case ObjectType.SCHEMA:
+                ops.append(DropSchema(SchemaId(ref.id)))
+            case ObjectType.ROLE:
+                ops.append(DropRole(RoleId(ref.id)))
+            case ObjectType.CLUSTER:
+                clusters.append(ClusterId(ref.id))
+            case ObjectType.CLUSTER_REPLICA:
+                replicas[ReplicaId(ref.id)] = None
+            case ObjectType.FUNCTION | ObjectType.NETWORK_POLICY | ObjectType.SYSTEM:
+                raise FeatureNotSupported(f"DROP {ref.type.value.upper()} is not supported")
+            case _:
+                item = snapshot.item(GlobalId(ref.id))
+                items.append(item)
+                ops.append(DropItem(item.id))
+                if isinstance(item, Secret):
+                    ops.append(SetSecret(item.id, None))
+                own = linked_cluster(snapshot, item.id)
+                if own is not None and own.id not in clusters:
+                    clusters.append(own.id)
+    ops.extend(_drop_replicas(snapshot, replicas, clusters))
+    ops.extend(DropCluster(id) for id in clusters)
+
+    async def after(_: CatalogSnapshot) -> None:
+        await release_items(coord, items)
+        for cluster in clusters:
+            for replica in snapshot.cluster_by_id(cluster).replicas:
+                await coord.cluster.drop_replica(replica.id)
+            coord.compute.drop_instance(cluster)
+        for replica_id in replicas:
+            await coord.cluster.drop_replica(replica_id)
+
+    return Work(
+        tag=_tag(plan), ops=tuple(_ordered(ops)), after=(after,), notices=_notices(snapshot, plan)
+    )
+
+
+def _tag(plan: DropObjectsPlan | DropOwnedPlan) -> str:
+    return "DROP OWNED" if isinstance(plan, DropOwnedPlan) else f"DROP {plan.type.value.upper()}"
+
+
+def _ordered(ops: list[Op]) -> list[Op]:
+    """Return ``ops`` with containers after what they hold."""
+    last = (DropSchema, DropCluster)
+    inner = [op for op in ops if not isinstance(op, (*last, DropDatabase, DropRole))]
+    outer = [op for op in ops if isinstance(op, last)]
+    rest = [op for op in ops if isinstance(op, DropDatabase | DropRole)]
+    return [*inner, *outer, *rest]
+
+
+def _notices(
+    snapshot: CatalogSnapshot, plan: DropObjectsPlan | DropOwnedPlan
+) -> tuple[ErrorFields, ...]:
+    if isinstance(plan, DropOwnedPlan) or not plan.cascade:
+        return ()
+    named = {ref.id for ref in plan.named}
+    others = [ref for ref in plan.drops if ref.id not in named]
+    if not others:
+        return ()
+    names = [_name(snapshot, ref) for ref in others]
+    if len(names) == 1:
+        return (notice(f"drop cascades to {names[0]}"),)
+    return (
+        notice(
+            f"drop cascades to {len(names)} other objects",
+            detail="\n".join(f"drop cascades to {name}" for name in names),
+        ),
+    )
+
+
+def _name(snapshot: CatalogSnapshot, ref: ObjectRef) -> str:
+    item = snapshot.try_item(GlobalId(ref.id))
+    name = ref.id if item is None else item.name
+    if ref.type is ObjectType.SCHEMA and ref.id in snapshot.schemas:
+        name = snapshot.schemas[SchemaId(ref.id)].name
+    return f"{ref.type.value} {name}"
+
+
+def _with_parts(snapshot: CatalogSnapshot, drops: Sequence[ObjectRef]) -> list[ObjectRef]:
+    """Return ``drops`` with the subsources and progress of each source, parts first."""
+    seen = {ref.id for ref in drops}
+    result: list[ObjectRef] = []
+    for ref in drops:
+        item = snapshot.try_item(GlobalId(ref.id))
+        if isinstance(item, Source) and ref.type not in _CLUSTER_KINDS:
+            for user in snapshot.used_by(item.id):
+                part = snapshot.item(user)
+                if isinstance(part, Source) and part.parent == item.id and part.id not in seen:
+                    seen.add(part.id)
+                    result.append(ObjectRef(ObjectType.SOURCE, part.id))
+        result.append(ref)
+    return result
+
+
+def _check_droppable(session: Session, ref: ObjectRef) -> None:
+    if ref.id.startswith("s") or ref.id == "p":
+        raise InsufficientPrivilege(f"cannot drop {ref.type.value} of the system")
+    if ref.type is ObjectType.ROLE and ref.id == session.role:
+        raise ObjectInUse("current role cannot be dropped")
+
+
+def _drop_replicas(
+    snapshot: CatalogSnapshot, replicas: dict[ReplicaId, None], clusters: list[ClusterId]
+) -> list[Op]:
+    """Return the clusters without the replicas; those of dropped clusters go with them."""
+    changed: dict[ClusterId, Cluster] = {}
+    for id in list(replicas):
+        replica = snapshot.replica_by_id(id)
+        if replica is None or replica.cluster in clusters:
+            del replicas[id]
+            continue
+        cluster = changed.get(replica.cluster, snapshot.cluster_by_id(replica.cluster))
+        changed[replica.cluster] = without_replica(cluster, id)
+    return [Update(cluster) for cluster in changed.values()]
+
+
+async def release_items(coord: Coordinator, items: Sequence[CatalogItem]) -> None:
+    """Let controllers forget what is out of the catalog, dependents first."""
+    for item in items:
+        match item:
+            case Index() | MaterializedView():
+                coord.compute.drop(item.cluster, [item.id])
+            case Sink():
+                coord.storage.stop(item.id)
+            case Source() if item.parent is None and item.progress is not None:
+                coord.storage.stop(item.id)
+            case Secret():
+                coord.secrets.pop(item.id, None)
+            case _:
+                pass
+    coord.planner.forget()
+    durable = [i for i in items if isinstance(i, Relation) and coord.storage.has(i.id)]
+    tables = [i for i in durable if isinstance(i, Table) and is_txn_table(i)]
+    await coord.storage.drop_collections([item.id for item in durable])
+    if tables:
+        await coord.group_commit.forget([table.shard for table in tables])

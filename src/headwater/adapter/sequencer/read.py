@@ -1,0 +1,382 @@
+"""What all reads share: which cluster, which time, which holds, and the plan that runs.
+
+In order: the cluster (the session's, the statement's own, or the catalog's for queries of the
+catalog alone); the collections that the query is computed from, held; the time, chosen from their
+frontiers; the moment's and session's values put into the plan; optimized and lowered. Whoever calls
+owns the holds of the result and lets go of them in every case.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.data_errors import raise_fields
+from headwater.adapter.finishing import finish
+from headwater.adapter.holds import Bundle, ReadHolds, bundle_of
+from headwater.adapter.session import Session
+from headwater.adapter.timestamps import Determination, Isolation, Wanted, determine
+from headwater.adapter.transactions import ReadState, TimeDomain
+from headwater.adapter.variables import SERVER_VERSION
+from headwater.catalog import rows as r
+from headwater.catalog.builtin.initial import CATALOG_CLUSTER
+from headwater.catalog.items import Relation, Schema
+from headwater.compute.protocol import AllowCompaction, CreateDataflow, Peek
+from headwater.errors import InternalError, InvalidParameterValue, InvalidTransactionState
+from headwater.ir.literals import literal_int
+from headwater.ir.physical import Mfp
+from headwater.ir.relation import RelationExpr, RowSetFinishing
+from headwater.ir.scalar import Literal, UnmaterializableFunc
+from headwater.persist import flat
+from headwater.pgwire import protocol as p
+from headwater.sql.lower.peek import ConstantPeek, DataflowPeek, IndexPeek, PeekPlan, plan_peek
+from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
+from headwater.sql.plan.statements import AsOfPlan, Planned
+from headwater.types import scalar
+from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.scalar import ColumnType, ScalarType
+from headwater.types.time import TIMESTAMP_MAX, TIMESTAMP_MIN, Timestamp
+
+_encoder = msgspec.msgpack.Encoder()
+_MICROS_PER_MS = 1_000
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a read runs; ``cluster`` None if it needs none."""
+
+    cluster: ClusterId | None
+    name: str
+    replica: str = ""
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A read, ready to run. ``holds`` are the caller's to release."""
+
+    target: Target
+    expr: RelationExpr  # optimized
+    plan: PeekPlan
+    ts: Timestamp
+    determination: Determination
+    holds: ReadHolds
+
+
+def literals(params: Sequence[bytes | None], types: Sequence[ScalarType]) -> tuple[Literal, ...]:
+    """Return the values of a statement's parameters."""
+    if len(params) != len(types):
+        raise InvalidParameterValue(
+            f"statement has {len(types)} parameters, but {len(params)} were given"
+        )
+    return tuple(
+        Literal(r.NULL if value is None else value, ColumnType(type_, nullable=value is None))
+        for value, type_ in zip(params, types, strict=True)
+    )
+
+
+def choose_target(coord: Coordinator, session: Session, planned: Planned) -> Target:
+    """Return where a query runs. Raises: UndefinedObject (no such cluster)."""
+    replica = session.variables.get("cluster_replica")
+    if planned.target_cluster is not None:
+        cluster = coord.snapshot.cluster_by_id(planned.target_cluster)
+        return Target(cluster.id, cluster.name, planned.target_replica or "")
+    if _is_catalog_query(coord, session, planned):
+        cluster = coord.snapshot.cluster_by_id(CATALOG_CLUSTER)
+        return Target(cluster.id, cluster.name)
+    if not planned.depends_on and coord.snapshot.try_cluster(session.cluster) is None:
+        return Target(None, session.cluster)
+    cluster = coord.snapshot.cluster(session.cluster)
+    if replica:
+        return Target(cluster.id, cluster.name, coord.snapshot.replica(cluster.name, replica).id)
+    return Target(cluster.id, cluster.name)
+
+
+def _is_catalog_query(coord: Coordinator, session: Session, planned: Planned) -> bool:
+    if not planned.depends_on or not session.variables.flag("auto_route_catalog_queries"):
+        return False
+    return all(id.startswith("s") for id in planned.depends_on)
+
+
+def session_values(coord: Coordinator, session: Session) -> dict[UnmaterializableFunc, Literal]:
+    """Return the values of the functions that depend on session and moment, but mz_now."""
+    f = UnmaterializableFunc
+    now_us = coord.clock.now_ms() * _MICROS_PER_MS
+    path = [s.name for s in _schemas(coord, session, system=False)]
+    whole = [s.name for s in _schemas(coord, session, system=True)]
+    texts = {
+        f.CURRENT_USER: session.user,
+        f.SESSION_USER: session.user,
+        f.CURRENT_DATABASE: session.database,
+        f.VERSION: f"PostgreSQL {SERVER_VERSION} on headwater {coord.version}",
+        f.MZ_VERSION: f"v{coord.version}",
+        f.MZ_ENVIRONMENT_ID: coord.environment_id,
+        f.MZ_SESSION_ID: session.id,
+    }
+    text_array = scalar.array_of(scalar.TEXT)
+    uptime = r.interval_ms(coord.clock.now_ms() - coord.started_ms)
+    values = {func: _value(r.text(text), scalar.TEXT) for func, text in texts.items()}
+    values |= {
+        f.NOW: _value(r.integer(now_us), scalar.TIMESTAMPTZ),
+        f.CURRENT_TIMESTAMP: _value(r.integer(now_us), scalar.TIMESTAMPTZ),
+        f.CURRENT_SCHEMA: _value(r.text(path[0] if path else None), scalar.TEXT),
+        f.CURRENT_SCHEMAS_WITH_SYSTEM: _value(r.text_array(whole), text_array),
+        f.CURRENT_SCHEMAS_WITHOUT_SYSTEM: _value(r.text_array(path), text_array),
+        f.PG_BACKEND_PID: _value(r.integer(session.process_id), scalar.INT4),
+        f.MZ_UPTIME: _value(uptime, scalar.INTERVAL),
+        f.IS_SUPERUSER: _value(r.boolean(session.superuser), scalar.BOOL),
+    }
+    return values
+
+
+def _schemas(coord: Coordinator, session: Session, *, system: bool) -> list[Schema]:
+    if system:
+        return coord.snapshot.search_schemas(
+            session.search_path, session.database, session.temp_schema
+        )
+    found = (
+        coord.snapshot.try_schema(name, session.database, session.temp_schema)
+        for name in session.search_path
+    )
+    return [schema for schema in found if schema is not None]
+
+
+def _value(data: bytes, type_: ScalarType) -> Literal:
+    return Literal(data, ColumnType(type_, nullable=data == r.NULL))
+
+
+def wanted_time(
+    coord: Coordinator, as_of: AsOfPlan | None, params: Sequence[Literal]
+) -> Wanted | None:
+    """Return what AS OF asks for. Raises: InvalidParameterValue for NULL."""
+    if as_of is None:
+        return None
+    value = literal_int(coord.planner.constant(as_of.time, params))
+    if value is None:
+        raise InvalidParameterValue("AS OF time must not be NULL")
+    return Wanted(Timestamp(value), as_of.at_least)
+
+
+def isolation_of(session: Session) -> Isolation:
+    """Return the isolation level that reads of the session obey."""
+    level = session.isolation()
+    if level == Isolation.STRICT_SERIALIZABLE:
+        return Isolation.STRICT_SERIALIZABLE
+    if level == Isolation.STRONG_SESSION_SERIALIZABLE:
+        return Isolation.STRONG_SESSION_SERIALIZABLE
+    return Isolation.SERIALIZABLE
+
+
+def choose_time(
+    coord: Coordinator,
+    session: Session,
+    target: Target,
+    relations: frozenset[GlobalId],
+    wanted: Wanted | None,
+    *,
+    alone: bool,
+) -> tuple[Determination, ReadHolds]:
+    """Return the time at which to read ``relations``, and holds on what they are computed from.
+
+    The first read of a transaction of several statements (not ``alone``) fixes the time for all.
+    """
+    transaction = session.transaction
+    bundle = bundle_of(coord.snapshot, coord.compute, target.cluster or ClusterId(""), relations)
+    state = transaction.reads
+    if state is not None:
+        if wanted is not None and wanted.time != state.determination.read_ts:
+            raise InvalidTransactionState(
+                "AS OF is not allowed here: an earlier query has fixed the transaction's time"
+            )
+        outside = _names(coord, relations - state.domain.relations) if state.domain else []
+        transaction.check_domain(relations, outside)
+        return state.determination, _within(coord, state, bundle)
+    domain = None if alone else _time_domain(coord, relations)
+    if domain is not None:
+        bundle = bundle_of(
+            coord.snapshot, coord.compute, target.cluster or ClusterId(""), domain.relations
+        )
+    holds = ReadHolds.acquire(coord.compute, coord.storage, bundle)
+    try:
+        chosen = determine(
+            isolation_of(session),
+            coord.oracle.read_ts(),
+            holds.frontiers(coord.compute, coord.storage),
+            wanted=wanted,
+            session_ts=Timestamp(session.last_ts),
+        )
+        holds.downgrade(chosen.read_ts)
+        if domain is None:
+            return chosen, holds
+        transaction.reads = ReadState(chosen, holds, domain)
+        return chosen, holds.clone()
+    except BaseException:
+        holds.release()
+        raise
+
+
+def _within(coord: Coordinator, state: ReadState, bundle: Bundle) -> ReadHolds:
+    """Return holds for a later read of a transaction; an index made meanwhile is not used."""
+    held = state.holds.subset(bundle)
+    missing = (bundle.storage | bundle.indexes) - held.ids
+    if missing:
+        more = Bundle(bundle.cluster)
+        more.storage, more.indexes = bundle.storage & missing, bundle.indexes & missing
+        extra = ReadHolds.acquire(coord.compute, coord.storage, more)
+        held.extend(extra)
+        late = [
+            f
+            for f in extra.frontiers(coord.compute, coord.storage)
+            if f.since is None or f.since > state.determination.read_ts
+        ]
+        if late:
+            held.release()
+            raise InvalidTransactionState(
+                "the query needs objects made after the transaction's first query",
+                hint="Begin a new transaction.",
+            )
+    return held
+
+
+def _time_domain(coord: Coordinator, relations: frozenset[GlobalId]) -> TimeDomain | None:
+    """Return everything in the schemas of ``relations``; None where there are none."""
+    if not relations:
+        return None
+    schemas = {coord.snapshot.item(id).schema for id in relations}
+    items = [
+        item
+        for schema in schemas
+        for item in coord.snapshot.items_in(schema)
+        if isinstance(item, Relation)
+    ]
+    names = tuple(coord.snapshot.show_item(item) for item in items)
+    return TimeDomain(frozenset(item.id for item in items) | relations, names)
+
+
+def _names(coord: Coordinator, ids: frozenset[GlobalId]) -> list[str]:
+    items = (coord.snapshot.try_item(id) for id in ids)
+    return [coord.snapshot.show_item(item) for item in items if item is not None]
+
+
+def is_alone(session: Session, *, last: bool) -> bool:
+    """Return whether a statement is the only one of its transaction."""
+    return session.transaction.implicit and last and session.transaction.statements <= 1
+
+
+def plan_read(
+    coord: Coordinator,
+    session: Session,
+    planned: Planned,
+    expr: RelationExpr,
+    *,
+    as_of: Wanted | None = None,
+    alone: bool,
+) -> Read:
+    """Plan a read of ``expr`` (parameters filled in), with its time chosen and its holds taken."""
+    target = choose_target(coord, session, planned)
+    world = coord.planner.world(coord.snapshot, target.cluster)
+    relations = frozenset(
+        id for id in planned.depends_on if isinstance(coord.snapshot.try_item(id), Relation)
+    )
+    inlined = world.inline(expr)
+    determination, holds = choose_time(coord, session, target, relations, as_of, alone=alone)
+    try:
+        ts = determination.read_ts
+        if relations:
+            session.last_ts = max(session.last_ts, ts)
+        values = session_values(coord, session)
+        values[UnmaterializableFunc.MZ_NOW] = _value(r.integer(ts), scalar.MZ_TIMESTAMP)
+        if unmaterializable_of(inlined):
+            inlined = substitute_unmaterializable(inlined, values)
+        optimized = coord.planner.optimize(inlined, world)
+        plan = plan_peek(
+            optimized,
+            world.lowering(),
+            object_id=coord.ids.transient(),
+            index_id=coord.ids.transient(),
+            as_of=ts,
+            until=Timestamp(ts + 1) if ts < TIMESTAMP_MAX else None,
+        )
+        if not determination.can_respond_immediately:
+            coord.nudge_inputs(sorted(relations), ts)
+        return Read(target, optimized, plan, ts, determination, holds)
+    except BaseException:
+        holds.release()
+        raise
+
+
+def source_of(
+    coord: Coordinator, session: Session, read: Read, finishing: RowSetFinishing
+) -> p.InlineRows | p.PeekSource:
+    """Return where the front finds the rows of a read. Raises: the error of a constant."""
+    match read.plan:
+        case ConstantPeek(rows=rows, error=error):
+            if error is not None:
+                raise_fields(error)
+            data = flat.build((row, TIMESTAMP_MIN, diff) for row, diff in rows)
+            return p.InlineRows(rows=data, finishing=finishing)
+        case IndexPeek(index=index, mfp=mfp):
+            return _peek(coord, read, index.id, read.plan.key_rows(), mfp, finishing)
+        case DataflowPeek(lowered=lowered, index=export, mfp=mfp):
+            source = _peek(coord, read, export.id, None, mfp, finishing)
+            return msgspec.structs.replace(
+                source,
+                before=(_encoder.encode(CreateDataflow(lowered.dataflow)),),
+                after=(_encoder.encode(AllowCompaction(export.id, None)),),
+            )
+
+
+def _peek(
+    coord: Coordinator,
+    read: Read,
+    target: GlobalId,
+    keys: tuple[bytes, ...] | None,
+    mfp: Mfp,
+    finishing: RowSetFinishing,
+) -> p.PeekSource:
+    if read.target.cluster is None:
+        raise InternalError("a peek without a cluster")
+    uuid = coord.rng.token()
+    peek = Peek(uuid, target, keys, read.ts, mfp, finishing, _RESULT_BYTES_MAX)
+    return p.PeekSource(
+        uuid=uuid,
+        cluster=read.target.cluster,
+        peek=_encoder.encode(peek),
+        finishing=finishing,
+        waiting_notice=_waiting_notice(coord, read),
+        replica=read.target.replica,
+    )
+
+
+# The front knows the session's limit; replicas stop at the greatest that can be set.
+_RESULT_BYTES_MAX = 1 << 40
+
+
+def _waiting_notice(coord: Coordinator, read: Read) -> str:
+    assert read.target.cluster is not None
+    if not coord.snapshot.cluster_by_id(read.target.cluster).replicas:
+        return (
+            f'cluster "{read.target.name}" has no replicas: the query waits until it has one '
+            "(CREATE CLUSTER REPLICA, or ALTER CLUSTER … SET (REPLICATION FACTOR 1))"
+        )
+    if not coord.compute.replicas(read.target.cluster):
+        return f'waiting for a replica of cluster "{read.target.name}" to start'
+    return (
+        f'waiting for cluster "{read.target.name}" to reach timestamp {read.ts}: '
+        "its inputs or indexes are still catching up"
+    )
+
+
+async def collect(
+    coord: Coordinator, session: Session, read: Read, finishing: RowSetFinishing
+) -> bytes:
+    """Run a read for Python itself and return its rows as a flat batch; releases the holds."""
+    try:
+        source = source_of(coord, session, read, finishing)
+        if isinstance(source, p.InlineRows):
+            return finish(source.rows, finishing)
+        return await coord.peeks.collect_peek(source)
+    finally:
+        read.holds.release()
+
+
+def identity_finishing(arity: int) -> RowSetFinishing:
+    """Return the finishing that changes nothing."""
+    return RowSetFinishing((), None, 0, tuple(range(arity)))

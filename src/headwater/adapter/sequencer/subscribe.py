@@ -1,0 +1,124 @@
+"""SUBSCRIBE: a dataflow that sends its updates, and the stream that the front makes of them."""
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.read import (
+    Target,
+    choose_target,
+    choose_time,
+    literals,
+    session_values,
+    wanted_time,
+)
+from headwater.adapter.sequencer.select import result_columns
+from headwater.adapter.session import Session, notice
+from headwater.catalog.items import Relation
+from headwater.errors import DataException, FeatureNotSupported, InvalidParameterValue
+from headwater.ir.dataflow import SinkExport, SubscribeSink
+from headwater.ir.literals import literal_int
+from headwater.ir.scalar import Literal
+from headwater.ir.typing import arity
+from headwater.pgwire import protocol as p
+from headwater.sql.lower.dataflow import build_dataflow
+from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
+from headwater.sql.plan.statements import Planned, SubscribeDiffs, SubscribePlan
+from headwater.types.ids import ClusterId
+from headwater.types.time import Timestamp
+
+
+def start_subscribe(
+    coord: Coordinator,
+    session: Session,
+    request: p.Execute,
+    planned: Planned,
+    plan: SubscribePlan,
+) -> p.SubscribeSource:
+    """Create a subscription's dataflow; it is dropped when the request's source is spent."""
+    if not isinstance(plan.envelope, SubscribeDiffs):
+        raise FeatureNotSupported("this ENVELOPE of SUBSCRIBE is not supported yet")
+    params = literals(request.params, planned.param_types)
+    session.transaction.admit_subscribe()
+    target = choose_target(coord, session, planned)
+    if target.cluster is None:
+        coord.snapshot.cluster(session.cluster)  # says that it does not exist
+        raise FeatureNotSupported("SUBSCRIBE needs a cluster")
+    wanted = wanted_time(coord, plan.as_of, params)
+    up_to = _up_to(coord, plan, params)
+    relations = frozenset(
+        id for id in planned.depends_on if isinstance(coord.snapshot.try_item(id), Relation)
+    )
+    determination, holds = choose_time(coord, session, target, relations, wanted, alone=True)
+    try:
+        as_of = determination.read_ts
+        if up_to is not None and up_to < as_of:
+            raise DataException(
+                f"subscription lower bound (`AS OF`) is greater than its upper bound (`UP TO`): "
+                f"{as_of} > {up_to}"
+            )
+        if up_to == as_of:
+            session.notify(
+                notice(
+                    f"subscribe as of {as_of} (inclusive) up to the same bound {up_to} "
+                    "(exclusive) is guaranteed to be empty"
+                )
+            )
+        if not determination.can_respond_immediately:
+            coord.nudge_inputs(sorted(relations), as_of)
+        return _create(coord, session, request, plan, params, target, as_of, up_to)
+    finally:
+        holds.release()  # the dataflow has taken its own
+
+
+def _up_to(
+    coord: Coordinator, plan: SubscribePlan, params: tuple[Literal, ...]
+) -> Timestamp | None:
+    if plan.up_to is None:
+        return None
+    value = literal_int(coord.planner.constant(plan.up_to, params))
+    if value is None:
+        raise InvalidParameterValue("UP TO time must not be NULL")
+    return Timestamp(value)
+
+
+def _create(
+    coord: Coordinator,
+    session: Session,
+    request: p.Execute,
+    plan: SubscribePlan,
+    params: tuple[Literal, ...],
+    target: Target,
+    as_of: Timestamp,
+    up_to: Timestamp | None,
+) -> p.SubscribeSource:
+    cluster = target.cluster or ClusterId("")
+    world = coord.planner.world(coord.snapshot, cluster)
+    inlined = world.inline(coord.planner.relation(plan.query, params))
+    if unmaterializable_of(inlined):
+        inlined = substitute_unmaterializable(inlined, session_values(coord, session))
+    expr = coord.planner.optimize(inlined, world)
+    id, on = coord.ids.transient(), coord.ids.transient()
+    lowered = build_dataflow(
+        f"subscribe {id}",
+        [(on, expr)],
+        world.lowering(),
+        sink_exports=(SinkExport(id, on, SubscribeSink(plan.with_snapshot)),),
+        as_of=as_of,
+        until=up_to,
+    )
+    coord.peeks.expect_subscribe(id)
+    coord.compute.create_dataflow(cluster, lowered.dataflow)
+    session.hold_for(request.id, None, ((cluster, id),))
+    return p.SubscribeSource(
+        id=id, arity=arity(expr), progress=plan.progress, as_of=as_of, up_to=up_to
+    )
+
+
+async def sequence_subscribe(
+    coord: Coordinator,
+    session: Session,
+    request: p.Execute,
+    planned: Planned,
+    plan: SubscribePlan,
+) -> p.ExecuteReply:
+    """Answer SUBSCRIBE sent as a query: its rows come as they become complete."""
+    source = start_subscribe(coord, session, request, planned, plan)
+    return p.Rows(source=source, columns=result_columns(plan.desc), tag="SUBSCRIBE")

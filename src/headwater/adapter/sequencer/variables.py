@@ -1,0 +1,105 @@
+"""SET, RESET, SHOW of variables, DISCARD, RAISE."""
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.inline import text_answer, text_desc
+from headwater.adapter.session import Session, notice
+from headwater.adapter.variables import SessionVariables, find_variable
+from headwater.errors import ActiveSqlTransaction
+from headwater.pgwire import protocol as p
+from headwater.sql.plan.statements import (
+    DiscardPlan,
+    DiscardTarget,
+    RaisePlan,
+    ResetVariablePlan,
+    SetVariablePlan,
+    ShowAllVariablesPlan,
+    ShowVariablePlan,
+)
+
+_WEAK_LEVELS = ("read uncommitted", "read committed", "repeatable read")
+
+
+def sequence_set(coord: Coordinator, session: Session, plan: SetVariablePlan) -> p.ExecuteReply:
+    """Answer SET."""
+    variable = find_variable(plan.name)
+    if variable.name == "transaction_isolation":
+        _check_isolation_change(session)
+    if plan.local and session.transaction.implicit:
+        session.notify(
+            notice("SET LOCAL can only be used in transaction blocks", "25P01", "WARNING")
+        )
+    if plan.values is None:
+        session.variables.reset(variable.name, local=plan.local)
+    else:
+        session.variables.set(variable.name, plan.values, local=plan.local)
+    session.settings_version += 1
+    _warn_missing(coord, session, variable.name)
+    level = session.variables.get("transaction_isolation")
+    if variable.name == "transaction_isolation" and level in _WEAK_LEVELS:
+        session.notify(notice(f"transaction isolation level {level} is served as serializable"))
+    return p.Command(tag="SET")
+
+
+def _check_isolation_change(session: Session) -> None:
+    if session.transaction.reads is not None or session.transaction.writes:
+        raise ActiveSqlTransaction(
+            "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+        )
+
+
+def _warn_missing(coord: Coordinator, session: Session, name: str) -> None:
+    """Warn where the current database, cluster or schema does not exist."""
+    if not session.variables.flag("current_object_missing_warnings"):
+        return
+    snapshot = coord.snapshot
+    if name == "database" and all(d.name != session.database for d in snapshot.databases.values()):
+        session.notify(notice(f'database "{session.database}" does not exist', "MZ006"))
+    elif name == "cluster" and snapshot.try_cluster(session.cluster) is None:
+        session.notify(notice(f'cluster "{session.cluster}" does not exist', "MZ007"))
+    elif name == "search_path":
+        found = [snapshot.try_schema(n, session.database) for n in session.search_path]
+        if not any(found):
+            session.notify(notice("no schema in the search path exists", "MZ008"))
+
+
+def sequence_reset(session: Session, plan: ResetVariablePlan) -> p.ExecuteReply:
+    """Answer RESET."""
+    if plan.name is None:
+        session.variables.reset_all()
+    else:
+        session.variables.reset(plan.name)
+    session.settings_version += 1
+    return p.Command(tag="RESET")
+
+
+def sequence_show(session: Session, plan: ShowVariablePlan) -> p.ExecuteReply:
+    """Answer SHOW of one variable."""
+    variable = find_variable(plan.name)
+    value = session.variables.get(variable.name)
+    if variable.name == "transaction_isolation":
+        value = session.isolation()
+    return text_answer("SHOW", text_desc(variable.name), [[value]])
+
+
+def sequence_show_all(variables: SessionVariables, plan: ShowAllVariablesPlan) -> p.ExecuteReply:
+    """Answer SHOW ALL."""
+    del plan
+    return text_answer("SHOW", text_desc("name", "setting", "description"), variables.show_all())
+
+
+def sequence_discard(session: Session, plan: DiscardPlan) -> p.ExecuteReply:
+    """Answer DISCARD. ALL also forgets prepared statements; cursors end with transactions."""
+    if plan.target is DiscardTarget.ALL:
+        session.transaction.admit_alone("DISCARD ALL")
+        session.variables.reset_all()
+        for handle in [h for h, s in session.statements.items() if not s.once]:
+            session.drop_statement(handle)
+        session.deallocated = None
+        session.settings_version += 1
+    return p.Command(tag=f"DISCARD {plan.target.value}")
+
+
+def sequence_raise(session: Session, plan: RaisePlan) -> p.ExecuteReply:
+    """Answer RAISE."""
+    session.notify(notice(plan.message, severity=plan.severity.upper()))
+    return p.Command(tag="RAISE")

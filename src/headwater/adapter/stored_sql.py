@@ -1,0 +1,64 @@
+"""Statements as the catalog stores them, changed by rename and shown to users."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.sql.ast.base import Node, ObjectName
+from headwater.sql.ast.printer import to_sql
+from headwater.sql.parse.parser import parse_statements
+from headwater.types.ids import GlobalId
+
+replace = msgspec.structs.replace
+
+
+def map_names(value: object, change: Callable[[ObjectName], ObjectName]) -> object:
+    """Return a tree with every object name put through ``change``."""
+    if isinstance(value, ObjectName):
+        return change(value)
+    if isinstance(value, tuple):
+        items = tuple(map_names(item, change) for item in value)
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    if not isinstance(value, Node):
+        return value
+    changes = {}
+    for field in value.__struct_fields__:
+        old = getattr(value, field)
+        if isinstance(old, tuple | Node):
+            new = map_names(old, change)
+            if new is not old:
+                changes[field] = new
+    return replace(value, **changes) if changes else value
+
+
+def shown_sql(snapshot: CatalogSnapshot, create_sql: str) -> str:
+    """Return a stored statement as users read it: full names in place of ``[id AS name]``."""
+    if not create_sql:
+        return create_sql
+    (parsed,) = parse_statements(create_sql)
+
+    def visible(name: ObjectName) -> ObjectName:
+        if name.id is None:
+            return name
+        item = snapshot.try_item(GlobalId(name.id))
+        parts = name.parts if item is None else snapshot.full_name(item)
+        return replace(name, id=None, parts=parts)
+
+    shown = map_names(parsed.statement, visible)
+    assert isinstance(shown, Node)
+    return f"{to_sql(shown)};"
+
+
+def with_name(create_sql: str, parts: Callable[[tuple[str, ...]], tuple[str, ...]]) -> str:
+    """Return a CREATE statement with what it makes named ``parts`` of the old name."""
+    if not create_sql:
+        return create_sql
+    (parsed,) = parse_statements(create_sql)
+    statement: Node = parsed.statement
+    old = getattr(statement, "name", None)
+    if isinstance(old, ObjectName):
+        statement = replace(statement, name=replace(old, parts=parts(old.parts)))
+    elif isinstance(old, str):
+        statement = replace(statement, name=parts((old,))[-1])
+    return to_sql(statement)
