@@ -9,13 +9,30 @@ Source: the table of tags in ``rust/hw-types/src/row.rs``; a property test compa
 
 import struct
 from functools import lru_cache
+from typing import Protocol, cast
 
 import msgspec
 
-from headwater import native
 from headwater.errors import ErrorFields, InternalError
 from headwater.ir.scalar import Call, If, Literal, LiteralError, ScalarExpr
+from headwater.native.loader import native
 from headwater.types.scalar import BOOL, INT4, INT8, TEXT, BaseType, ColumnType, ScalarType
+
+
+class _Datums(Protocol):
+    """What this module asks of the extension; types and expressions travel as MessagePack."""
+
+    def datum_from_text(self, type: bytes, text: str) -> bytes:
+        """Return the datum that ``text`` spells. Raises: a UserError."""
+
+    def datum_to_text(self, type: bytes, datum: bytes) -> str:
+        """Return a datum as output shows it."""
+
+    def eval_scalar(self, expr: bytes, row: bytes) -> bytes | tuple[str, str]:
+        """Return the value of an expression over a row, or the error's SQLSTATE and message."""
+
+
+_datums = cast("_Datums", native)
 
 NULL_DATUM = b"\xfe"
 FALSE_DATUM = b"\x02"
@@ -111,7 +128,7 @@ def literal_from_text(text: str, type: ScalarType) -> Literal:
     """
     data = _plain_datum(text, type)
     if data is None:
-        data = native.datum_from_text(msgspec.msgpack.encode(type), text)
+        data = _datums.datum_from_text(msgspec.msgpack.encode(type), text)
     return Literal(data, ColumnType(type, False))
 
 
@@ -206,7 +223,7 @@ def show_literal(literal: Literal) -> str:
     if base in TEXT_BASES:
         text = literal_text(literal) or ""
     else:
-        text = native.datum_to_text(msgspec.msgpack.encode(literal.type.type), data)
+        text = _datums.datum_to_text(msgspec.msgpack.encode(literal.type.type), data)
         if base in (BaseType.NUMERIC, BaseType.FLOAT4, BaseType.FLOAT8):
             return text
     return "'" + text.replace("'", "''") + "'"
@@ -219,7 +236,7 @@ def fold_constant(expr: ScalarExpr) -> Literal | LiteralError:
     """
     if isinstance(expr, Literal | LiteralError):
         return expr
-    data = native.eval_scalar(msgspec.msgpack.encode(expr), b"")
+    data = _datums.eval_scalar(msgspec.msgpack.encode(expr), b"")
     if isinstance(data, bytes):
         return Literal(data, ColumnType(scalar_type(expr), data == NULL_DATUM))
     sqlstate, message = data
@@ -231,6 +248,6 @@ def scalar_type(expr: ScalarExpr) -> ScalarType:
     while isinstance(expr, If):
         expr = expr.then if not isinstance(expr.then, LiteralError) else expr.els
     if isinstance(expr, Call | Literal | LiteralError) or hasattr(expr, "type"):
-        found: ColumnType = expr.type  # type: ignore[union-attr]
+        found: ColumnType = expr.type
         return found.type
     raise InternalError("type of a column reference is not known here")

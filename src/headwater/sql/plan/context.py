@@ -27,7 +27,7 @@ from headwater.sql.plan.statements import Notice, PlanSession
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.names import NameResolver
 from headwater.sql.resolve.scope import Scope
-from headwater.types.ids import SchemaId
+from headwater.types.ids import GlobalId, SchemaId
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import TEXT, UNKNOWN, BaseType, ColumnType, ScalarType
 
@@ -108,6 +108,7 @@ class StatementContext:
         handlers: How each kind of expression is planned.
         queries: How queries are planned.
         uses_now: Unmaterializable functions that the statement calls.
+        reads: The relations that the statement's queries read.
     """
 
     __slots__ = (
@@ -118,6 +119,7 @@ class StatementContext:
         "notices",
         "params",
         "queries",
+        "reads",
         "session",
         "uses_now",
     )
@@ -139,6 +141,7 @@ class StatementContext:
         self.handlers = handlers
         self.queries = queries
         self.uses_now: list[CallUnmaterializable] = []
+        self.reads: dict[GlobalId, None] = {}
         self._next_local = 0
 
     def next_local(self) -> int:

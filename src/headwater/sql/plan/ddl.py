@@ -95,6 +95,7 @@ class TableColumn(msgspec.Struct, frozen=True):
     name: str
     type: ColumnType
     default: HirScalar | None = None
+    default_sql: str | None = None  # the same as text, for the catalog
 
 
 class CreateTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_table"):

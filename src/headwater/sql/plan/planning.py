@@ -5,13 +5,33 @@ from headwater.errors import FeatureNotSupported, StatementTooComplex
 from headwater.sql.ast.base import Node
 from headwater.sql.ast.statement import Statement
 from headwater.sql.plan.context import StatementContext
-from headwater.sql.plan.kinds import reading
+from headwater.sql.plan.kinds import (
+    altering,
+    clusters,
+    connections,
+    reading,
+    relations,
+    sessions,
+    sinks,
+    sources,
+    writing,
+)
 from headwater.sql.plan.kinds.outcome import StatementHandler
 from headwater.sql.plan.scalars.handlers import HANDLERS as SCALAR_HANDLERS
 from headwater.sql.plan.statements import Planned, PlanSession
 from headwater.types.scalar import ScalarType
 
-_HANDLERS: dict[type[Node], StatementHandler] = {**reading.HANDLERS}
+_HANDLERS: dict[type[Node], StatementHandler] = {
+    **reading.HANDLERS,
+    **writing.HANDLERS,
+    **relations.HANDLERS,
+    **clusters.HANDLERS,
+    **connections.HANDLERS,
+    **sources.HANDLERS,
+    **sinks.HANDLERS,
+    **altering.HANDLERS,
+    **sessions.HANDLERS,
+}
 
 
 def plan_statement(

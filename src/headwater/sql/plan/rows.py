@@ -175,7 +175,26 @@ class Rows:
 
     def relation(self) -> HirRelation:
         """Return the output columns as a relation, LIMIT and OFFSET applied, order forgotten."""
+        self._prune()
         return project(self.with_limit(), self.outputs, len(self.base_types) + len(self.scalars))
+
+    def _prune(self) -> None:
+        """Drop scalars that neither the output nor a limit's order needs."""
+        arity = len(self.base_types)
+        used = set(self.outputs)
+        if self.limit is not None or self.offset is not None:
+            used.update(order.column for order in self.order_by)
+        else:
+            self.order_by = ()
+        kept = [n for n in range(len(self.scalars)) if arity + n in used]
+        if len(kept) == len(self.scalars):
+            return
+        moved = {arity + old: arity + new for new, old in enumerate(kept)}
+        self.scalars = [self.scalars[number] for number in kept]
+        self.outputs = [moved.get(index, index) for index in self.outputs]
+        self.order_by = tuple(
+            ColumnOrder(moved.get(o.column, o.column), o.desc, o.nulls_last) for o in self.order_by
+        )
 
     def finishing(self, limit: int | None, offset: int) -> RowSetFinishing:
         """Return what is left to do for a client."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from headwater.catalog.items import ItemKind
 from headwater.errors import InvalidParameterValue
+from headwater.ir.functions import CastContext
 from headwater.ir.literals import (
     is_null,
     literal_bool,
@@ -81,7 +82,7 @@ class Options:
         if node is None:
             raise self.invalid(name, "cannot use value as a constant")
         context = ExprContext(self.ctx, Scope.empty(), {}, self.what)
-        expr = fold(context.plan_as(node, type), node.position)
+        expr = fold(context.plan_as(node, type, CastContext.ASSIGNMENT), node.position)
         if not isinstance(expr, Literal):
             raise self.invalid(name, "the value must be a constant")
         return None if is_null(expr) else expr

@@ -129,6 +129,7 @@ class FromPlanner:
                 f'"{item.name}" is {_with_article(item.kind.noun)} and cannot be selected from',
                 position=name.position,
             )
+        self.ctx.reads[item.id] = None
         path = name.parts if name.id is None else self.ctx.catalog.full_name(item)
         return HirGet(item.id, desc), self._aliased(node.alias, path, desc)
 

@@ -1,0 +1,478 @@
+"""CREATE and ALTER of clusters and replicas, databases, schemas, roles, secrets, policies."""
+
+from collections.abc import Sequence
+
+from headwater.catalog.items import Cluster, ItemKind
+from headwater.errors import (
+    DuplicateObject,
+    FeatureNotSupported,
+    InvalidParameterValue,
+    UndefinedObject,
+)
+from headwater.ir.functions import CastContext
+from headwater.sql.ast import control
+from headwater.sql.ast import ddl as ast_ddl
+from headwater.sql.ast import query as ast
+from headwater.sql.ast.base import Node, ObjectKind
+from headwater.sql.ast.option import (
+    Option,
+    OptionList,
+    PolicyRule,
+    RelationWithOptions,
+    ReplicaDefinition,
+    Schedule,
+)
+from headwater.sql.plan.context import ExprContext, StatementContext
+from headwater.sql.plan.ddl import (
+    AlterClusterPlan,
+    AlterNoopPlan,
+    AlterReconfiguration,
+    AlterRolePlan,
+    AlterSecretPlan,
+    CreateClusterPlan,
+    CreateClusterReplicaPlan,
+    CreateDatabasePlan,
+    CreateNetworkPolicyPlan,
+    CreateRolePlan,
+    CreateSchemaPlan,
+    CreateSecretPlan,
+    ManagedCluster,
+    NamedReplica,
+    NetworkRule,
+    ObjectType,
+    ReplicaConfig,
+    RoleAttributes,
+    UnmanagedCluster,
+)
+from headwater.sql.plan.hir import HirScalar
+from headwater.sql.plan.kinds.options import Options
+from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
+from headwater.sql.plan.kinds.stored import new_path
+from headwater.sql.plan.statements import Notice
+from headwater.sql.resolve.names import check_not_reserved
+from headwater.sql.resolve.scope import Scope
+from headwater.types.scalar import BYTEA
+
+CLUSTER_OPTIONS = (
+    "size",
+    "replication factor",
+    "managed",
+    "schedule",
+    "availability zones",
+    "introspection interval",
+    "introspection debugging",
+    "disk",
+    "workload class",
+    "replicas",
+)
+_REPLICA_OPTIONS = (
+    "size",
+    "availability zone",
+    "compute addresses",
+    "computectl addresses",
+    "storage addresses",
+    "storagectl addresses",
+    "address",
+    "addresses",
+    "workers",
+    "introspection interval",
+    "introspection debugging",
+    "disk",
+    "billed as",
+    "internal",
+)
+REPLICATION_FACTOR_MAX = 64
+_ROLE_NAMES_TAKEN = frozenset({"public", "none"})
+POLICY_RULES_MAX = 25
+
+
+# --- clusters -------------------------------------------------------------------------------------
+
+
+def _create_cluster(ctx: StatementContext, node: control.CreateCluster) -> Outcome:
+    check_not_reserved("cluster", node.name, node.position)
+    options = Options(ctx, node.options, "CREATE CLUSTER", CLUSTER_OPTIONS)
+    managed, unmanaged = _configuration(ctx, options)
+    return Outcome(
+        CreateClusterPlan(
+            node.name,
+            managed,
+            unmanaged,
+            options.text("workload class"),
+            node.if_not_exists,
+        )
+    )
+
+
+def _configuration(
+    ctx: StatementContext, options: Options
+) -> tuple[ManagedCluster | None, UnmanagedCluster | None]:
+    is_managed = options.boolean("managed", "replicas" not in options)
+    if "disk" in options:
+        ctx.notices.append(
+            Notice("DISK option is no longer supported and has no effect", sqlstate="01000")
+        )
+    if is_managed:
+        if "replicas" in options:
+            raise options.invalid("replicas", "not supported for managed clusters")
+        return managed_cluster(ctx, options, None), None
+    for name in ("size", "replication factor", "availability zones", "schedule"):
+        if name in options:
+            raise options.invalid(name, "not supported for unmanaged clusters")
+    if "replicas" not in options:
+        raise InvalidParameterValue("REPLICAS must be set for unmanaged clusters")
+    return None, UnmanagedCluster(_replicas(ctx, options))
+
+
+def check_size(ctx: StatementContext, size: str | None, position: int = 0) -> str:
+    """Return a size that replicas can have. Raises: InvalidParameterValue."""
+    if size is None:
+        raise InvalidParameterValue("SIZE must be specified", position=position)
+    if size not in ctx.catalog.sizes and not _is_explicit_size(size):
+        listed = ", ".join(sorted(ctx.catalog.sizes))
+        raise InvalidParameterValue(
+            f'unknown cluster replica size "{size}"',
+            hint=f"Valid sizes are: {listed}.",
+            position=position,
+        )
+    return size
+
+
+def _is_explicit_size(size: str) -> bool:
+    """Return whether a size is spelled out: ``scale=2,workers=4``."""
+    parts = dict(part.split("=", 1) for part in size.split(",") if part.count("=") == 1)
+    return parts.keys() >= {"scale", "workers"} and all(
+        parts[key].isdigit() for key in ("scale", "workers")
+    )
+
+
+def managed_cluster(
+    ctx: StatementContext, options: Options, old: ManagedCluster | None
+) -> ManagedCluster:
+    """Read a managed cluster's options; what is not written stays as in ``old``."""
+    base = old or ManagedCluster("")
+    size = options.text("size") if "size" in options else (base.size or None)
+    factor = options.integer("replication factor") if "replication factor" in options else None
+    factor = base.replication_factor if factor is None else factor
+    if factor > REPLICATION_FACTOR_MAX:
+        raise options.invalid("replication factor", f"must be at most {REPLICATION_FACTOR_MAX}")
+    interval = base.introspection_interval_ms
+    if "introspection interval" in options:
+        interval = _introspection(options)
+    refresh, estimate = base.refresh_schedule, base.hydration_time_estimate_ms
+    schedule = options.value("schedule")
+    if isinstance(schedule, Schedule):
+        refresh = schedule.on_refresh
+        inner = Options(ctx, schedule.options, "SCHEDULE", ("hydration time estimate",))
+        estimate = inner.interval_ms("hydration time estimate") or 0
+        if refresh and "replication factor" in options:
+            raise options.invalid(
+                "replication factor",
+                "cannot be given together with any SCHEDULE other than MANUAL",
+            )
+    zones = base.availability_zones
+    if "availability zones" in options:
+        zones = options.texts("availability zones")
+    debugging = options.boolean("introspection debugging", base.introspection_debugging)
+    return ManagedCluster(
+        check_size(ctx, size, options.position("size")),
+        factor,
+        zones,
+        interval,
+        debugging,
+        refresh,
+        estimate,
+    )
+
+
+def _introspection(options: Options) -> int | None:
+    value = options.value("introspection interval")
+    if isinstance(value, ast.Number) and value.text == "0":
+        return None
+    return options.interval_ms("introspection interval") or None
+
+
+def _replicas(ctx: StatementContext, options: Options) -> tuple[NamedReplica, ...]:
+    value = options.value("replicas")
+    items = value.items if isinstance(value, OptionList) else ()
+    found: list[NamedReplica] = []
+    for item in items:
+        if not isinstance(item, ReplicaDefinition):
+            raise options.invalid("replicas", "must be a list of replicas")
+        check_not_reserved("replica", item.name, item.position)
+        if any(replica.name == item.name for replica in found):
+            raise DuplicateObject(
+                f'cluster replica "{item.name}" already exists', position=item.position
+            )
+        found.append(NamedReplica(item.name, _replica(ctx, item.options)))
+    return tuple(found)
+
+
+def _replica(ctx: StatementContext, nodes: Sequence[Option]) -> ReplicaConfig:
+    options = Options(ctx, nodes, "CLUSTER REPLICA", _REPLICA_OPTIONS)
+    addresses: tuple[str, ...] = ()
+    for name in ("address", "addresses", "compute addresses", "computectl addresses"):
+        if name in options and not addresses:
+            addresses = options.texts(name)
+    size = options.text("size")
+    if size is None and not addresses:
+        raise InvalidParameterValue("SIZE or ADDRESS must be specified for a cluster replica")
+    if size is not None and addresses:
+        raise options.invalid("size", "cannot be given together with addresses")
+    interval: int | None = 1000
+    if "introspection interval" in options:
+        interval = _introspection(options)
+    return ReplicaConfig(
+        None if size is None else check_size(ctx, size, options.position("size")),
+        options.text("availability zone"),
+        addresses,
+        options.integer("workers", minimum=1),
+        interval,
+        options.boolean("introspection debugging", False),
+        options.text("billed as"),
+        options.boolean("internal", False),
+    )
+
+
+def _create_replica(ctx: StatementContext, node: control.CreateClusterReplica) -> Outcome:
+    cluster = ctx.names.cluster(node.cluster, node.position)
+    check_not_reserved("replica", node.replica, node.position)
+    config = _replica(ctx, node.options)
+    if cluster.managed and not config.internal:
+        raise FeatureNotSupported(
+            f"cannot modify managed cluster {cluster.name}", position=node.position
+        )
+    return Outcome(CreateClusterReplicaPlan(cluster.id, node.replica, config, node.if_not_exists))
+
+
+def alter_cluster(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
+    """Plan ALTER CLUSTER … SET | RESET."""
+    cluster = ctx.catalog.try_cluster(node.name.last)
+    if cluster is None and node.if_exists:
+        return Outcome(AlterNoopPlan(ObjectType.CLUSTER))
+    cluster = ctx.names.cluster(node.name)
+    change = node.changes[0]
+    old = _managed_of(cluster)
+    if isinstance(change, ast_ddl.ResetOptions):
+        managed, unmanaged = _reset(change.names, old, cluster)
+        return Outcome(AlterClusterPlan(cluster.id, managed, unmanaged))
+    if not isinstance(change, ast_ddl.SetOptions):
+        raise FeatureNotSupported("ALTER CLUSTER of this form", position=node.position)
+    options = Options(ctx, change.options, "ALTER CLUSTER", CLUSTER_OPTIONS)
+    is_managed = options.boolean("managed", cluster.managed)
+    workload = options.text("workload class")
+    waiting = _reconfiguration(ctx, node.with_options)
+    if is_managed:
+        if "replicas" in options:
+            raise options.invalid("replicas", "not supported for managed clusters")
+        if old is None:
+            sizes = {replica.size for replica in cluster.replicas}
+            size = next(iter(sizes)) if len(sizes) == 1 else None
+            old = ManagedCluster(size or "", len(cluster.replicas))
+        managed_plan = managed_cluster(ctx, options, old)
+        return Outcome(AlterClusterPlan(cluster.id, managed_plan, None, workload, waiting))
+    for name in ("size", "replication factor", "availability zones", "schedule"):
+        if name in options:
+            raise options.invalid(name, "not supported for unmanaged clusters")
+    if "replicas" in options:
+        replicas = _replicas(ctx, options)
+    else:
+        replicas = tuple(
+            NamedReplica(
+                replica.name,
+                ReplicaConfig(
+                    replica.size, compute_addresses=replica.addresses, workers=replica.workers
+                ),
+            )
+            for replica in cluster.replicas
+        )
+    return Outcome(AlterClusterPlan(cluster.id, None, UnmanagedCluster(replicas), workload))
+
+
+def _managed_of(cluster: Cluster) -> ManagedCluster | None:
+    if not cluster.managed:
+        return None
+    return ManagedCluster(
+        cluster.size or "",
+        cluster.replication_factor or 0,
+        introspection_interval_ms=cluster.introspection_interval_ms,
+    )
+
+
+def _reset(
+    names: Sequence[str], old: ManagedCluster | None, cluster: Cluster
+) -> tuple[ManagedCluster | None, UnmanagedCluster | None]:
+    if old is None:
+        raise InvalidParameterValue(f"cannot reset options of unmanaged cluster {cluster.name}")
+    size, factor = old.size, old.replication_factor
+    interval = old.introspection_interval_ms
+    for name in names:
+        if name not in CLUSTER_OPTIONS:
+            listed = ", ".join(option.upper() for option in sorted(CLUSTER_OPTIONS))
+            raise InvalidParameterValue(
+                f"unknown ALTER CLUSTER option {name.upper()}", hint=f"Valid options are: {listed}."
+            )
+        if name == "size":
+            raise InvalidParameterValue("SIZE has no default value")
+        factor = 1 if name == "replication factor" else factor
+        interval = 1000 if name == "introspection interval" else interval
+    return ManagedCluster(size, factor, introspection_interval_ms=interval), None
+
+
+def _reconfiguration(ctx: StatementContext, nodes: Sequence[Option]) -> AlterReconfiguration | None:
+    if not nodes:
+        return None
+    options = Options(ctx, nodes, "ALTER CLUSTER", ("wait until ready", "wait for"))
+    if "wait for" in options:
+        return AlterReconfiguration(False, options.interval_ms("wait for") or 0)
+    value = options.value("wait until ready")
+    inner_nodes = value.options if isinstance(value, RelationWithOptions) else ()
+    inner = Options(ctx, inner_nodes, "WAIT UNTIL READY", ("timeout", "on timeout"))
+    timeout = inner.interval_ms("timeout")
+    if timeout is None:
+        raise InvalidParameterValue("TIMEOUT option of WAIT UNTIL READY is required")
+    action = inner.choice("on timeout", ("COMMIT", "ROLLBACK"))
+    return AlterReconfiguration(True, timeout, action != "ROLLBACK")
+
+
+# --- databases, schemas ---------------------------------------------------------------------------
+
+
+def _create_database(_ctx: StatementContext, node: ast_ddl.CreateDatabase) -> Outcome:
+    check_not_reserved("database", node.name, node.position)
+    return Outcome(CreateDatabasePlan(node.name, node.if_not_exists))
+
+
+def _create_schema(ctx: StatementContext, node: ast_ddl.CreateSchema) -> Outcome:
+    parts = node.name.parts
+    if len(parts) > 2:
+        raise InvalidParameterValue(
+            f"schema name {'.'.join(parts)} has more than two components", position=node.position
+        )
+    check_not_reserved("schema", parts[-1], node.name.position)
+    wanted = parts[0] if len(parts) == 2 else ctx.session.database
+    database = ctx.catalog.database(wanted, position=node.name.position)
+    return Outcome(CreateSchemaPlan(database.id, database.name, parts[-1], node.if_not_exists))
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def _secret_value(ctx: StatementContext, node: ast.Expr) -> HirScalar:
+    context = ExprContext(ctx, Scope.empty(), {}, "CREATE SECRET")
+    return context.plan_as(node, BYTEA, CastContext.EXPLICIT)
+
+
+def _create_secret(ctx: StatementContext, node: ast_ddl.CreateSecret) -> Outcome:
+    value = _secret_value(ctx, node.value)
+    path = new_path(ctx, node.name)
+    shown = ".".join(part for part in (path.database, path.schema, path.item) if part)
+    return Outcome(
+        CreateSecretPlan(path, value, f"CREATE SECRET {shown} AS '********'", node.if_not_exists)
+    )
+
+
+def _alter_secret(ctx: StatementContext, node: ast_ddl.AlterSecret) -> Outcome:
+    if node.if_exists and ctx.names.try_item(node.name) is None:
+        return Outcome(AlterNoopPlan(ObjectType.SECRET))
+    item = ctx.names.item_of_kind(node.name, ItemKind.SECRET)
+    return Outcome(AlterSecretPlan(item.id, _secret_value(ctx, node.value)))
+
+
+# --- roles ----------------------------------------------------------------------------------------
+
+_R = control.RoleAttributeKind
+_SYSTEM_PRIVILEGES = {
+    _R.CREATECLUSTER: "CREATECLUSTER",
+    _R.CREATEDB: "CREATEDB",
+    _R.CREATEROLE: "CREATEROLE",
+    _R.NOCREATECLUSTER: "CREATECLUSTER",
+    _R.NOCREATEDB: "CREATEDB",
+    _R.NOCREATEROLE: "CREATEROLE",
+}
+
+
+def role_attributes(nodes: Sequence[control.RoleAttribute]) -> RoleAttributes:
+    """Read a role's attributes. Raises: FeatureNotSupported, InvalidParameterValue."""
+    values: dict[str, bool] = {}
+    password: str | None = None
+    clears = False
+    for node in nodes:
+        kind = node.kind
+        if kind in _SYSTEM_PRIVILEGES:
+            raise FeatureNotSupported(
+                f"{_SYSTEM_PRIVILEGES[kind]} attribute",
+                hint="Use system privileges instead.",
+                position=node.position,
+            )
+        if kind is _R.NOINHERIT:
+            raise FeatureNotSupported("non inherit roles", position=node.position)
+        if kind is _R.PASSWORD:
+            password, clears = node.password, node.password is None
+            continue
+        name = kind.value.lower().removeprefix("no")
+        value = not kind.value.startswith("NO")
+        if name in values:
+            raise InvalidParameterValue("conflicting or redundant options", position=node.position)
+        values[name] = value
+    return RoleAttributes(
+        values.get("login"), values.get("superuser"), values.get("inherit"), password, clears
+    )
+
+
+def _create_role(_ctx: StatementContext, node: control.CreateRole) -> Outcome:
+    if node.name in _ROLE_NAMES_TAKEN:
+        raise InvalidParameterValue(f'role name "{node.name}" is reserved', position=node.position)
+    check_not_reserved("role", node.name, node.position)
+    return Outcome(CreateRolePlan(node.name, role_attributes(node.attributes)))
+
+
+def _alter_role(ctx: StatementContext, node: control.AlterRoleAttributes) -> Outcome:
+    role = ctx.names.role(node.name, node.position)
+    return Outcome(AlterRolePlan(role.id, role_attributes(node.attributes)))
+
+
+# --- network policies -----------------------------------------------------------------------------
+
+
+def _create_policy(ctx: StatementContext, node: control.CreateNetworkPolicy) -> Outcome:
+    check_not_reserved("network policy", node.name, node.position)
+    return Outcome(CreateNetworkPolicyPlan(node.name, policy_rules(ctx, node.options)))
+
+
+def policy_rules(ctx: StatementContext, nodes: Sequence[Option]) -> tuple[NetworkRule, ...]:
+    """Read the RULES of a network policy."""
+    options = Options(ctx, nodes, "NETWORK POLICY", ("rules",))
+    value = options.value("rules")
+    items = value.items if isinstance(value, OptionList) else ()
+    if len(items) > POLICY_RULES_MAX:
+        raise options.invalid("rules", f"at most {POLICY_RULES_MAX} rules")
+    rules = []
+    for item in items:
+        if not isinstance(item, PolicyRule):
+            raise options.invalid("rules", "must be a list of rules")
+        rule = Options(ctx, item.options, "RULE", ("action", "direction", "address"))
+        action = rule.choice("action", ("allow",))
+        direction = rule.choice("direction", ("ingress",))
+        if action is None or direction is None:
+            raise options.invalid("rules", "ACTION, DIRECTION and ADDRESS are required")
+        rules.append(NetworkRule(item.name, action, direction, rule.required_text("address")))
+    return tuple(rules)
+
+
+def unknown_kind(kind: ObjectKind, position: int) -> UndefinedObject:
+    """Return the error for a kind of object that a statement cannot be about."""
+    return UndefinedObject(f"{kind.value.lower()} is not supported here", position=position)
+
+
+HANDLERS: dict[type[Node], StatementHandler] = {
+    control.CreateCluster: _create_cluster,
+    control.CreateClusterReplica: _create_replica,
+    control.CreateRole: _create_role,
+    control.AlterRoleAttributes: _alter_role,
+    control.CreateNetworkPolicy: _create_policy,
+    ast_ddl.CreateDatabase: _create_database,
+    ast_ddl.CreateSchema: _create_schema,
+    ast_ddl.CreateSecret: _create_secret,
+    ast_ddl.AlterSecret: _alter_secret,
+}
