@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from headwater.adapter.bootstrap import boot
 from headwater.adapter.client import ClientSession, HeadwaterAdapter
 from headwater.adapter.coordinator import Coordinator, Outside
@@ -103,6 +105,11 @@ class Server:
         self.adapter = HeadwaterAdapter(self.coord)
         return self
 
+    @staticmethod
+    def times(source: p.PeekSource) -> int:
+        """Return the time at which a peek reads."""
+        return int(msgspec.msgpack.decode(source.peek)["timestamp"])
+
     async def stop(self) -> None:
         await self.tasks.close()
         await self.persist.close()
@@ -141,16 +148,18 @@ class Client:
         """Send a simple query; return the reply of each statement, a Failed last."""
         replies: list[p.ExecuteReply] = []
         try:
-            parsed = await self.api.parse_many(p.ParseMany(id=self._next(), conn=self.conn, sql=sql))
+            parsed = await self.api.parse_many(
+                p.ParseMany(id=self._next(), conn=self.conn, sql=sql)
+            )
             for number, handle in enumerate(parsed.statements, start=1):
                 last = number == len(parsed.statements)
-                request = p.Execute(id=self._next(), conn=self.conn, handle=handle, sync=last)
-                reply = await self.api.execute(request)
+                execute = p.Execute(id=self._next(), conn=self.conn, handle=handle, sync=last)
+                reply = await self.api.execute(execute)
                 replies.append(reply)
                 self._saw(reply)
                 if isinstance(getattr(reply, "source", None), p.PeekSource):
                     self.api.complete(
-                        p.Complete(conn=self.conn, execution=request.id, outcome="done")
+                        p.Complete(conn=self.conn, execution=execute.id, outcome="done")
                     )
         except HeadwaterError as error:
             failed = self.api.fail(fields_of(error))

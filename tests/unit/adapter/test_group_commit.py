@@ -131,23 +131,22 @@ async def test_a_full_disk_fails_the_round_and_not_the_server(tasks):
 
 async def test_a_fenced_server_stops_and_says_so(tasks):
     txns = FakeTxns()
-    ended = []
-    group = begin(txns, tasks, on_failure=ended.append)
+    ended = asyncio.get_running_loop().create_future()
+    group = begin(txns, tasks, on_failure=ended.set_result)
     txns.error = Fenced("a newer server has taken this environment over")
     with pytest.raises(Fenced):
         await group.write({A: row(b"1")})
-    while not ended:
-        await asyncio.sleep(0)
+    assert isinstance(await ended, Fenced)
     with pytest.raises(AdminShutdown):
         await group.write({A: row(b"1")})
 
 
 async def test_a_nudge_moves_the_tables_past_the_time(tasks):
     txns = FakeTxns()
-    group = begin(txns, tasks)
+    applied = asyncio.get_running_loop().create_future()
+    group = begin(txns, tasks, on_applied=applied.set_result)
     group.nudge(1_000)
-    while txns.upper <= 1_000:
-        await asyncio.sleep(0)
+    assert await applied == 1_000
     assert txns.upper == 1_001
 
 
