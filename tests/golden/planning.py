@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace
 
+from tests.property.plans import python_fold
+
 from headwater.catalog.items import (
     Cluster,
     Database,
@@ -17,13 +19,13 @@ from headwater.ir.dataflow import IndexImport, SourceImport
 from headwater.ir.relation import RelationExpr
 from headwater.ir.scalar import Column as ColumnExpr
 from headwater.sql.lower.dataflow import LowerContext
+from headwater.sql.lower.peek import project_for_finishing
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import plan_statement
 from headwater.sql.plan.decorrelate import decorrelate
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import BaseType, ScalarType
-from tests.property.plans import python_fold
 
 SESSION = SimpleNamespace(
     search_path=("public",),
@@ -197,11 +199,16 @@ def optimizer_context(with_indexes=True) -> OptimizerContext:
 
 
 def plan_sql(sql: str) -> RelationExpr:
-    """Return the decorrelated plan of a query."""
-    return decorrelate(plan_hir(sql))
+    """Return the decorrelated plan of a query, with the columns its answer is made of."""
+    selected = plan_select(sql)
+    expr, _ = project_for_finishing(decorrelate(selected.query), selected.finishing)
+    return expr
 
 
 def plan_hir(sql: str):
+    return plan_select(sql).query
+
+
+def plan_select(sql: str):
     (statement,) = parse_statements(sql)
-    planned = plan_statement(CATALOG, SESSION, statement.statement)
-    return planned.plan.query
+    return plan_statement(CATALOG, SESSION, statement.statement).plan

@@ -199,9 +199,7 @@ _KERNELS: dict[str, Callable[[Datums], bytes]] = {
     "mul_int4_int4": _arithmetic(lambda a, b: a * b, 2**31),
     "div_int4_int4": _divide,
     "add_int8_int8": _arithmetic(lambda a, b: a + b, 2**63),
-    "step_mz_timestamp": lambda args: (
-        _NULL if args[0] == _NULL else int_datum(_integer(args[0]) + 1)
-    ),
+    "add_uint8_uint8": _arithmetic(lambda a, b: a + b, 2**64),
 }
 
 
@@ -318,14 +316,15 @@ def _top_k(
 ) -> Snapshot:
     result = Snapshot(errors=Counter(source.errors))
     groups: dict[bytes, list[tuple[tuple[object, ...], bytes, int]]] = {}
+    # The limit's columns are of the group key: any row of the group has their values.
     for row, count in source.rows.items():
         datums = split_row(row)
         group = b"".join(datums[column] for column in group_key)
         groups.setdefault(group, []).append((sort_key(order_key, datums, row), row, count))
-    for group, members in groups.items():
+    for members in groups.values():
         left: int | None = None
         if limit is not None:
-            datum = evaluate_scalar(limit, split_row(group), time)
+            datum = evaluate_scalar(limit, split_row(members[0][1]), time)
             left = None if datum == _NULL else _integer(datum)
         skip = offset
         for _, row, count in sorted(members):

@@ -148,7 +148,9 @@ def _check_top_k(expr: TopK, typer: Typer) -> None:
     if any(not 0 <= column < len(types) for column in columns):
         _fail(expr, "top-k names a column that is not there", columns=columns)
     if expr.limit is not None:
-        _check_scalar(expr, expr.limit, tuple(types[column] for column in expr.group_key))
+        _check_scalar(expr, expr.limit, types)
+        if not columns_of(expr.limit) <= set(expr.group_key):
+            _fail(expr, "limit reads a column that is not of the group key", limit=expr.limit)
 
 
 def _check_condition(node: RelationExpr, expr: ScalarExpr, types: Types) -> None:

@@ -386,8 +386,7 @@ def _top_k_head(expr: mir.TopK, options: ExplainOptions) -> str:
     if expr.order_key:
         parts.append(f"order_by=[{_order(expr.order_key, names, options)}]")
     if expr.limit is not None:
-        group_names = [names[column] for column in expr.group_key]
-        parts.append(f"limit={explain_scalar(expr.limit, group_names, options)}")
+        parts.append(f"limit={explain_scalar(expr.limit, names, options)}")
     if expr.offset:
         parts.append(f"offset={expr.offset}")
     return " ".join(parts) + _hints(expr)

@@ -54,12 +54,14 @@ def _match(linear: Linear, predicates: list[ScalarExpr], key: ArrangementKey) ->
     used: list[int] = []
     covered: set[ScalarExpr] = set()
     for number, predicate in enumerate(predicates):
-        alternatives = _alternatives(predicate, key)
-        if alternatives is None or set(alternatives[0]) & covered:
+        found = _alternatives(predicate, key)
+        if found is None or set(found[0][0]) & covered:
             continue
+        alternatives, exact = found
         covered |= set(alternatives[0])
         choices.append(alternatives)
-        used.append(number)
+        if exact:
+            used.append(number)
     if covered != set(key):
         return None
     size = 1
@@ -80,20 +82,25 @@ def _match(linear: Linear, predicates: list[ScalarExpr], key: ArrangementKey) ->
     return Lookup(key, tuple(rows), rest)
 
 
-def _alternatives(predicate: ScalarExpr, key: ArrangementKey) -> list[Choice] | None:
-    """Return the values of key parts for which ``predicate`` holds: each choice fixes the same."""
+def _alternatives(predicate: ScalarExpr, key: ArrangementKey) -> tuple[list[Choice], bool] | None:
+    """Return values of key parts outside which ``predicate`` is false.
+
+    Each choice fixes the same parts. The second says whether that is all that ``predicate`` says.
+    """
     found: list[Choice] = []
+    exact = True
     for branch in kernels.disjuncts(predicate):
         choice: Choice = {}
         for item in kernels.conjuncts(branch):
             pair = _equality(item, key)
             if pair is None or pair[0] in choice:
-                return None
-            choice[pair[0]] = pair[1]
+                exact = False
+            else:
+                choice[pair[0]] = pair[1]
         if not choice or (found and set(choice) != set(found[0])):
             return None
         found.append(choice)
-    return found
+    return found, exact
 
 
 def _equality(expr: ScalarExpr, key: ArrangementKey) -> tuple[ScalarExpr, Value] | None:

@@ -12,9 +12,10 @@ from headwater.ir.literals import int_literal, literal_int
 from headwater.ir.physical import Mfp, Predicate
 from headwater.ir.scalar import Call, Column, Literal, ScalarExpr
 from headwater.ir.visit import columns_of, remap
-from headwater.types.scalar import MZ_TIMESTAMP, ColumnType
+from headwater.types.scalar import MZ_TIMESTAMP, UINT8, ColumnType
 
-STEP = "step_mz_timestamp"  # the kernel for the next timestamp after its argument
+# Timestamps are whole numbers as rows go: the kernel for those adds one to them.
+STEP = "add_uint8_uint8"
 _TIMESTAMP_END = 2**64 - 1
 
 Bounds = tuple[list[ScalarExpr], list[ScalarExpr]]
@@ -108,7 +109,7 @@ def _next(expr: ScalarExpr) -> ScalarExpr:
             if value is None or value >= _TIMESTAMP_END
             else int_literal(value + 1, MZ_TIMESTAMP)
         )
-    return Call(STEP, (expr,), ColumnType(MZ_TIMESTAMP, nullable=True))
+    return Call(STEP, (expr, int_literal(1, UINT8)), ColumnType(MZ_TIMESTAMP, nullable=True))
 
 
 def _unsupported() -> FeatureNotSupported:

@@ -13,10 +13,10 @@ from headwater.ir.dataflow import IndexExport, IndexImport
 from headwater.ir.kernels import mentions_mz_now
 from headwater.ir.linear import Linear, extract
 from headwater.ir.physical import Mfp
-from headwater.ir.relation import Global, RelationExpr
+from headwater.ir.relation import Global, RelationExpr, RowSetFinishing
 from headwater.ir.scalar import LiteralError, ScalarExpr
 from headwater.ir.typing import arity
-from headwater.ir.visit import walk_scalar
+from headwater.ir.visit import replace, walk_scalar
 from headwater.sql.lower.dataflow import LowerContext, LoweredDataflow, build_dataflow
 from headwater.sql.lower.lookups import find_lookup
 from headwater.sql.lower.mfp import columns_identity, to_mfp
@@ -140,6 +140,25 @@ def plan_peek(
         until=until,
     )
     return DataflowPeek(lowered, export, Mfp.identity(width))
+
+
+def project_for_finishing(
+    expr: RelationExpr, finishing: RowSetFinishing
+) -> tuple[RelationExpr, RowSetFinishing]:
+    """Return ``expr`` cut to the columns that ``finishing`` reads, and it over those.
+
+    To be called before optimizing a one-shot read: what is not read is then not computed.
+    """
+    columns = list(dict.fromkeys((*finishing.project, *(k.column for k in finishing.order_by))))
+    place = {column: number for number, column in enumerate(columns)}
+    if len(columns) == arity(expr) and columns == sorted(columns):
+        return expr, finishing
+    return mir.Project(expr, tuple(columns)), RowSetFinishing(
+        tuple(replace(key, column=place[key.column]) for key in finishing.order_by),
+        finishing.limit,
+        finishing.offset,
+        tuple(place[column] for column in finishing.project),
+    )
 
 
 def parameters_of(peek: IndexPeek) -> frozenset[int]:

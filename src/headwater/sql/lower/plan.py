@@ -13,11 +13,13 @@ from headwater.errors import InternalError, invariant
 from headwater.ir import physical as lir
 from headwater.ir import relation as mir
 from headwater.ir.dataflow import IndexImport
+from headwater.ir.kernels import with_expr
 from headwater.ir.linear import Linear, extract
 from headwater.ir.physical import ArrangementKey, Mfp, Plan
 from headwater.ir.relation import Global, JoinKind, LocalId, RelationExpr
 from headwater.ir.scalar import LiteralError
 from headwater.ir.typing import Typer, arity
+from headwater.ir.visit import columns_of_all, remap, replace
 from headwater.sql.lower.joins import PathBuilder
 from headwater.sql.lower.lookups import find_lookup
 from headwater.sql.lower.mfp import columns_identity, split_temporal, to_mfp
@@ -235,6 +237,7 @@ class Lowering:
 
     def _reduce(self, node: mir.Reduce, linear: Linear) -> Lowered:
         linear, temporal = split_temporal(linear)
+        node = _narrowed(node)
         width = arity(node.input)
         below = self.lower(node.input)
         key = below.available.read_key
@@ -333,3 +336,18 @@ class Lowering:
                 else:
                     usage = "delta join lookup"
                 self._use(target.id, step.key or None, usage)
+
+
+def _narrowed(node: mir.Reduce) -> mir.Reduce:
+    """Return ``node`` over only those columns of its input that it reads."""
+    exprs = (*node.group_key, *(item.expr for item in node.aggregates))
+    needed = sorted(columns_of_all(exprs))
+    if len(needed) == arity(node.input):
+        return node
+    place = {column: number for number, column in enumerate(needed)}
+    return replace(
+        node,
+        input=mir.Project(node.input, tuple(needed)),
+        group_key=tuple(remap(item, place) for item in node.group_key),
+        aggregates=tuple(with_expr(item, remap(item.expr, place)) for item in node.aggregates),
+    )

@@ -197,6 +197,7 @@ class _Pusher:
                 expr,
                 input=inner,
                 group_key=tuple(place[column] for column in expr.group_key),
+                limit=None if expr.limit is None else remap(expr.limit, place),
                 order_key=tuple(replace(key, column=place[key.column]) for key in expr.order_key),
             )
         return _project(rebuilt, [place[column] for column in wanted])

@@ -53,8 +53,7 @@ def _simplify_node(node: RelationExpr, context: OptimizerContext) -> RelationExp
             types_ = typer.types(node.input)
             return map_scalars(node, lambda item: simplify(item, types_, fold))
         case TopK() if node.limit is not None:
-            inner = typer.types(node.input)
-            types_ = tuple(inner[column] for column in node.group_key)
+            types_ = typer.types(node.input)
             return map_scalars(node, lambda item: simplify(item, types_, fold))
         case Join():
             types_ = tuple(column for member in node.inputs for column in typer.types(member))

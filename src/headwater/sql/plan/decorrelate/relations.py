@@ -257,7 +257,7 @@ def _lower_top_k(
     if relation.limit is not None:
         if has_subquery(relation.limit):
             raise FeatureNotSupported("subqueries in LIMIT are not supported")
-        # The context's columns lead the group key, in order: a position there is a position here.
+        # The context's columns lead the input's, and all are of the group key.
         limit = lower_plain(context, relation.limit, ({}, *scope))
     return TopK(
         inner,

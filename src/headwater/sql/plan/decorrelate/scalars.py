@@ -29,18 +29,22 @@ from headwater.sql.plan.decorrelate.build import (
     minus,
     project,
 )
-from headwater.sql.plan.decorrelate.scope import Context, Scope, has_subquery
+from headwater.sql.plan.decorrelate.scope import Context, Scope, has_subquery, has_window
 from headwater.sql.plan.hir import (
     ColumnRef,
     Exists,
     HirCall,
     HirConstant,
+    HirFilter,
+    HirGet,
+    HirGetLocal,
     HirIf,
     HirMap,
     HirProject,
     HirReduce,
     HirRelation,
     HirScalar,
+    HirTableFunc,
     ScalarSubquery,
     WindowCall,
 )
@@ -206,6 +210,8 @@ def branch(
         return context.lower(context, relation, keys, inside)
 
     used = sorted({scope[level - 1][index] for level, index in context.free(relation)})
+    if attach is attach_rows and _is_row_wise(context, relation):
+        return context.bind(inner, lambda rows: context.lower(context, relation, rows, scope))
     if not used:
         return context.bind(
             inner,
@@ -225,6 +231,20 @@ def branch(
         )
 
     return context.bind(inner, over_inner)
+
+
+def _is_row_wise(context: Context, relation: HirRelation) -> bool:
+    """Return whether ``relation`` can be computed for rows that repeat, each by itself.
+
+    Then it is computed over the rows themselves and not over their distinct keys.
+    """
+    while isinstance(relation, HirProject | HirMap | HirFilter):
+        if isinstance(relation, HirMap) and any(map(has_window, relation.scalars)):
+            return False
+        relation = relation.input
+    if isinstance(relation, HirTableFunc | HirGet | HirGetLocal | HirConstant):
+        return True
+    return not context.free(relation)
 
 
 def attach_rows(context: Context, rows: Get, result: RelationExpr, pairs: Pairs) -> RelationExpr:
