@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator, Outside
 from headwater.adapter.group_commit import GroupCommit
+from headwater.adapter.introspection import Introspection
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
 from headwater.adapter.replan import builtin_view, replan
@@ -102,7 +103,7 @@ async def boot(
         txns,
         outside.clock,
         outside.tasks,
-        on_applied=outside.peeks.set_read_ts,
+        on_applied=outside.peeks.state.set_read_ts,
         on_failure=failed,
     )
     coord = Coordinator(
@@ -117,6 +118,7 @@ async def boot(
     coord.environment_id = durable.state[_ENVIRONMENT]
     coord.secrets = _secrets(durable)
     outside.peeks.set_catalog_version(snapshot.version)
+    outside.peeks.state.set_read_ts(oracle.read_ts())
     await _open_collections(coord, txns)
     for cluster in snapshot.clusters.values():
         start_replicas(coord, cluster)
@@ -124,6 +126,7 @@ async def boot(
     _run_external(coord)
     group_commit.start()
     await _correct_builtin_tables(coord, txns_shard)
+    Introspection(coord).start()
     logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
     return coord
 

@@ -17,6 +17,7 @@ from headwater.catalog.items import Role
 from headwater.catalog.ops import Create, DropItem, DropSchema
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import (
+    CannotConnectNow,
     ErrorFields,
     FeatureNotSupported,
     HeadwaterError,
@@ -36,10 +37,23 @@ _IGNORED_OPTIONS = frozenset({"replication", "_pq_.", "options"})
 
 
 class HeadwaterAdapter:
-    """Opens sessions; see ``pgwire.session_api.Adapter``."""
+    """Opens sessions; see ``pgwire.session_api.Adapter``.
 
-    def __init__(self, coord: Coordinator) -> None:
-        self._coord = coord
+    The front is made before the coordinator, which reads through it: :meth:`attach` joins them.
+    """
+
+    def __init__(self, coord: Coordinator | None = None) -> None:
+        self._attached = coord
+
+    def attach(self, coord: Coordinator) -> None:
+        """Name the coordinator; before clients are let in."""
+        self._attached = coord
+
+    @property
+    def _coord(self) -> Coordinator:
+        if self._attached is None:
+            raise CannotConnectNow("the server is starting up")
+        return self._attached
 
     async def startup(self, request: p.Startup) -> "tuple[ClientSession, p.Started]":
         """Open a session. Raises: InvalidAuthorization."""
@@ -52,7 +66,12 @@ class HeadwaterAdapter:
         }
         variables = SessionVariables(coord.snapshot.variables, fixed)
         session = Session(
-            request.conn, request.process_id, role, variables, coord.rng.token().hex()
+            request.conn,
+            request.process_id,
+            role,
+            variables,
+            coord.rng.token().hex(),
+            coord.clock.now_ms(),
         )
         variables.set_defaults(role.variables)
         defaults = {"database": request.database or "materialize"}
@@ -342,6 +361,7 @@ class ClientSession:
             execution.holds.release()
         for cluster, export in execution.drop:
             self._coord.compute.drop(ClusterId(cluster), [GlobalId(export)])
+            self._coord.peeks.forget_subscribe(GlobalId(export))
 
     # Replies
 

@@ -6,7 +6,7 @@ small bridges where a controller's own words differ. Descriptions here are compl
 them refers to the catalog.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from headwater.cluster.controller import ReplicaConfig, ReplicaState
@@ -14,6 +14,7 @@ from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.ingestion import IngestionDescription, SinkDescription
 from headwater.pgwire.protocol import PeekSource
 from headwater.storage.collections import CollectionDescription
+from headwater.storage.protocol import SinkStatistics, SourceStatistics, StatusUpdate
 from headwater.types.frontier import Frontier
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.read_hold import ReadHold
@@ -73,7 +74,15 @@ class ComputeController(Protocol):
 
 
 class StorageController(Protocol):
-    """Durable collections, ingestions and sinks; see ``headwater.storage.controller``."""
+    """Durable collections, ingestions and sinks; see ``headwater.storage.controller``.
+
+    Attributes:
+        on_status: Called with each change of a source's or sink's status.
+        statistics: The newest statistics of each.
+    """
+
+    on_status: Callable[[StatusUpdate, ReplicaId | None], None]
+    statistics: dict[GlobalId, SourceStatistics | SinkStatistics]
 
     async def create_collections(self, descriptions: Sequence[CollectionDescription]) -> None:
         """Open collections: make their shards if new, and follow their frontiers.
@@ -139,14 +148,27 @@ class ClusterController(Protocol):
         ...
 
 
+class FrontNumbers(Protocol):
+    """The numbers that the front's prepared point reads look at."""
+
+    def set_read_ts(self, read_ts: int) -> None:
+        """Tell the oracle's read time, before a write at it is acknowledged; never goes back."""
+        ...
+
+
 class Peeks(Protocol):
-    """Reads and streams that the front carries out; see ``pgwire.server`` and ``Links``."""
+    """Reads and streams that the front carries out; see ``pgwire.server.FrontServer``."""
+
+    @property
+    def state(self) -> FrontNumbers:
+        """Return the front's numbers."""
+        ...
 
     async def collect_peek(self, source: PeekSource) -> bytes:
         """Run a peek and return its finished rows as a flat batch, for readers in Python."""
         ...
 
-    def cancel(self, conn: int) -> None:
+    def cancel(self, conn: int) -> bool:
         """Act as if the client of a connection had asked for cancellation."""
         ...
 
@@ -154,8 +176,8 @@ class Peeks(Protocol):
         """Keep the subscribe batches of export ``id`` until a client reads them."""
         ...
 
-    def set_read_ts(self, ts: Timestamp) -> None:
-        """Tell the front the oracle's read time; never goes back."""
+    def forget_subscribe(self, id: GlobalId) -> None:
+        """Drop what is kept for export ``id``: no client will come."""
         ...
 
     def set_catalog_version(self, version: int) -> None:

@@ -58,7 +58,13 @@ class Session:
     """
 
     def __init__(
-        self, conn: int, process_id: int, role: Role, variables: SessionVariables, id: str
+        self,
+        conn: int,
+        process_id: int,
+        role: Role,
+        variables: SessionVariables,
+        id: str,
+        connected_ms: int = 0,
     ) -> None:
         self.conn = conn
         self.process_id = process_id
@@ -66,6 +72,7 @@ class Session:
         self.user = role.name
         self.superuser = role.superuser
         self.id = id
+        self.connected_ms = connected_ms
         self.variables = variables
         self.temp_schema: SchemaId | None = None
         self.transaction = Transaction(implicit=True)

@@ -55,8 +55,16 @@ class FakePeeks:
         self.asked.append(source)
         return self.answers.pop(0) if self.answers else flat.EMPTY
 
-    def cancel(self, conn: int) -> None:
-        pass
+    @property
+    def state(self) -> "FakePeeks":
+        return self
+
+    def cancel(self, conn: int) -> bool:
+        return conn > 0
+
+    def forget_subscribe(self, id: GlobalId) -> None:
+        if id in self.subscribed:
+            self.subscribed.remove(id)
 
     def expect_subscribe(self, id: GlobalId) -> None:
         self.subscribed.append(id)

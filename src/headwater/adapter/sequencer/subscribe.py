@@ -105,7 +105,11 @@ def _create(
         until=up_to,
     )
     coord.peeks.expect_subscribe(id)
-    coord.compute.create_dataflow(cluster, lowered.dataflow)
+    try:
+        coord.compute.create_dataflow(cluster, lowered.dataflow)
+    except BaseException:
+        coord.peeks.forget_subscribe(id)
+        raise
     session.hold_for(request.id, None, ((cluster, id),))
     return p.SubscribeSource(
         id=id, arity=arity(expr), progress=plan.progress, as_of=as_of, up_to=up_to

@@ -1,0 +1,160 @@
+"""What is running, as rows of builtin tables: frontiers, hydration, statuses, statistics, sessions.
+
+Once a second the rows are made anew from the controllers' state and the difference to what was
+written last is written. An idle environment whose objects stand still writes only frontiers.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.catalog import rows as r
+from headwater.catalog.builtin.pack import TableRow
+from headwater.catalog.items import Index, MaterializedView, Source, Table
+from headwater.catalog.transact import TableUpdate
+from headwater.errors import HeadwaterError
+from headwater.storage.protocol import SinkStatistics, SourceStatistics, StatusUpdate
+from headwater.types.frontier import Frontier
+from headwater.types.ids import GlobalId, ReplicaId
+
+logger = logging.getLogger(__name__)
+
+PERIOD_S = 1.0
+_MICROS_PER_MS = 1_000
+
+
+class Introspection:
+    """Keeps the running tables up to date."""
+
+    def __init__(self, coord: Coordinator) -> None:
+        self._coord = coord
+        self._written: set[TableRow] = set()
+        self._statuses: dict[GlobalId, tuple[StatusUpdate, ReplicaId | None]] = {}
+
+    def start(self) -> None:
+        """Begin; what earlier servers wrote has been cleared at boot."""
+        self._coord.storage.on_status = self._on_status
+        self._coord.tasks.spawn(self._run(), name="introspection")
+
+    def _on_status(self, update: StatusUpdate, replica: ReplicaId | None) -> None:
+        self._statuses[update.id] = (update, replica)
+
+    async def _run(self) -> None:
+        while True:
+            await self._coord.clock.sleep(PERIOD_S)
+            try:
+                await self.refresh()
+            except HeadwaterError as error:
+                logger.warning("introspection is behind", extra={"why": error.message})
+
+    async def refresh(self) -> None:
+        """Write what has changed since the last time."""
+        rows = set(self._rows())
+        updates = [TableUpdate(table, row, 1) for table, row in rows - self._written]
+        updates.extend(TableUpdate(table, row, -1) for table, row in self._written - rows)
+        if updates:
+            await self._coord.write_tables(updates)
+        self._written = rows
+
+    def _rows(self) -> Iterator[TableRow]:
+        yield from self._frontiers_and_hydration()
+        yield from self._replicas()
+        yield from self._external()
+        for session in self._coord.sessions.values():
+            yield _row(
+                "mz_sessions",
+                r.text(session.id),
+                r.integer(session.conn),
+                r.text(session.role),
+                r.NULL,
+                r.integer(session.connected_ms * _MICROS_PER_MS),
+            )
+
+    def _frontiers_and_hydration(self) -> Iterator[TableRow]:
+        coord = self._coord
+        for item in coord.snapshot.items.values():
+            if item.is_builtin:
+                continue
+            id = item.id
+            if isinstance(item, Index | MaterializedView) and coord.compute.has(item.cluster, id):
+                for replica, hydrated in coord.compute.hydrated(item.cluster, id).items():
+                    yield _hydration(id, replica, hydrated=hydrated)
+            if isinstance(item, Index) and coord.compute.has(item.cluster, id):
+                yield _frontiers(id, *coord.compute.frontiers(item.cluster, id))
+            elif coord.storage.has(id):
+                since, upper = coord.storage.frontiers(id)
+                yield _frontiers(id, since, upper)
+                if isinstance(item, Table | Source):
+                    yield _hydration(id, None, hydrated=upper is None or upper > 0)
+
+    def _replicas(self) -> Iterator[TableRow]:
+        for state in self._coord.cluster.replicas():
+            yield _row(
+                "mz_cluster_replica_statuses",
+                r.text(state.replica),
+                r.integer(0),
+                r.text("online" if state.online else "offline"),
+                r.text(state.reason),
+                r.integer(state.updated_ms * _MICROS_PER_MS),
+            )
+
+    def _external(self) -> Iterator[TableRow]:
+        coord = self._coord
+        for id, (update, replica) in list(self._statuses.items()):
+            if coord.snapshot.try_item(id) is None:
+                del self._statuses[id]
+                continue
+            yield _row(
+                "mz_status_updates",
+                r.text(id),
+                r.text(replica),
+                r.text(update.status.value),
+                r.text(update.error.message if update.error is not None else None),
+                r.integer((update.time or coord.started_ms) * _MICROS_PER_MS),
+            )
+        for id, statistics in coord.storage.statistics.items():
+            item = coord.snapshot.try_item(id)
+            if item is not None:
+                yield _statistics(statistics)
+
+
+def _statistics(found: SourceStatistics | SinkStatistics) -> TableRow:
+    if isinstance(found, SinkStatistics):
+        return _row(
+            "mz_sink_statistics",
+            r.text(found.id),
+            r.NULL,
+            r.integer(found.messages_staged),
+            r.integer(found.messages_committed),
+            r.integer(found.bytes_staged),
+            r.integer(found.bytes_committed),
+        )
+    return _row(
+        "mz_source_statistics",
+        r.text(found.id),
+        r.NULL,
+        r.integer(found.messages_received),
+        r.integer(found.bytes_received),
+        r.integer(found.updates_staged),
+        r.integer(found.updates_committed),
+        r.integer(found.records_indexed),
+        r.integer(found.bytes_indexed),
+        r.interval_ms(found.rehydration_latency_ms),
+        r.integer(found.snapshot_records_known),
+        r.integer(found.snapshot_records_staged),
+        r.boolean(found.snapshot_committed),
+        r.integer(found.offset_known),
+        r.integer(found.offset_committed),
+    )
+
+
+def _row(table: str, *datums: bytes) -> TableRow:
+    return f"mz_internal.{table}", b"".join(datums)
+
+
+def _frontiers(id: GlobalId, since: Frontier, upper: Frontier) -> TableRow:
+    return _row("mz_frontiers", r.text(id), r.integer(since), r.integer(upper))
+
+
+def _hydration(id: GlobalId, replica: ReplicaId | None, *, hydrated: bool) -> TableRow:
+    return _row("mz_hydration_statuses", r.text(id), r.text(replica), r.boolean(hydrated))
