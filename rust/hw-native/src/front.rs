@@ -1,8 +1,122 @@
-//! What Python sees of `hw-front`.
+//! What Python sees of `hw-front`: the queue of requests, replies, commands, and the fast path's numbers.
 
+use crate::link::Links;
+use hw_front::fast::FastState;
+use hw_front::front::{self, Config};
+use hw_front::protocol::Command;
+use hw_front::server::Listening;
+use hw_link::Bytes;
+use hw_link::peeks::PeekSpec;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The wire protocol's front end. Messages are MessagePack; see `headwater.pgwire.protocol`.
+#[pyclass(frozen)]
+struct Front {
+    front: Arc<front::Front>,
+    listening: Mutex<Vec<Listening>>,
+}
+
+fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> PyResult<T> {
+    rmp_serde::from_slice(bytes).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+#[pymethods]
+impl Front {
+    #[new]
+    #[pyo3(signature = (links, connections_max=None, message_bytes_max=None))]
+    fn new(
+        links: &Links,
+        connections_max: Option<usize>,
+        message_bytes_max: Option<usize>,
+    ) -> PyResult<Self> {
+        let defaults = Config::default();
+        let config = Config {
+            connections_max: connections_max.unwrap_or(defaults.connections_max),
+            message_bytes_max: message_bytes_max.unwrap_or(defaults.message_bytes_max),
+        };
+        let front = front::Front::new(Arc::clone(&links.0), config)?;
+        Ok(Front { front, listening: Mutex::default() })
+    }
+    /// Listens at `host:port` and returns the address, with a real port.
+    #[pyo3(signature = (address, *, internal=false))]
+    fn listen(&self, py: Python<'_>, address: &str, internal: bool) -> PyResult<String> {
+        let listening = py.detach(|| Listening::new(&self.front, address, internal))?;
+        let address = listening.address().to_string();
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).push(listening);
+        Ok(address)
+    }
+    /// Stops listening; connections go on.
+    fn close(&self) {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+    fn fd(&self) -> i32 {
+        self.front.requests().fd()
+    }
+    /// Takes up to `max` requests.
+    fn drain<'py>(&self, py: Python<'py>, max: usize) -> Vec<Bound<'py, PyBytes>> {
+        self.front.requests().drain(max).iter().map(|request| PyBytes::new(py, request)).collect()
+    }
+    /// Answers request `id`; false where nobody waits for it any more.
+    fn reply(&self, id: u64, reply: &[u8]) -> bool {
+        self.front.reply(id, Bytes::copy_from_slice(reply))
+    }
+    /// Tells a connection something unasked; false where it is gone, or too busy for a notice.
+    fn command(&self, command: &[u8]) -> PyResult<bool> {
+        Ok(self.front.command(decoded::<Command>(command)?))
+    }
+    /// Starts a `PeekSource`; a `PeekResult` request with the returned number follows.
+    fn collect_peek(&self, source: &[u8]) -> PyResult<u64> {
+        Ok(self.front.collect_peek(decoded::<PeekSpec>(source)?))
+    }
+    /// Gives a peek of `collect_peek` up; no result follows.
+    fn cancel_peek(&self, number: u64) {
+        self.front.cancel_peek(number);
+    }
+    /// The number of connections.
+    fn connections(&self) -> usize {
+        self.front.connections()
+    }
+    /// The fast path's numbers.
+    #[getter]
+    fn state(&self) -> FrontState {
+        FrontState(Arc::clone(&self.front.state))
+    }
+}
+
+/// What prepared point reads look at, so that they need not ask.
+#[pyclass(frozen)]
+struct FrontState(Arc<FastState>);
+
+#[pymethods]
+impl FrontState {
+    /// Plans made for other versions do not apply any more.
+    fn set_catalog_version(&self, version: u64) {
+        self.0.set_catalog_version(version);
+    }
+    /// The oracle's read timestamp; to be told before a write at it is acknowledged.
+    fn set_read_ts(&self, read_ts: u64) {
+        self.0.set_read_ts(read_ts);
+    }
+    /// An index can be read from `since` on; to be told before AllowCompaction is sent.
+    fn set_index_since(&self, id: &str, since: u64) {
+        self.0.set_index_since(id, since);
+    }
+    /// An index can be read before `upper` without waiting; for serializable reads.
+    fn set_index_upper(&self, id: &str, upper: u64) {
+        self.0.set_index_upper(id, upper);
+    }
+    /// An index is gone.
+    fn drop_index(&self, id: &str) {
+        self.0.drop_index(id);
+    }
+}
 
 /// Adds this module's classes and functions to the extension.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Front>()?;
+    module.add_class::<FrontState>()
 }

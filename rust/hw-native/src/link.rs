@@ -49,7 +49,14 @@ impl Links {
         self.0.disconnect(replica);
     }
     #[pyo3(signature = (replica, incarnation, channel, payload, process=None))]
-    fn send(&self, replica: &str, incarnation: u64, channel: u8, payload: &[u8], process: Option<usize>) -> bool {
+    fn send(
+        &self,
+        replica: &str,
+        incarnation: u64,
+        channel: u8,
+        payload: &[u8],
+        process: Option<usize>,
+    ) -> bool {
         self.0.send(replica, incarnation, channel, copied(payload), process)
     }
     fn ready(&self, replica: &str, incarnation: u64) -> bool {

@@ -247,7 +247,11 @@ class Failure(_Request, frozen=True, kw_only=True, tag="failure"):
 
 
 class CloseStatement(_Request, frozen=True, kw_only=True, tag="close_statement"):
-    """Event: a statement of :class:`Prepared` or :class:`NamedStatement` is no longer needed."""
+    """Event: a statement of :class:`Prepared` or :class:`NamedStatement` is no longer needed.
+
+    Sent once for each, DEALLOCATEd ones too, except when the connection ends. ``name`` is free
+    unless another statement has it by now.
+    """
 
     handle: int
     name: str
