@@ -202,12 +202,12 @@ class ComputeController:
         """Return the state of all exports of a cluster, for introspection."""
         return tuple(self._instance(cluster).exports.values())
 
-    def set_durable_upper(self, cluster: ClusterId, id: GlobalId, upper: Frontier) -> None:
+    def set_durable_upper(self, id: GlobalId, upper: Frontier) -> None:
         """Note that the shard of materialized view ``id`` is durable up to ``upper``."""
-        instance = self._instances.get(cluster)
-        export = instance.exports.get(id) if instance is not None else None
-        if export is not None and precedes(export.durable_upper, upper):
-            export.durable_upper = upper
+        for instance in self._instances.values():
+            export = instance.exports.get(id)
+            if export is not None and precedes(export.durable_upper, upper):
+                export.durable_upper = upper
 
     def maintain(self) -> None:
         """Advance the since of every export as far as policy and holds permit.

@@ -19,7 +19,7 @@ from headwater.cluster.process import ProcessOrchestrator
 from headwater.cluster.transport import Links
 from headwater.compute.controller import ComputeController
 from headwater.environment.config import EnvironmentConfig
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, SystemError_
 from headwater.persist.blob import open_blob
 from headwater.persist.client import PersistClient
 from headwater.persist.consensus import Consensus
@@ -29,6 +29,7 @@ from headwater.pgwire.server import FrontServer
 from headwater.runtime.clock import SystemClock
 from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
+from headwater.storage.collections import CollectionKind
 from headwater.storage.controller import StorageController
 from headwater.types.ids import ShardId
 from headwater.types.time import Timestamp
@@ -80,16 +81,23 @@ class Environment:
         await self.persist.start()
         running = await self._serve_consensus(consensus, secret)
         self._make_controllers(running)
-        self.front = FrontServer(self.links, self.tasks)
-        coordinator = await self._boot(running)
-        adapter = HeadwaterAdapter(coordinator)
-        address = await self.front.start(
-            adapter,
-            sql_address=config.sql_address,
-            internal_address=config.internal_sql_address,
-        )
+        adapter = HeadwaterAdapter()
+        self.front = FrontServer(self.links, adapter, self.tasks)
+        self.front.start()
+        adapter.attach(await self._boot(running))
         self.tasks.spawn(self._maintain(), name="maintenance")
-        return address
+        if config.internal_sql_address is not None:
+            self._listen(config.internal_sql_address, internal=True)
+        return self._listen(config.sql_address, internal=False)
+
+    def _listen(self, address: str, *, internal: bool) -> str:
+        try:
+            return self.front.listen(address, internal=internal)
+        except OSError as error:
+            raise SystemError_(
+                f"can't listen on {address}: {error.strerror or error}",
+                hint="Is another server running? Choose another address.",
+            ) from error
 
     async def _serve_consensus(self, consensus: Consensus, secret: bytes) -> Running:
         """Serve consensus to replicas: on a local socket, and over TCP where that is asked for."""
@@ -151,9 +159,8 @@ class Environment:
         while True:
             await self.clock.sleep(MAINTENANCE_S)
             for id, state in self.storage.collections().items():
-                cluster = self.coordinator.written_by(id)
-                if cluster is not None:
-                    self.compute.set_durable_upper(cluster, id, state.upper)
+                if state.description.kind is CollectionKind.MATERIALIZED_VIEW:
+                    self.compute.set_durable_upper(id, state.upper)
             self.compute.maintain()
             await self.storage.maintain()
 

@@ -166,7 +166,7 @@ def test_a_view_is_held_back_to_its_durable_upper() -> None:
     report(controller, R1, VIEW, Timestamp(9_000))
     controller.maintain()
     assert storage.earliest(TABLE) == 100  # computed, but not durable
-    controller.set_durable_upper(CLUSTER, VIEW, Timestamp(7_000))
+    controller.set_durable_upper(VIEW, Timestamp(7_000))
     controller.maintain()
     assert storage.earliest(TABLE) == 6_999
 
