@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from headwater.sql.ast.base import Node
 
@@ -34,17 +34,26 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def without_positions(node: N) -> N:
-    """Return an equal tree whose positions are all 0."""
-    return type(node)(
-        *[_plain(getattr(node, name)) for name in node.__struct_fields__ if name != "position"]
-    )
+    """Return an equal tree whose positions are all 0, without recursion."""
+    done: dict[int, Node] = {}
+    stack: list[tuple[Node, bool]] = [(node, False)]
+    while stack:
+        top, is_ready = stack.pop()
+        if is_ready:
+            fields = [name for name in top.__struct_fields__ if name != "position"]
+            done[id(top)] = type(top)(*[_plain(getattr(top, name), done) for name in fields])
+        elif id(top) not in done:
+            stack.append((top, True))
+            stack.extend([(child, False) for child in children(top)])
+    plain = done[id(node)]
+    return cast("N", plain)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object, done: dict[int, Node]) -> object:
     if isinstance(value, Node):
-        return without_positions(value)
+        return done[id(value)]
     if isinstance(value, tuple):
-        return tuple(_plain(item) for item in value)
+        return tuple([_plain(item, done) for item in value])
     return value
 
 

@@ -14,15 +14,19 @@ _FLOAT_BITS_MAX = 53
 
 def data_type(p: TokenStream) -> DataType:
     """Read a data type with its suffixes."""
+    p.enter()
     position = p.position
     result = _base(p)
+    p.depth -= 1
     while True:
         key = p.key
         if key == "[" or (key == "ARRAY" and p.keys[p.i + 1] != "("):
             result = ArrayType(result, _dimensions(p), position=position)
+            p.grow()
         elif key == "LIST":
             p.advance()
             result = ListType(result, position=position)
+            p.grow()
         else:
             return result
 

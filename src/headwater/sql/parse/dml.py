@@ -25,6 +25,7 @@ from headwater.sql.ast.dml import (
     SubscribeEnvelope,
     Update,
 )
+from headwater.sql.ast.keywords import NOT_A_TABLE_ALIAS
 from headwater.sql.ast.option import Option
 from headwater.sql.ast.query import Expr, OrderItem, Query, Row, SelectItem
 from headwater.sql.parse.data_type import data_type
@@ -49,7 +50,7 @@ def insert(p: TokenStream) -> Insert:
     p.expect_all("INSERT", "INTO")
     table = p.object_name("a table")
     alias = None
-    if p.accept("AS") or (p.is_name() and p.key not in ("VALUES", "DEFAULT", "TABLE", "SHOW")):
+    if p.accept("AS") or (p.is_name() and p.key not in _AFTER_INSERTED):
         alias = p.name("an alias")
     columns = p.name_list() if p.key == "(" and not is_query(p) else ()
     source: Query | None = None
@@ -57,6 +58,9 @@ def insert(p: TokenStream) -> Insert:
         source = query(p)
     conflict = _on_conflict(p) if p.key == "ON" else None
     return Insert(table, columns, source, alias, conflict, _returning(p), position=position)
+
+
+_AFTER_INSERTED = NOT_A_TABLE_ALIAS | {"DEFAULT", "SHOW", "TABLE"}
 
 
 def _on_conflict(p: TokenStream) -> OnConflict:
@@ -90,7 +94,7 @@ def _assignment(p: TokenStream) -> Assignment:
     position = p.position
     columns = p.name_list() if p.key == "(" else (p.name("a column"),)
     p.expect("=")
-    if len(columns) > 1 and p.key == "(" and not is_query(p):
+    if len(columns) > 1 and p.key == "(" and _is_row(p):
         at = p.position
         p.advance()
         items = [expression_or_default(p)]
@@ -99,6 +103,18 @@ def _assignment(p: TokenStream) -> Assignment:
         p.expect(")")
         return Assignment(columns, Row(tuple(items), position=at), position=position)
     return Assignment(columns, expression_or_default(p), position=position)
+
+
+def _is_row(p: TokenStream) -> bool:
+    """Return whether the parenthesis holds a row with nothing behind it that makes it an operand.
+
+    Such a row may hold DEFAULT.
+    """
+    following = p.keys[min(p.closing(p.i) + 1, len(p.keys) - 1)]
+    return not is_query(p) and following in _AFTER_ASSIGNMENT
+
+
+_AFTER_ASSIGNMENT = frozenset(["", ",", ")", ";", "FROM", "RETURNING", "WHEN", "WHERE"])
 
 
 def update(p: TokenStream) -> Update:

@@ -87,7 +87,7 @@ def operand(p: TokenStream, above: int) -> Expr:
     """Read an expression whose outer operators all bind tighter than ``above``."""
     p.enter()
     outside, p.height = p.height, 0
-    left = _prefix(p)
+    left = _prefix(p, above)
     while True:
         key = p.key
         level = _INFIX.get(key)
@@ -100,7 +100,7 @@ def operand(p: TokenStream, above: int) -> Expr:
         left = _INFIX_RULES.get(key, _binary)(p, left, level)
         p.grow()
         if level == COMPARISON and _INFIX.get(p.key) == COMPARISON:
-            p.fail()
+            p.fail("parentheses around one of the comparisons")
     p.height = max(outside, p.height + 1)
     p.depth -= 1
     return left
@@ -133,9 +133,11 @@ def expression_or_default(p: TokenStream) -> Expr:
 
 def order_items(p: TokenStream) -> tuple[OrderItem, ...]:
     """Read what follows ORDER BY."""
+    p.enter()
     found = [_order_item(p)]
     while p.accept(","):
         found.append(_order_item(p))
+    p.depth -= 1
     return tuple(found)
 
 
@@ -152,17 +154,17 @@ def _order_item(p: TokenStream) -> OrderItem:
 # --- before an operand ----------------------------------------------------------------------------
 
 
-def _prefix(p: TokenStream) -> Expr:
+def _prefix(p: TokenStream, above: int) -> Expr:
     key = p.key
     if p.kinds[p.i] is not SYMBOL:
         if key == "NOT":
             position = p.position
             p.advance()
-            return Not(operand(p, NOT), position=position)
+            return Not(_loose_operand(p, NOT, above), position=position)
         if key == "OPERATOR" and p.peek() == "(":
             position = p.position
             schema, name = _qualified_operator(p)
-            return UnaryOp(name, operand(p, OTHER), schema, position=position)
+            return UnaryOp(name, _loose_operand(p, OTHER, above), schema, position=position)
         return primary(p)
     if key in "([":
         return primary(p)
@@ -171,11 +173,25 @@ def _prefix(p: TokenStream) -> Expr:
     position = p.position
     p.advance()
     if key not in _SIGNS:
-        return UnaryOp(key, operand(p, OTHER), position=position)
+        return UnaryOp(key, _loose_operand(p, OTHER, above), position=position)
     signed = operand(p, SIGN)
     if key == "-" and type(signed) is Number and signed.text[0] != "-":
         return Number("-" + signed.text, position=position)
     return UnaryOp(key, signed, position=position)
+
+
+def _loose_operand(p: TokenStream, level: int, above: int) -> Expr:
+    """Read the operand of a prefix operator that may stand behind a tighter one: ``a * ~ b``.
+
+    Printed, such an operator gets parentheses, so it counts as two levels here: what could be read
+    can be read again when printed.
+    """
+    if level > above:
+        return operand(p, level)
+    p.enter()
+    found = operand(p, level)
+    p.depth -= 1
+    return found
 
 
 def _qualified_operator(p: TokenStream) -> tuple[tuple[str, ...], str]:

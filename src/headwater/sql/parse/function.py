@@ -133,6 +133,7 @@ def _nulls(p: TokenStream) -> Nulls | None:
 
 def window_spec(p: TokenStream) -> WindowSpec:
     """Read a window in parentheses."""
+    p.enter()
     position = p.position
     p.expect("(")
     base = None
@@ -146,6 +147,8 @@ def window_spec(p: TokenStream) -> WindowSpec:
     order_by = _order_by(p)
     frame = _frame(p) if p.key in FrameUnit.__members__ else None
     p.expect(")")
+    p.grow()
+    p.depth -= 1
     return WindowSpec(base, tuple(partition_by), order_by, frame, position=position)
 
 

@@ -33,7 +33,7 @@ def parse_statements(sql: str) -> tuple[ParsedStatement, ...]:
         p.height = 0
         parsed = statement(p)
         if p.key not in (";", ""):
-            p.fail()
+            p.fail("the end of the statement")
         end = p.ends[p.i - 1]
         found.append(ParsedStatement(parsed, sql[start:end], start))
 

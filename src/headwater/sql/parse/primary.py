@@ -69,7 +69,7 @@ def starts_query(p: TokenStream, index: int) -> bool:
     following = index + 1
     if key == "VALUES":
         return p.keys[following] == "("
-    return p.kinds[following] <= QUOTED
+    return p.kinds[following] <= QUOTED or (key == "TABLE" and p.keys[following] == "[")
 
 
 def is_query(p: TokenStream, index: int | None = None) -> bool:

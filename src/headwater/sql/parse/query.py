@@ -47,10 +47,13 @@ _HINTS = (
     ("EXPECTED", "GROUP", "SIZE"),
 )
 
+QUERY_LEVELS = 2
+"""Levels of nesting and height that a query counts as: reading one takes that many more frames."""
+
 
 def query(p: TokenStream) -> Query:
     """Read a query, without the parentheses that may be around it."""
-    p.enter()
+    p.enter(QUERY_LEVELS)
     outside, p.height = p.height, 0
     position = p.position
     ctes = _with(p) if p.key == "WITH" else None
@@ -64,9 +67,16 @@ def query(p: TokenStream) -> Query:
         raise FeatureNotSupported("row locks (FOR UPDATE) are not supported", position=p.position)
     if p.key == "AS":
         as_of = optional_as_of(p)
-    p.height = max(outside, p.height + 1)
-    p.depth -= 1
-    return Query(body, ctes, order_by, limit, offset, with_ties, as_of, position=position)
+    p.height = max(outside, p.height + QUERY_LEVELS)
+    p.depth -= QUERY_LEVELS
+    whole = Query(body, ctes, order_by, limit, offset, with_ties, as_of, position=position)
+    return body if isinstance(body, Query) and _is_bare(whole) else whole
+
+
+def _is_bare(found: Query) -> bool:
+    """Return whether a query has no clause of its own, so that its body stands for it."""
+    clauses = (found.with_, found.limit, found.offset, found.as_of)
+    return not found.order_by and all(clause is None for clause in clauses)
 
 
 def parenthesized_query(p: TokenStream) -> Query:
@@ -211,10 +221,7 @@ def _set_operand(p: TokenStream) -> SetExpr:
         return select(p)
     if key == "(":
         found = parenthesized_query(p)
-        bare = found.with_ is None and not found.order_by and found.limit is None
-        if bare and found.offset is None and found.as_of is None:
-            return found.body
-        return found
+        return found.body if _is_bare(found) else found
     if key == "VALUES":
         return values(p)
     if key == "TABLE":

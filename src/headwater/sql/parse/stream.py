@@ -18,15 +18,15 @@ from headwater.sql.parse.lexer import Kind, tokenize
 NESTING_MAX = 128
 """Deepest nesting of expressions and queries, as in Materialize.
 
-A level takes up to six Python frames here, so a full stack stays under 800 of the interpreter's
-1,000, with room for a server's own frames below.
+A level takes up to six Python frames here (a query counts as two levels), so a full stack stays
+under 800 of the interpreter's 1,000, with room for a server's own frames below.
 """
 
-HEIGHT_MAX = 256
+HEIGHT_MAX = 200
 """Most levels of operators, joins, set operations and subqueries in a tree.
 
 A chain such as ``a || b || …`` needs no nesting to read, but its tree is as high as it is long, and
-what walks the tree later does recurse. AND and OR make flat nodes.
+what walks the tree later does recurse. AND and OR make flat nodes. A query counts as two levels.
 """
 
 WORD, QUOTED, STRING, NUMBER = Kind.WORD, Kind.QUOTED, Kind.STRING, Kind.NUMBER
@@ -185,12 +185,12 @@ class TokenStream:
         self.advance()
         return key
 
-    def enter(self) -> None:
-        """Open a level of nesting; its rule gives it back with ``depth -= 1``.
+    def enter(self, levels: int = 1) -> None:
+        """Open levels of nesting; the rule gives them back: ``depth -= levels``.
 
-        An error ends the parse, so a rule need not give it back then.
+        An error ends the parse, so a rule need not give them back then.
         """
-        self.depth += 1
+        self.depth += levels
         if self.depth > NESTING_MAX:
             raise StatementTooComplex(
                 "statement nested too deeply",
@@ -260,9 +260,13 @@ class TokenStream:
     def _resolved_name(self, position: int) -> ObjectName:
         self.advance()
         item = self.label("an object's id")
-        name = self.object_name().parts if self.accept("AS") else ()
+        parts: list[str] = []
+        if self.accept("AS"):
+            parts.append(self.label())
+            while self.accept("."):
+                parts.append(self.label())
         self.expect("]")
-        return ObjectName(name, item, position=position)
+        return ObjectName(tuple(parts), item, position=position)
 
     def object_names(self, what: str = "a name") -> tuple[ObjectName, ...]:
         """Read names with commas between them."""

@@ -77,7 +77,7 @@ from headwater.sql.ast.query import (
 # --- levels: how tightly an expression's outer operator binds, as in parse.expression -------------
 
 _OR, _AND, _NOT, _IS, _COMPARISON, _LIKE, _OTHER, _ADD, _MULTIPLY, _POWER = range(1, 11)
-_SIGN, _POSTFIX, _PRIMARY = 13, 14, 15
+_AT, _SIGN, _POSTFIX, _PRIMARY = 11, 13, 14, 15
 
 _LEVELS: dict[type[Node], int] = {
     Or: _OR,
@@ -111,6 +111,8 @@ def level(node: Node) -> int:
         return _SIGN if node.operator in ("+", "-") and not node.schema else _OTHER
     if isinstance(node, Number):
         return _SIGN if node.text.startswith("-") else _PRIMARY
+    if isinstance(node, Function) and _is_at_time_zone(node):
+        return _AT
     return _LEVELS.get(type(node), _PRIMARY)
 
 
@@ -166,7 +168,8 @@ def _interval(w: Writer, node: IntervalLiteral) -> str:
 def _unary(w: Writer, node: UnaryOp) -> str:
     own = level(node)
     operator = _operator(node.operator, node.schema)
-    operand = w.above(node.operand, own - 1 if own == _SIGN else own)
+    nested = own == _SIGN or isinstance(node.operand, UnaryOp)
+    operand = w.above(node.operand, own - 1 if nested else own)
     between = " " if node.schema or operand[0] in _OPERATOR_CHARACTERS else ""
     return f"{operator}{between}{operand}"
 
@@ -190,17 +193,17 @@ def _not(w: Writer, node: Not) -> str:
 
 
 def _is(w: Writer, node: Is) -> str:
-    return f"{w.above(node.operand, _IS)} IS {when(node.negated, 'NOT ')}{node.test}"
+    return f"{w.above(node.operand, _IS - 1)} IS {when(node.negated, 'NOT ')}{node.test}"
 
 
 def _is_distinct(w: Writer, node: IsDistinctFrom) -> str:
     verb = "IS NOT DISTINCT FROM" if node.negated else "IS DISTINCT FROM"
-    return f"{w.above(node.left, _IS)} {verb} {w.above(node.right, _IS)}"
+    return f"{w.above(node.left, _IS - 1)} {verb} {w.above(node.right, _IS)}"
 
 
 def _like(w: Writer, node: Like) -> str:
     verb = when(node.negated, "NOT ") + ("ILIKE" if node.case_insensitive else "LIKE")
-    text = f"{w.above(node.operand, _LIKE)} {verb} {w.above(node.pattern, _LIKE)}"
+    text = f"{w.above(node.operand, _LIKE - 1)} {verb} {w.above(node.pattern, _LIKE)}"
     if node.escape is not None:
         text += f" ESCAPE {w.above(node.escape, _LIKE)}"
     return text
@@ -209,17 +212,17 @@ def _like(w: Writer, node: Like) -> str:
 def _between(w: Writer, node: Between) -> str:
     verb = when(node.negated, "NOT ") + "BETWEEN" + when(node.symmetric, " SYMMETRIC")
     bounds = f"{w.above(node.low, _LIKE)} AND {w.above(node.high, _LIKE)}"
-    return f"{w.above(node.operand, _LIKE)} {verb} {bounds}"
+    return f"{w.above(node.operand, _LIKE - 1)} {verb} {bounds}"
 
 
 def _in_list(w: Writer, node: InList) -> str:
     verb = when(node.negated, "NOT ") + "IN"
-    return f"{w.above(node.operand, _LIKE)} {verb} ({w.nodes(node.items)})"
+    return f"{w.above(node.operand, _LIKE - 1)} {verb} ({w.nodes(node.items)})"
 
 
 def _in_subquery(w: Writer, node: InSubquery) -> str:
     verb = when(node.negated, "NOT ") + "IN"
-    return f"{w.above(node.operand, _LIKE)} {verb} ({w.node(node.query)})"
+    return f"{w.above(node.operand, _LIKE - 1)} {verb} ({w.node(node.query)})"
 
 
 def _any_all(w: Writer, node: AnyAll) -> str:
@@ -237,8 +240,11 @@ def _cast(w: Writer, node: Cast) -> str:
 
 
 def _accessed(w: Writer, node: Node) -> str:
+    """Print what a dot follows: in parentheses where the dot would belong to something inside."""
+    loose = level(node) < _POSTFIX or isinstance(node, Cast | Identifier | Number)
+    bare = isinstance(node, Function) and _plain_name(node) in _BARE
     text = w.node(node)
-    return text if isinstance(node, FieldAccess | Subscript) else f"({text})"
+    return f"({text})" if loose or bare else text
 
 
 def _field(w: Writer, node: FieldAccess) -> str:
@@ -251,7 +257,7 @@ def _record_wildcard(w: Writer, node: RecordWildcard) -> str:
 
 def _subscript(w: Writer, node: Subscript) -> str:
     operand = w.node(node.operand)
-    if not isinstance(node.operand, Identifier | FieldAccess):
+    if level(node.operand) < _PRIMARY and not isinstance(node.operand, FieldAccess):
         operand = f"({operand})"
     return operand + "".join([w.node(item) for item in node.items])
 
@@ -298,10 +304,17 @@ def _function(w: Writer, node: Function) -> str:
     plain = _plain_name(node)
     if plain in _BARE and not node.arguments:
         return plain
+    if _is_at_time_zone(node):
+        zone, time = node.arguments
+        return f"{w.above(time, _AT - 1)} AT TIME ZONE {w.above(zone, _AT)}"
     if plain == "position" and len(node.arguments) == 2:
         needle, haystack = (w.above(argument, _LIKE) for argument in node.arguments)
         return f"position({needle} IN {haystack})"
     return call(w, node)
+
+
+def _is_at_time_zone(node: Function) -> bool:
+    return len(node.arguments) == 2 and _plain_name(node) == "timezone"
 
 
 def _plain_name(node: Function) -> str:
@@ -373,8 +386,33 @@ def _order_item(w: Writer, node: OrderItem) -> str:
     return f"{w.above(node.expression, LOOSEST)}{when(node.descending, ' DESC')}{nulls}"
 
 
-def _bracketed(prefix: str, w: Writer, nodes: tuple[Node, ...]) -> str:
-    return f"{prefix}[{w.nodes(nodes)}]"
+def _array(w: Writer, node: ArrayExpr) -> str:
+    return "ARRAY" + _brackets(w, node)
+
+
+def _list(w: Writer, node: ListExpr) -> str:
+    return "LIST" + _brackets(w, node)
+
+
+def _brackets(w: Writer, node: ArrayExpr | ListExpr) -> str:
+    """Print brackets; those of the same kind directly inside do without their word."""
+    kind = type(node)
+    shown = [_brackets(w, item) if isinstance(item, kind) else w.node(item) for item in node.items]
+    return f"[{', '.join(shown)}]"
+
+
+def _map(w: Writer, node: MapExpr) -> str:
+    return "MAP" + _map_brackets(w, node)
+
+
+def _map_brackets(w: Writer, node: MapExpr) -> str:
+    return f"[{w.nodes(node.entries)}]"
+
+
+def _map_entry(w: Writer, node: MapEntry) -> str:
+    value = node.value
+    shown = _map_brackets(w, value) if isinstance(value, MapExpr) else w.node(value)
+    return f"{w.node(node.key)} => {shown}"
 
 
 def _subquery(prefix: str, w: Writer, query: Query) -> str:
@@ -384,7 +422,7 @@ def _subquery(prefix: str, w: Writer, query: Query) -> str:
 RULES: Rules = {
     And: _and,
     AnyAll: _any_all,
-    ArrayExpr: lambda w, node: _bracketed("ARRAY", w, node.items),
+    ArrayExpr: _array,
     ArrayQuery: lambda w, node: _subquery("ARRAY", w, node.query),
     ArrayType: _array_type,
     Between: _between,
@@ -408,11 +446,11 @@ RULES: Rules = {
     IsDistinctFrom: _is_distinct,
     Least: lambda w, node: f"LEAST({w.nodes(node.items)})",
     Like: _like,
-    ListExpr: lambda w, node: _bracketed("LIST", w, node.items),
+    ListExpr: _list,
     ListQuery: lambda w, node: _subquery("LIST", w, node.query),
     ListType: lambda w, node: w.node(node.element) + " list",
-    MapEntry: lambda w, node: f"{w.node(node.key)} => {w.node(node.value)}",
-    MapExpr: lambda w, node: _bracketed("MAP", w, node.entries),
+    MapEntry: _map_entry,
+    MapExpr: _map,
     MapQuery: lambda w, node: _subquery("MAP", w, node.query),
     MapType: _map_type,
     NamedArgument: lambda w, node: f"{quote(node.name)} => {w.node(node.value)}",

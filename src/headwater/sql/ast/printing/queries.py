@@ -26,6 +26,7 @@ from headwater.sql.ast.query import (
     JoinUsing,
     NamedWindow,
     NestedJoin,
+    Number,
     Query,
     RecursiveBinding,
     RowsFrom,
@@ -53,7 +54,9 @@ def _query(w: Writer, node: Query) -> str:
         text += f" LIMIT {w.node(node.limit)}"
     text += w.optional("OFFSET ", node.offset)
     if node.limit is not None and node.with_ties:
-        text += f" FETCH FIRST {w.node(node.limit)} ROWS WITH TIES"
+        count = w.node(node.limit)
+        count = count if isinstance(node.limit, Number) else f"({count})"
+        text += f" FETCH FIRST {count} ROWS WITH TIES"
     return text + w.optional("", node.as_of)
 
 

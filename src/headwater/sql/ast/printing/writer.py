@@ -38,7 +38,7 @@ class Writer:
 
     def nodes(self, nodes: Iterable[Node]) -> str:
         """Return nodes with commas between them."""
-        return ", ".join([self.node(node) for node in nodes])
+        return ", ".join(map(self.node, nodes))
 
     def optional(self, before: str, node: Node | None) -> str:
         """Return a blank, ``before`` and the node, or nothing if there is none."""
