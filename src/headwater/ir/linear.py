@@ -126,11 +126,24 @@ class Linear(msgspec.Struct, frozen=True):
         return _simplify(self)
 
     def to_relation(self, expr: RelationExpr) -> RelationExpr:
-        """Return ``expr`` under this chain, as Map, Filter, Project in that order."""
+        """Return ``expr`` under this chain, as Filter, Map, Filter, Project in that order.
+
+        Conditions on the input alone come first: a row that they leave out must not fail in an
+        expression.
+        """
+        below = self.predicates
+        above: tuple[ScalarExpr, ...] = ()
+        if self.expressions:
+            arity_ = self.input_arity
+            early = [all(c < arity_ for c in columns_of(item)) for item in self.predicates]
+            below = tuple(p for p, first in zip(self.predicates, early, strict=True) if first)
+            above = tuple(p for p, first in zip(self.predicates, early, strict=True) if not first)
+        if below:
+            expr = Filter(expr, below)
         if self.expressions:
             expr = Map(expr, self.expressions)
-        if self.predicates:
-            expr = Filter(expr, self.predicates)
+        if above:
+            expr = Filter(expr, above)
         if self.outputs != tuple(range(self.width)):
             expr = Project(expr, self.outputs)
         return expr

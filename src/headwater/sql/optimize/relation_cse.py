@@ -6,15 +6,16 @@ giving equal numbers. Those that are used twice and cost something are bound by 
 
 from headwater.ir.linear import extract
 from headwater.ir.relation import (
+    ArrangeBy,
     Constant,
     ConstantError,
     Get,
+    Global,
     Let,
     LetRec,
     LocalId,
     RelationExpr,
 )
-from headwater.ir.typing import Typer
 from headwater.ir.visit import inputs_of, map_inputs, next_local_id, replace
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.types.relation import RelationDesc
@@ -24,12 +25,13 @@ _PLACE = RelationDesc(())
 
 def relation_cse(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
     """Return ``expr``, whose Lets are all at the top, with repeated work bound once."""
-    return _Numbering(context.typer, next_local_id(expr)).run(expr)
+    return _Numbering(context, next_local_id(expr)).run(expr)
 
 
 class _Numbering:
-    def __init__(self, typer: Typer, first_id: int) -> None:
-        self.typer = typer
+    def __init__(self, context: OptimizerContext, first_id: int) -> None:
+        self.context = context
+        self.typer = context.typer
         self.next_id = first_id
         self.numbers: dict[RelationExpr, int] = {}
         self.nodes: list[RelationExpr] = []  # by number: the operator over its inputs' numbers
@@ -88,13 +90,24 @@ class _Numbering:
         bindings: list[tuple[int, int, RelationExpr]] = []  # number, local id, value
         for number in sorted(needed):
             expr = self._restore(number, built)
-            if number in forced or (self.uses[number] > 1 and not _is_cheap(expr)):
+            if number in forced or (self.uses[number] > 1 and not self._is_cheap(expr)):
                 bindings.append((number, self.next_id, expr))
                 built[number] = Get(LocalId(self.next_id), self.typer.desc(expr))
                 self.next_id += 1
             else:
                 built[number] = expr
         return self._wrap(built, bindings, recursive, root)
+
+    def _is_cheap(self, expr: RelationExpr) -> bool:
+        """Return whether ``expr`` costs nothing to have twice: reads, and existing arrangements."""
+        if isinstance(expr, ArrangeBy):
+            source = expr.input
+            if not isinstance(source, Get) or not isinstance(source.id, Global):
+                return False
+            held = {index.key for index in self.context.indexes.get(source.id.id, ())}
+            return held.issuperset(expr.keys)
+        _, inner = extract(expr)
+        return isinstance(inner, Get | Constant | ConstantError)
 
     def _restore(self, number: int, built: dict[int, RelationExpr]) -> RelationExpr:
         node = self.nodes[number]
@@ -157,7 +170,7 @@ def _numbered(node: RelationExpr) -> list[int]:
 
 def relation_cse_within(value: RelationExpr, outer: _Numbering) -> RelationExpr:
     """Return one value of a LetRec with its own repeated work bound."""
-    inner = _Numbering(outer.typer, max(outer.next_id, next_local_id(value)))
+    inner = _Numbering(outer.context, max(outer.next_id, next_local_id(value)))
     result = inner.run(value)
     outer.next_id = inner.next_id
     return result
@@ -181,8 +194,3 @@ def _outside_locals(expr: RelationExpr) -> set[int]:
             found.add(node.id.id)
         stack.extend(inputs_of(node))
     return found
-
-
-def _is_cheap(expr: RelationExpr) -> bool:
-    _, inner = extract(expr)
-    return isinstance(inner, Get | Constant | ConstantError)

@@ -143,13 +143,14 @@ class _Dropper:
 
     def join(self, expr: Join, given: Restrictions) -> RelationExpr:
         frame = _Frame(expr)
-        facts = [*given, *frame.own_restrictions()]
+        # Each with the input that says it; what an input says of itself tells it nothing new.
+        facts = [*((None, item) for item in given), *frame.own_restrictions()]
         for number in range(len(expr.inputs)):
             values = self.distinct_values(expr.inputs[number])
             if values is None:
                 continue
-            for fact in facts:
-                if fact in frame.own.get(number, ()):
+            for teller, fact in facts:
+                if teller == number:
                     continue
                 rebuilt = self.without(expr, frame, number, values, fact)
                 if rebuilt is not None:
@@ -157,9 +158,9 @@ class _Dropper:
         inputs = []
         for number, member in enumerate(expr.inputs):
             carried = []
-            for fact in facts:
-                moved = frame.into(number, fact)
-                if moved is not None and fact not in frame.own.get(number, ()):
+            for teller, fact in facts:
+                moved = frame.into(number, fact) if teller != number else None
+                if moved is not None:
                     carried.append(moved)
             inputs.append(self.visit(member, carried))
         if all(new is old for new, old in zip(inputs, expr.inputs, strict=True)):
@@ -170,12 +171,23 @@ class _Dropper:
         """Read ``expr``, or the local it names, as the distinct values of a chain."""
         if isinstance(expr, Get) and isinstance(expr.id, LocalId):
             expr = self.values.get(expr.id.id, expr)
-        if not isinstance(expr, Reduce) or expr.aggregates:
+        if not isinstance(expr, Reduce):
+            return self.keyed_values(expr)
+        if expr.aggregates:
             return None
         linear, inner = extract(expr.input)
         if any(map(kernels.mentions_mz_now, linear.predicates)):
             return None
         key = tuple(linear.expand(_over(item, linear)) for item in expr.group_key)
+        predicates = frozenset(linear.expand(item) for item in linear.predicates)
+        return _Distinct(inner, predicates, key)
+
+    def keyed_values(self, expr: RelationExpr) -> _Distinct | None:
+        """Read a chain that has a key as the distinct values of all its columns."""
+        linear, inner = extract(expr)
+        if not self.typer.keys(expr) or any(map(kernels.mentions_mz_now, linear.predicates)):
+            return None
+        key = tuple(linear.output(column) for column in range(len(linear.outputs)))
         predicates = frozenset(linear.expand(item) for item in linear.predicates)
         return _Distinct(inner, predicates, key)
 
@@ -255,16 +267,15 @@ class _Frame:
         self.widths = [arity(member) for member in join.inputs]
         self.offsets = [sum(self.widths[:number]) for number in range(len(self.widths))]
         self.owner = [number for number, width in enumerate(self.widths) for _ in range(width)]
-        self.own: dict[int, Restrictions] = {}
         # For each plain column: the classes it is in, with whether NULLs match there.
         self.classes: list[tuple[list[tuple[ScalarExpr, ScalarExpr]], bool]] = []
         for members in join.equivalences:
             null_safe = any(_is_record(item) for item in members)
             self.classes.append(([(item, _plain(item)) for item in members], null_safe))
 
-    def own_restrictions(self) -> Restrictions:
+    def own_restrictions(self) -> list[tuple[int | None, Restriction]]:
         """Return what each input says of its own columns: they hold its values."""
-        facts = []
+        facts: list[tuple[int | None, Restriction]] = []
         for number, member in enumerate(self.join.inputs):
             linear, inner = extract(member)
             if any(kernels.mentions_mz_now(item) for item in linear.predicates):
@@ -275,8 +286,7 @@ class _Frame:
                 source,
                 {offset + column: linear.output(column) for column in range(self.widths[number])},
             )
-            self.own[number] = [fact]
-            facts.append(fact)
+            facts.append((number, fact))
         return facts
 
     def equals(self, column: int) -> list[tuple[ScalarExpr, bool]]:
