@@ -47,7 +47,7 @@ def fsync_alone(folder: Path) -> None:
 async def one(client: PersistClient, shard: str, n: int, took: list[float]) -> None:
     writer = await client.open_writer(shard, DESC)
     for t in range(n):
-        data = flat.build([(b"x" * 100, t, 1)])
+        data = flat.build([(b"\x30" + b"x" * 97 + b"\0\0", t, 1)])
         began = time.perf_counter()
         await writer.compare_and_append(data, t, t + 1)
         took.append(time.perf_counter() - began)

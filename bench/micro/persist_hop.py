@@ -47,7 +47,7 @@ async def reader(folder: Path) -> None:
     async for delta in table.listen(1):
         for ref in delta.parts:
             data = await table.fetch_flat(ref)
-            sent = int(next(iter(flat.updates(data)))[0][:19])
+            sent = int(next(iter(flat.updates(data)))[0][1:20])
             hops.append((time.perf_counter_ns() - sent) / 1e9)
             await out.compare_and_append(data, out.upper, delta.upper)
         if len(hops) >= ROUNDS:
@@ -69,7 +69,7 @@ async def main(folder: Path) -> None:
     await asyncio.sleep(1.5)
     round_trips = []
     for t in range(2, ROUNDS + 2):
-        rows = [b"%019d" % time.perf_counter_ns() + b"x" * 80] * 100
+        rows = [b"\x30%019d" % time.perf_counter_ns() + b"x" * 80 + b"\0\0"] * 100
         began = time.perf_counter()
         await txns.commit(t, {"t": flat.build_at(rows, t)})
         await back.wait_upper(t)

@@ -36,13 +36,15 @@ def main(n: int) -> None:
     data = flat.build((row(i, rng.randrange(1 << 40)), 1000 + i % 10, 1) for i in range(n))
     for _ in range(2):
         began = time.perf_counter()
-        part, _stats, _ = native.persist_encode(DESC, False, data)
+        part, _info = native.persist_encode(DESC, False, data)
         show("encode", n, began, len(part))
         began = time.perf_counter()
         back = native.persist_decode(DESC, "parquet", part, None, 0, None, None)
         show("decode to flat", n, began, len(back))
         began = time.perf_counter()
-        merged = native.persist_merge(DESC, False, [("parquet", part, None)] * 2, 2000, 32 << 20)
+        merged = native.persist_merge(
+            DESC, False, [("parquet", part, None)] * 2, None, None, 2000, 32 << 20
+        )
         show("merge of two", 2 * n, began, sum(len(m[0]) for m in merged) * 2)
 
 

@@ -1,7 +1,7 @@
 //! What Python sees of `hw-persist`.
 
 use hw_persist::{
-    Encoded, Half, MergeInput, PartError, PartFilter, decode_part_filtered, encode_part, merge_parts,
+    Encoded, Half, MergeInput, PartError, PartFilter, RowRange, decode_part_filtered, encode_part, merge_parts,
 };
 use hw_types::flat::Updates;
 use hw_types::relation::RelationDesc;
@@ -17,12 +17,12 @@ fn half(errors: bool) -> Half {
     if errors { Half::Errors } else { Half::Ok }
 }
 
-/// A part for Python: its bytes, the statistics as msgpack, the number of updates.
-type Part<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize);
+/// A part for Python: its bytes, and what is known of it as msgpack.
+type Part<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 fn part_for<'py>(py: Python<'py>, part: &Encoded) -> PyResult<Part<'py>> {
-    let stats = rmp_serde::to_vec_named(&part.stats).map_err(malformed)?;
-    Ok((PyBytes::new(py, &part.bytes), PyBytes::new(py, &stats), part.updates))
+    let info = rmp_serde::to_vec_named(&part.info).map_err(malformed)?;
+    Ok((PyBytes::new(py, &part.bytes), PyBytes::new(py, &info)))
 }
 
 /// Writes a flat batch as a Parquet part, sorted and consolidated; `desc` is msgpack.
@@ -56,13 +56,17 @@ fn persist_decode<'py>(
     Ok(PyBytes::new(py, &flat.map_err(malformed)?))
 }
 
-/// Merges parts `(encoding, data, stamp)` into few of about `target_bytes`, times advanced to `since`.
+/// Merges parts `(encoding, data, stamp)` into few of about `target_bytes`, times advanced to `since`;
+/// only rows from `low` on and before `high` count.
 #[pyfunction]
+#[allow(clippy::too_many_arguments)]
 fn persist_merge<'py>(
     py: Python<'py>,
     desc: &[u8],
     errors: bool,
     inputs: Vec<(String, Bound<'py, PyBytes>, Option<u64>)>,
+    low: Option<&[u8]>,
+    high: Option<&[u8]>,
     since: u64,
     target_bytes: usize,
 ) -> PyResult<Vec<Part<'py>>> {
@@ -71,7 +75,8 @@ fn persist_merge<'py>(
         .iter()
         .map(|(encoding, data, stamp)| MergeInput { encoding, bytes: data.as_bytes(), stamp: *stamp })
         .collect();
-    let merged = py.detach(|| merge_parts(&desc, half(errors), &inputs, since, target_bytes));
+    let range = RowRange { low, high };
+    let merged = py.detach(|| merge_parts(&desc, half(errors), &inputs, range, since, target_bytes));
     merged.map_err(malformed)?.iter().map(|part| part_for(py, part)).collect()
 }
 

@@ -81,15 +81,28 @@ pub struct ColumnStats {
     pub nulls: u64,
 }
 
+/// What is known of a part without reading it; as `headwater.persist.codec.PartInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartInfo {
+    /// The number of updates.
+    pub updates: usize,
+    /// One entry a column.
+    pub stats: Vec<ColumnStats>,
+    /// At or below every row.
+    #[serde(with = "serde_bytes")]
+    pub first: Vec<u8>,
+    /// At or above every row; absent where unknown.
+    #[serde(default, with = "serde_bytes")]
+    pub last: Option<Vec<u8>>,
+}
+
 /// A part and what is known of it.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// The Parquet file.
     pub bytes: Vec<u8>,
-    /// The number of updates.
-    pub updates: usize,
-    /// One entry a column.
-    pub stats: Vec<ColumnStats>,
+    /// What is known of it.
+    pub info: PartInfo,
 }
 
 /// Writes updates as a part, sorted by row and consolidated.
@@ -126,7 +139,11 @@ pub(crate) fn encode_consolidated(
     let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
     writer.write(&batch)?;
     let bytes = writer.into_inner()?;
-    Ok(Encoded { bytes, updates: updates.len(), stats })
+    let (first, last) = match updates.len() {
+        0 => (Vec::new(), Some(Vec::new())),
+        n => (cut(updates.row(0)), ceiling(updates.row(n - 1))),
+    };
+    Ok(Encoded { bytes, info: PartInfo { updates: updates.len(), stats, first, last } })
 }
 
 type Columns = (Vec<ColumnBuilder>, Vec<ColumnStats>, Vec<usize>);
@@ -195,9 +212,13 @@ impl<'a> Bounds<'a> {
         }
     }
     fn finish(self) -> ColumnStats {
-        let cut = |bytes: &[u8]| bytes[..bytes.len().min(BOUND_BYTES_MAX)].to_vec();
         ColumnStats { low: self.low.map(cut), high: self.high.and_then(ceiling), nulls: self.nulls }
     }
+}
+
+/// Short bytes at or below `bytes` in order.
+fn cut(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len().min(BOUND_BYTES_MAX)].to_vec()
 }
 
 /// Short bytes at or above `bytes` in order.

@@ -18,6 +18,6 @@ pub mod error;
 pub mod merge;
 
 pub use decode::{PartFilter, decode_part, decode_part_filtered, visit_part};
-pub use encode::{ColumnStats, Encoded, Half, encode_part};
+pub use encode::{ColumnStats, Encoded, Half, PartInfo, encode_part};
 pub use error::PartError;
-pub use merge::{MergeInput, merge_parts};
+pub use merge::{MergeInput, RowRange, merge_parts};

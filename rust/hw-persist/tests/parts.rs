@@ -1,6 +1,8 @@
 //! Parts of every type survive writing, reading and merging; damaged ones are errors.
 
-use hw_persist::{Half, MergeInput, PartFilter, decode_part, decode_part_filtered, encode_part, merge_parts};
+use hw_persist::{
+    Half, MergeInput, PartFilter, RowRange, decode_part, decode_part_filtered, encode_part, merge_parts,
+};
 use hw_types::datum::Datum;
 use hw_types::flat::Updates;
 use hw_types::interval::Interval;
@@ -31,8 +33,8 @@ fn survives(desc: &RelationDesc, updates: &Updates) -> usize {
     let part = encode_part(desc, Half::Ok, updates).expect("encodes");
     let got = decode_part(desc, "parquet", &part.bytes).expect("decodes");
     assert_eq!(got, updates.consolidate());
-    assert_eq!(part.updates, got.len());
-    assert_eq!(part.stats.len(), desc.arity());
+    assert_eq!(part.info.updates, got.len());
+    assert_eq!(part.info.stats.len(), desc.arity());
     part.bytes.len()
 }
 
@@ -141,7 +143,7 @@ fn merging_advances_and_consolidates() {
         MergeInput { encoding: "parquet", bytes: &part.bytes, stamp: None },
         MergeInput { encoding: "flat", bytes: &flat, stamp: None },
     ];
-    let merged = merge_parts(&desc, Half::Ok, &inputs, 5, 8 << 10).expect("merges");
+    let merged = merge_parts(&desc, Half::Ok, &inputs, RowRange::default(), 5, 8 << 10).expect("merges");
     assert!(merged.len() > 1);
     let mut got = Updates::new();
     for part in &merged {
@@ -149,6 +151,16 @@ fn merging_advances_and_consolidates() {
             got.push(row, time, diff);
         }
     }
+    for pair in merged.windows(2) {
+        assert!(pair[0].info.last.as_ref().expect("known") < &pair[1].info.first);
+    }
+    let cut = &merged[1].info.first;
+    let ranges = [RowRange { low: None, high: Some(cut) }, RowRange { low: Some(cut), high: None }];
+    let sizes = ranges.map(|range| {
+        let parts = merge_parts(&desc, Half::Ok, &inputs, range, 5, 1 << 30).expect("merges");
+        parts.iter().map(|part| part.info.updates).sum::<usize>()
+    });
+    assert_eq!(sizes, [merged[0].info.updates, got.len() - merged[0].info.updates]);
     let mut want = Updates::new();
     for (row, time, diff) in one.iter().chain(two.iter()) {
         want.push(row, time.max(5), diff);
@@ -165,7 +177,7 @@ fn statistics_bound_every_value() {
         vec![Datum::Int(-7), Datum::Text(&long)],
         vec![Datum::Null, Datum::Null],
     ];
-    let stats = encode_part(&desc, Half::Ok, &batch(rows)).expect("encodes").stats;
+    let stats = encode_part(&desc, Half::Ok, &batch(rows)).expect("encodes").info.stats;
     assert_eq!(stats[0].low, Some(Datum::Int(-7).to_bytes()));
     assert_eq!(stats[0].high, Some(Datum::Int(5).to_bytes()));
     assert_eq!((stats[0].nulls, stats[1].nulls), (1, 1));

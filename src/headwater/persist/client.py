@@ -307,7 +307,9 @@ class PersistClient:
             updates=encoded.updates,
             bytes=len(encoded.data),
             checksum=codec.checksum(encoded.data),
-            stats=encoded.stats,
+            stats=encoded.info.stats,
+            first=encoded.info.first,
+            last=encoded.info.last,
         )
 
     async def fetch(self, ref: PartRef) -> bytes:

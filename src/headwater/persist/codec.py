@@ -18,16 +18,45 @@ from headwater.types.relation import RelationDesc
 FLAT = "flat"
 PARQUET = "parquet"
 
-_stats = msgspec.msgpack.Decoder(tuple[ColumnStats, ...])
+
+class PartInfo(msgspec.Struct, frozen=True):
+    """What is known of a part without reading it; the fields are those of :class:`BlobPart`."""
+
+    updates: int
+    stats: tuple[ColumnStats, ...] = ()
+    first: bytes = b""
+    last: bytes | None = None
 
 
 class EncodedPart(msgspec.Struct, frozen=True):
-    """The stored form of some updates, and what is known of them."""
+    """The stored form of some updates."""
 
     data: bytes
     encoding: str
-    updates: int
-    stats: tuple[ColumnStats, ...]
+    info: PartInfo
+
+    @property
+    def updates(self) -> int:
+        """Return the number of updates."""
+        return self.info.updates
+
+
+class RowRange(msgspec.Struct, frozen=True):
+    """Rows from ``low`` on and before ``high``, by the order of bytes; None: no bound."""
+
+    low: bytes | None = None
+    high: bytes | None = None
+
+    def meets(self, part: Part) -> bool:
+        """Return whether a part may have such rows."""
+        if not isinstance(part, BlobPart):
+            return True
+        before = self.low is not None and part.last is not None and part.last < self.low
+        return not before and (self.high is None or part.first < self.high)
+
+
+EVERYWHERE = RowRange()
+_info = msgspec.msgpack.Decoder(PartInfo)
 
 
 def checksum(data: bytes) -> int:
@@ -54,10 +83,10 @@ def encode(desc: RelationDesc, data: bytes, *, errors: bool) -> EncodedPart:
         DataCorrupted: The batch is malformed.
     """
     try:
-        stored, stats, updates = native.persist_encode(_desc(desc), errors, data)
+        stored, info = native.persist_encode(_desc(desc), errors, data)
     except ValueError as error:
         raise DataCorrupted("updates cannot be written as a part", detail=f"{error}.") from error
-    return EncodedPart(stored, PARQUET, updates, _stats.decode(stats))
+    return EncodedPart(stored, PARQUET, _info.decode(info))
 
 
 def decode(desc: RelationDesc, ref: PartRef, data: bytes) -> bytes:
@@ -92,8 +121,9 @@ def merge(
     target_bytes: int,
     *,
     errors: bool,
+    within: RowRange = EVERYWHERE,
 ) -> list[EncodedPart]:
-    """Return parts with the updates of all inputs, times advanced to ``since``, consolidated.
+    """Return parts with the inputs' rows in a range, times advanced to ``since``, consolidated.
 
     Raises:
         DataCorrupted: An input is malformed.
@@ -103,13 +133,12 @@ def merge(
         for part, data in inputs
     ]
     try:
-        merged = native.persist_merge(_desc(desc), errors, raw, since, target_bytes)
+        merged = native.persist_merge(
+            _desc(desc), errors, raw, within.low, within.high, since, target_bytes
+        )
     except ValueError as error:
         raise DataCorrupted("parts cannot be merged", detail=f"{error}.") from error
-    return [
-        EncodedPart(stored, PARQUET, updates, _stats.decode(stats))
-        for stored, stats, updates in merged
-    ]
+    return [EncodedPart(stored, PARQUET, _info.decode(info)) for stored, info in merged]
 
 
 def split(desc: RelationDesc, data: bytes, target_bytes: int, *, errors: bool) -> list[EncodedPart]:

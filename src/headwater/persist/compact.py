@@ -7,6 +7,7 @@ stays in the blob store until no reader can be reading it any more.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 GROWTH = 2  # an older batch joins a run up to so many times the run's size
 SMALL_BYTES = 64 << 10  # what is smaller than this costs nothing to rewrite
-INPUT_BYTES_MAX = 128 << 20  # of one merge, flat: all of it is in memory at once
+INPUT_BYTES_MAX = 128 << 20  # of one merge, about, flat: all of it is in memory at once
 UPDATE_BYTES = 40  # what an update of a Parquet part is assumed to take, flat
 ROUNDS_MAX = 4  # merges of one shard in a row; others wait
 COLLECT_MAX = 64  # blobs removed in one go
@@ -99,8 +100,7 @@ def choose_run(batches: Sequence[Batch]) -> Sequence[Batch]:
     size, start = 0, len(batches)
     while start > 0:
         older = sizes[start - 1]
-        outgrown = start < len(batches) and older > GROWTH * max(size, SMALL_BYTES)
-        if outgrown or size + older > INPUT_BYTES_MAX:
+        if start < len(batches) and older > GROWTH * max(size, SMALL_BYTES):
             break
         size += older
         start -= 1
@@ -108,15 +108,39 @@ def choose_run(batches: Sequence[Batch]) -> Sequence[Batch]:
         return batches[start:]
     # The newest batch is much smaller than the one before it: take the cheapest pair.
     pairs = [(sizes[i] + sizes[i + 1], i) for i in range(len(batches) - 1)]
-    cheapest, first = min(pairs, default=(INPUT_BYTES_MAX + 1, 0))
-    return batches[first : first + 2] if cheapest <= INPUT_BYTES_MAX else ()
+    first = min(pairs)[1] if pairs else 0
+    return batches[first : first + 2] if pairs else ()
+
+
+def ranges_of(run: Sequence[Batch], bytes_max: int) -> list[codec.RowRange]:
+    """Cut the rows of a run into ranges, to be merged one after the other.
+
+    The cuts are where parts of the largest batch begin, so that no range has more than about
+    ``bytes_max`` of it; the other batches' rows are spread more or less alike.
+    """
+    largest = max(run, key=_flat_bytes)
+    parts = [part for part in largest.parts if isinstance(part, BlobPart)]
+    parts.sort(key=lambda part: part.first)
+    share = bytes_max * _flat_bytes(largest) // max(sum(map(_flat_bytes, run)), 1)
+    cuts: list[bytes] = []
+    size = 0
+    for part in parts:
+        if size > 0 and size + _part_bytes(part) > share and part.first > (cuts or [b""])[-1]:
+            cuts.append(part.first)
+            size = 0
+        size += _part_bytes(part)
+    edges = [None, *cuts, None]
+    return [codec.RowRange(low, high) for low, high in itertools.pairwise(edges)]
+
+
+def _part_bytes(part: Part) -> int:
+    if isinstance(part, InlinePart):
+        return len(part.data)
+    return part.updates * UPDATE_BYTES + part.bytes
 
 
 def _flat_bytes(batch: Batch) -> int:
-    return sum(
-        len(part.data) if isinstance(part, InlinePart) else part.updates * UPDATE_BYTES + part.bytes
-        for part in (*batch.parts, *batch.errors)
-    )
+    return sum(_part_bytes(part) for part in (*batch.parts, *batch.errors))
 
 
 async def compact(store: PartStore, log: ShardLog, settings: Settings) -> bool:
@@ -135,9 +159,14 @@ async def compact(store: PartStore, log: ShardLog, settings: Settings) -> bool:
         upper=run[-1].upper,
         since=max(since, *(batch.since for batch in run)),
     )
+    ranges = ranges_of(run, INPUT_BYTES_MAX)
     for errors in (False, True):
         parts = [part for batch in run for part in (batch.errors if errors else batch.parts)]
-        half = await _merge(store, log.shard, desc, parts, since, settings, errors=errors)
+        half: list[Part] = []
+        for within in [codec.EVERYWHERE] if errors else ranges:
+            inputs = [part for part in parts if within.meets(part)]
+            merge = _Merge(desc, inputs, since, within, errors)
+            half += await _merge(store, log.shard, merge, settings)
         written.extend(half)
         merged = msgspec.structs.replace(merged, **{"errors" if errors else "parts": tuple(half)})
     try:
@@ -151,27 +180,34 @@ async def compact(store: PartStore, log: ShardLog, settings: Settings) -> bool:
     return True
 
 
-async def _merge(
-    store: PartStore,
-    shard: ShardId,
-    desc: RelationDesc,
-    parts: Sequence[Part],
-    since: Timestamp,
-    settings: Settings,
-    *,
-    errors: bool,
-) -> list[Part]:
-    """Return new parts with the updates of ``parts``."""
-    if not parts:
+class _Merge(msgspec.Struct, frozen=True):
+    """What is to be merged in one go."""
+
+    desc: RelationDesc
+    parts: list[Part]
+    since: Timestamp
+    within: codec.RowRange
+    errors: bool
+
+
+async def _merge(store: PartStore, shard: ShardId, merge: _Merge, settings: Settings) -> list[Part]:
+    """Return new parts with the updates of the old ones."""
+    if not merge.parts:
         return []
-    inputs = [(part, await store.fetch(PartRef(shard=shard, part=part))) for part in parts]
+    inputs = [(part, await store.fetch(PartRef(shard=shard, part=part))) for part in merge.parts]
     merged = await asyncio.to_thread(
-        codec.merge, desc, inputs, since, settings.part_bytes, errors=errors
+        codec.merge,
+        merge.desc,
+        inputs,
+        merge.since,
+        settings.part_bytes,
+        errors=merge.errors,
+        within=merge.within,
     )
     result: list[Part] = []
     for encoded in merged:
         small = encoded.updates * UPDATE_BYTES <= store.inline_bytes_max
-        flat = codec.to_flat(desc, encoded) if small else b""
+        flat = codec.to_flat(merge.desc, encoded) if small else b""
         if small and len(flat) <= store.inline_bytes_max // 4:
             result.append(codec.inline(flat))
         else:

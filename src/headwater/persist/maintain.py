@@ -4,7 +4,9 @@ Roll-ups and compaction are the work of the processes that write a shard; one th
 rolls it up when nobody else has for long.
 """
 
+import asyncio
 import logging
+import zlib
 from typing import Any
 
 from headwater.errors import HeadwaterError, InternalError
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 4  # a mere reader rolls up a log that is so many times too long
 COMPACTIONS_MAX = 2  # at once, in this process
+TOGETHER = 16  # logs that are looked after at once, so that consensus commits them together
 JITTER = 0.3  # of the period, so that processes do not compact the same shard together
 
 
@@ -42,10 +45,14 @@ class Maintenance:
             poll = since_poll_s >= client.config.backstop_s
             if poll:
                 since_poll_s = 0.0
-            for log in list(client.logs.values()):
+            logs = [log for log in client.logs.values() if poll or self._is_due(log)]
+            for start in range(0, len(logs), TOGETHER):
                 if client.closed:
                     return
-                await self._guarded(self._look_after(log, poll=poll))
+                some = logs[start : start + TOGETHER]
+                await asyncio.gather(
+                    *(self._guarded(self._look_after(log, poll=poll)) for log in some)
+                )
 
     async def renew(self) -> None:
         """Renew all leases in one commit, at a third of their time.
@@ -89,16 +96,32 @@ class Maintenance:
         if not by_log[shard]:
             del by_log[shard]
 
+    def _is_due(self, log: VersionLog[Any, Any]) -> bool:
+        """Return whether :meth:`_look_after` would do anything but poll."""
+        if log.failure is not None:
+            return False
+        client = self._client
+        owned = log.shard in client.owned
+        if self._is_long(log, owned=owned):
+            return True
+        if not owned or not isinstance(log.state, ShardState):
+            return False
+        return compact.is_work_due(log.state, client.clock.now_ms(), client.config)
+
+    def _is_long(self, log: VersionLog[Any, Any], *, owned: bool) -> bool:
+        """Return whether the log is to be rolled up; shards that tick together take turns."""
+        turn = zlib.crc32(log.shard.encode()) % ROLLUP_EVERY
+        patience = 1 if owned else PATIENCE
+        return log.seqno - log.rollup_seqno >= ROLLUP_EVERY * patience + turn
+
     async def _look_after(self, log: VersionLog[Any, Any], *, poll: bool) -> None:
         if log.failure is not None:
             return
-        client = self._client
         if poll:
             await log.refresh()
-        owned = log.shard in client.owned
-        length = log.seqno - log.rollup_seqno
-        if length >= ROLLUP_EVERY * (1 if owned else PATIENCE):
-            await log.rollup(client.rng.token())
+        owned = log.shard in self._client.owned
+        if self._is_long(log, owned=owned):
+            await log.rollup(self._client.rng.token())
         if owned and isinstance(log.state, ShardState):
             self._compact(log)
 

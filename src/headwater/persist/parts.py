@@ -10,6 +10,9 @@ INLINE_BYTES_MAX_SQLITE = 64 << 10
 INLINE_BYTES_MAX_POSTGRES = 16 << 10
 
 
+bytes_ = bytes  # a part has an attribute of that name
+
+
 class ColumnStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of one column of a part without reading it.
 
@@ -42,6 +45,8 @@ class BlobPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
         checksum: CRC-32 of the stored bytes.
         stamp: The time of every update, in place of what is stored, if set.
         stats: One entry a column; empty where nothing is known.
+        first: At or below every row, by the order of bytes.
+        last: At or above every row; None where unknown.
     """
 
     key: str
@@ -51,6 +56,8 @@ class BlobPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     checksum: int
     stamp: Timestamp | None = None
     stats: tuple[ColumnStats, ...] = ()
+    first: bytes_ = b""
+    last: bytes_ | None = None
 
 
 Part = InlinePart | BlobPart

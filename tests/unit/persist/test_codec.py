@@ -33,7 +33,7 @@ def blob_part(encoded: codec.EncodedPart, stamp: int | None = None) -> BlobPart:
         bytes=len(encoded.data),
         checksum=codec.checksum(encoded.data),
         stamp=stamp,
-        stats=encoded.stats,
+        stats=encoded.info.stats,
     )
 
 
@@ -46,7 +46,7 @@ def test_other_tools_open_parts() -> None:
         "__time": [1, 3],
         "__diff": [1, 1],
     }
-    assert [(s.low, s.high, s.nulls) for s in encoded.stats] == [
+    assert [(s.low, s.high, s.nulls) for s in encoded.info.stats] == [
         (b"\x19\x02", b"\x19\x07", 0),
         (b"\x30seven\0\0", b"\x30two\0\0", 0),
     ]
