@@ -23,7 +23,7 @@ from headwater.errors import (
     IoError,
     ObjectNotInPrerequisiteState,
 )
-from headwater.persist import flat
+from headwater.persist import compact, flat
 from headwater.persist.client import PersistClient, PersistConfig
 from headwater.persist.errors import UpperMismatch
 from headwater.persist.parts import PartRef
@@ -314,6 +314,12 @@ class Simulation:
                 self._compare(reader, as_of, await self._fetch(reader, snapshot.parts))
         assert process.failures == []
         await process.kill()
+
+
+@pytest.fixture(autouse=True)
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merge in several ranges, as large shards are."""
+    monkeypatch.setattr(compact, "INPUT_BYTES_MAX", 2_000)
 
 
 def simulate(seed: int) -> Simulation:

@@ -184,3 +184,39 @@ async def test_logs_are_rolled_up(make_client) -> None:
     assert [seqno for seqno, _ in await client.consensus.scan("s1", 0)] == [writer.log.seqno]
     again = await (await make_client()).open_reader("s1")
     assert again.upper == 100
+
+
+async def test_large_shards_are_merged_range_by_range(make_client, contents, monkeypatch) -> None:
+    monkeypatch.setattr(compact, "INPUT_BYTES_MAX", 200_000)
+    config = PersistConfig(
+        maintenance_s=3600, garbage_ms=0, compact_batches=1, part_bytes=40_000, inline_bytes_max=100
+    )
+    client = await make_client(config)
+    writer = await client.open_writer("s1", DESC)
+    await client.hold("s1", 0, name="controller", lease=False)
+    for t in range(2):
+        data = flat.build_at([row(1 + i) for i in range(t * 100, 10_000 + t * 100)], t)
+        await writer.compare_and_append(data, t, t + 1)
+    first, second = writer.log.state.batches
+    assert len(first.parts) > 4
+    ranges = compact.ranges_of([first, second], 200_000)
+    assert len(ranges) > 2
+    assert [r.low for r in ranges[1:]] == [r.high for r in ranges[:-1]]
+    merged = []
+    real = compact.codec.merge
+
+    def merge(desc, inputs, *args, **kwargs):
+        merged.append(len(inputs))
+        return real(desc, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(compact.codec, "merge", merge)
+    assert await compact.compact(client, writer.log, config)
+    assert len(merged) == len(ranges)
+    assert max(merged) < len(first.parts) + len(second.parts)
+    (batch_,) = writer.log.state.batches
+    lasts = [part.last for part in batch_.parts[:-1]]
+    assert all(a < b.first for a, b in zip(lasts, batch_.parts[1:], strict=True))
+    reader = await client.open_reader("s1")
+    got = await contents(reader, await reader.snapshot(1))
+    assert len(got) == 10_100
+    assert sum(diff for _, _, diff in got) == 20_000
