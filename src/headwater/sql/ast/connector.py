@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from headwater.sql.ast.base import ColumnDefinition, Node, ObjectName
+from headwater.sql.ast.column import Constraint, TableColumn
 from headwater.sql.ast.option import Option
 from headwater.sql.ast.query import Expr
-
-if TYPE_CHECKING:
-    from headwater.sql.ast.ddl import Constraint, TableColumn
 
 # --- formats --------------------------------------------------------------------------------------
 

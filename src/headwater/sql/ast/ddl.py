@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from typing import TypeAlias
 
-from headwater.sql.ast.base import ColumnDefinition, DataType, Node, ObjectKind, ObjectName
+from headwater.sql.ast.base import ColumnDefinition, Node, ObjectKind, ObjectName
+from headwater.sql.ast.column import Constraint as Constraint
+from headwater.sql.ast.column import ConstraintKind as ConstraintKind
+from headwater.sql.ast.column import TableColumn as TableColumn
 from headwater.sql.ast.connector import ExternalReference, FormatClauses
 from headwater.sql.ast.option import Option
 from headwater.sql.ast.query import AsOf, Expr, Query
@@ -25,43 +28,6 @@ class CreateSchema(Node, frozen=True, gc=False):
 
     name: ObjectName
     if_not_exists: bool = False
-
-
-class ConstraintKind(enum.StrEnum):
-    """The kinds of constraints of a column or a table."""
-
-    NOT_NULL = "NOT NULL"
-    NULL = "NULL"
-    DEFAULT = "DEFAULT"
-    PRIMARY_KEY = "PRIMARY KEY"
-    UNIQUE = "UNIQUE"
-    CHECK = "CHECK"
-    FOREIGN_KEY = "FOREIGN KEY"
-
-
-class Constraint(Node, frozen=True, gc=False):
-    """A constraint; which fields are set depends on ``kind``.
-
-    ``columns`` are a table constraint's; ``expression`` is DEFAULT's or CHECK's; ``referenced`` and
-    ``referenced_columns`` are a foreign key's; ``enforced`` is False for NOT ENFORCED.
-    """
-
-    kind: ConstraintKind
-    name: str | None = None
-    columns: tuple[str, ...] = ()
-    expression: Expr | None = None
-    referenced: ObjectName | None = None
-    referenced_columns: tuple[str, ...] = ()
-    enforced: bool = True
-    nulls_not_distinct: bool = False
-
-
-class TableColumn(Node, frozen=True, gc=False):
-    """``name type [constraint …]``."""
-
-    name: str
-    data_type: DataType
-    constraints: tuple[Constraint, ...] = ()
 
 
 class CreateTable(Node, frozen=True, gc=False):

@@ -1,16 +1,16 @@
-"""Statements that read and write rows: INSERT to COPY, SUBSCRIBE, cursors, prepared statements."""
+"""Statements that read and write rows: INSERT to COPY, SUBSCRIBE, cursors, prepared statements.
+
+``Prepare`` and ``Declare`` hold a ``statement.Statement``, which this module cannot name: the union
+has them as members. The same goes for ``explain``.
+"""
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
 
 from headwater.sql.ast.base import DataType, Node, ObjectName
 from headwater.sql.ast.option import Option
 from headwater.sql.ast.query import AsOf, Expr, OrderItem, Query, SelectItem, TableExpr
-
-if TYPE_CHECKING:
-    from headwater.sql.ast.statement import Statement
 
 
 class Assignment(Node, frozen=True, gc=False):
@@ -144,7 +144,7 @@ class Declare(Node, frozen=True, gc=False):
     """
 
     name: str
-    statement: Statement
+    statement: Node
     hold: bool = False
 
 
@@ -166,7 +166,7 @@ class Prepare(Node, frozen=True, gc=False):
     """``PREPARE name [(types)] AS statement``."""
 
     name: str
-    statement: Statement
+    statement: Node
     types: tuple[DataType, ...] = ()
 
 

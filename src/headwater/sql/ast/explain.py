@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
 
 from headwater.sql.ast.base import Node, ObjectKind, ObjectName
 from headwater.sql.ast.option import Option
-
-if TYPE_CHECKING:
-    from headwater.sql.ast.statement import Statement
 
 
 class ExplainStage(enum.StrEnum):
@@ -48,7 +44,7 @@ class ExplainPlan(Node, frozen=True, gc=False):
     values are Booleans or missing.
     """
 
-    what: Statement | ExplainObject
+    what: Node | ExplainObject
     stage: ExplainStage | None = None
     options: tuple[Option, ...] = ()
     format: ExplainFormat | None = None
@@ -57,21 +53,21 @@ class ExplainPlan(Node, frozen=True, gc=False):
 class ExplainTimestamp(Node, frozen=True, gc=False):
     """``EXPLAIN TIMESTAMP [AS format] FOR query``."""
 
-    query: Statement
+    query: Node
     format: ExplainFormat | None = None
 
 
 class ExplainFilterPushdown(Node, frozen=True, gc=False):
     """``EXPLAIN FILTER PUSHDOWN FOR query | MATERIALIZED VIEW name``."""
 
-    what: Statement | ExplainObject
+    what: Node | ExplainObject
 
 
 class ExplainSinkSchema(Node, frozen=True, gc=False):
     """``EXPLAIN KEY | VALUE SCHEMA [AS JSON] FOR CREATE SINK …``."""
 
     key: bool
-    statement: Statement
+    statement: Node
     format: ExplainFormat | None = None
 
 

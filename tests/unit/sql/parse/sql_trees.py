@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from headwater.sql.ast import (
     base,
+    column,
     connector,
     control,
     ddl,
@@ -28,7 +29,20 @@ from headwater.sql.ast import (
 )
 from headwater.sql.ast.base import Node, ObjectKind, ObjectName
 
-_MODULES = (base, query, option, dml, session, show, explain, connector, ddl, control, statement)
+_MODULES = (
+    base,
+    query,
+    column,
+    option,
+    dml,
+    session,
+    show,
+    explain,
+    connector,
+    ddl,
+    control,
+    statement,
+)
 _NAMESPACE = {name: value for module in _MODULES for name, value in vars(module).items()}
 
 DEPTH = 4
@@ -118,6 +132,8 @@ class Gen:
             return self.draw(st.integers(0, 99))
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return self.one(list(hint))
+        if hint is Node:
+            return self.statement(depth)
         if hint is show.Show or hint is query.Show:
             return self.node(self.one(_RELATION_SHOWS), depth)
         if isinstance(hint, type) and issubclass(hint, Node):
