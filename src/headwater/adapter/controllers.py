@@ -22,7 +22,13 @@ from headwater.types.time import Timestamp
 
 
 class ComputeController(Protocol):
-    """Dataflows of all clusters; see ``headwater.compute.controller``."""
+    """Dataflows of all clusters; see ``headwater.compute.controller``.
+
+    Attributes:
+        on_upper: Called whenever an export's upper has moved.
+    """
+
+    on_upper: Callable[[GlobalId, Frontier], None]
 
     def create_instance(self, cluster: ClusterId) -> None:
         """Begin to keep track of a cluster; nothing runs on it yet."""
@@ -153,6 +159,18 @@ class FrontNumbers(Protocol):
 
     def set_read_ts(self, read_ts: int) -> None:
         """Tell the oracle's read time, before a write at it is acknowledged; never goes back."""
+        ...
+
+    def set_index_since(self, id: str, since: int) -> None:
+        """Tell from when on an index can be read, before replicas may compact up to there."""
+        ...
+
+    def set_index_upper(self, id: str, upper: int) -> None:
+        """Tell up to when an index can be read without waiting."""
+        ...
+
+    def drop_index(self, id: str) -> None:
+        """Tell that an index is gone."""
         ...
 
 

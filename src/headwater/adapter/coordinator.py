@@ -19,6 +19,7 @@ from headwater.adapter.controllers import (
     Peeks,
     StorageController,
 )
+from headwater.adapter.fast_indexes import FastIndexes
 from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner
@@ -63,6 +64,7 @@ class Coordinator:
         sessions: By connection.
         on_failure: Called when this server can't go on: it was fenced.
         secrets: The bytes of secrets, by id.
+        fast_indexes: Indexes that the front reads by itself.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Coordinator:
         self.started_ms = self.clock.now_ms()
         self.sessions: dict[int, Session] = {}
         self.secrets: dict[GlobalId, bytes] = {}
+        self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
         self._changing = asyncio.Lock()
 

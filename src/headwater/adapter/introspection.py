@@ -42,6 +42,7 @@ class Introspection:
     async def _run(self) -> None:
         while True:
             await self._coord.clock.sleep(PERIOD_S)
+            self._coord.fast_indexes.advance(self._coord.oracle.read_ts())
             try:
                 await self.refresh()
             except HeadwaterError as error:

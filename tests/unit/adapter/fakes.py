@@ -50,6 +50,7 @@ class FakePeeks:
         self.subscribed: list[GlobalId] = []
         self.version = 0
         self.read_ts = 0
+        self.sinces: dict[str, int] = {}
 
     async def collect_peek(self, source: p.PeekSource) -> bytes:
         self.asked.append(source)
@@ -71,6 +72,15 @@ class FakePeeks:
 
     def set_catalog_version(self, version: int) -> None:
         self.version = version
+
+    def set_index_since(self, id: str, since: int) -> None:
+        self.sinces[id] = since
+
+    def set_index_upper(self, id: str, upper: int) -> None:
+        pass
+
+    def drop_index(self, id: str) -> None:
+        self.sinces.pop(id, None)
 
     def set_read_ts(self, ts: int) -> None:
         self.read_ts = ts

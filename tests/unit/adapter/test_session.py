@@ -236,6 +236,7 @@ async def test_a_prepared_point_read_is_handed_to_the_front(client):
     assert fast is not None
     assert fast.key == (0,)
     assert fast.catalog_version == client.server.peeks.version
+    assert fast.index in client.server.peeks.sinces
     assert [c.name for c in prepared.statement.columns] == ["b"]
 
 
@@ -252,3 +253,17 @@ async def test_system_users_connect_on_the_internal_address_only(server, user):
 
     with pytest.raises(InvalidAuthorization):
         await server.connect(user)
+
+
+async def test_an_index_the_front_reads_is_held_a_period_behind(server, client):
+    await client.run("CREATE TABLE t (a int, b text); CREATE INDEX i ON t (a)")
+    await client.api.prepare(
+        p.Prepare(id=900, conn=client.conn, name="s", sql="SELECT b FROM t WHERE a = $1")
+    )
+    index = server.coord.snapshot.resolve_item(("i",), ("public",), "materialize")
+    fast, before = server.coord.fast_indexes, server.coord.oracle.read_ts()
+    fast.advance(before)
+    fast.advance(before + 5_000)
+    assert server.peeks.sinces[index.id] == before
+    await client.tag("DROP INDEX i")
+    assert server.peeks.sinces == {}

@@ -140,6 +140,7 @@ def fast_plan(
     key = _key(peek)
     if key is None:
         return None
+    coord.fast_indexes.ensure(cluster.id, peek.index.id)
     return p.FastPlan(
         catalog_version=coord.snapshot.version,
         cluster=cluster.id,
