@@ -8,24 +8,29 @@ Modules, in the order in which an append meets them::
 
     flat.py               the flat update codec as Python sees it (stamp times, concatenate, read)
     parts.py              InlinePart, BlobPart, PartRef: where updates are and which of them count
+    codec.py              parts as bytes: Parquet (in Rust), checksums, merging
     write.py              WriteHandle: compare_and_append
-    client.py             PersistClient: opens shards, append_many, maintenance
+    client.py             PersistClient: opens shards, append_many
     machine.py            the shard's state machine: pure, deterministic
     log.py                a state machine over a versioned log: optimistic commits, roll-ups, waits
     consensus.py          Consensus (Protocol); consensus_sqlite, consensus_postgres, consensus_rpc
+    rpc_wire.py           the messages of the last
     blob.py               Blob (Protocol); a folder, or any object store
+    stores.py             open_consensus: a store by its URL
     read.py               ReadHandle: snapshot, listen, fetch
     holds.py              leased and durable read holds
     txns.py               the transaction shard: one log for all tables, and TableReadHandle
     txns_machine.py       its state machine
-    compact.py            merging parts, removing what nothing refers to
+    maintain.py           the client's background work: leases, roll-ups, the backstop poll
+    compact.py            merging batches, removing what nothing refers to
+    errors.py             UpperMismatch
 
 The API other packages use (times are ints in ms, ``Frontier = int | None``, None = closed)::
 
     blob = await open_blob("file:///dir" | "/dir" | "s3://bucket/prefix?endpoint=…")
-    consensus = await open_consensus("sqlite:///dir/consensus.db" | "postgres://…"
-                                     | "rpc+unix:///path.sock" | "rpc+tcp://host:port")
-    server = await ConsensusServer.start(consensus, "unix:///path.sock" | "tcp://host:port", tasks)
+    consensus = await open_consensus(url, clock, rng, tasks, secret=b"")    # sqlite:///dir/file.db,
+    #           postgres://…, rpc+unix:///path.sock (what a ConsensusServer serves), rpc+tcp://h:port
+    server = await ConsensusServer.start(consensus, "unix:///path" | "tcp://h:p", tasks, secret)
     client = PersistClient(blob, consensus, SystemClock(), SystemRng(), SupervisedTasks())
     await client.start(); await client.close()
 
@@ -48,6 +53,7 @@ The API other packages use (times are ints in ms, ``Frontier = int | None``, Non
     await hold.downgrade(since); await hold.release()
     await client.downgrade_many([(hold, since), …])      # one commit for many shards
     await client.fence(shard, epoch); await client.finalize(shard)       # the latter drops it
+    await client.sweep(txns=[txns_shard])           # at boot, and daily: what crashes left behind
 
     txns = await client.open_txns(shard)            # the transaction shard (headwaterd only)
     await txns.fence(epoch)                         # an older owner's commits raise Fenced

@@ -111,7 +111,7 @@ class PersistClient:
         self.holds: dict[tuple[ShardId, str], ReadHold] = {}
         self.owned: set[ShardId] = set()  # what this process writes, and so compacts
         self._users: dict[ShardId, int] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[ShardId, asyncio.Lock] = {}
         self._subscription = consensus.subscribe(self._pushed)
         self._machine = ShardMachine()
         self._txns_machine = TxnsMachine()
@@ -335,7 +335,7 @@ class PersistClient:
         if self.closed:
             raise InternalError("the persist client is closed")
         self._users[shard] = self._users.get(shard, 0) + 1
-        async with self._opening:
+        async with self._opening.setdefault(shard, asyncio.Lock()):
             log = self.logs.get(shard)
             if log is None:
                 log = VersionLog(shard, machine, self.consensus, self.config.consensus_timeout_s)
@@ -362,6 +362,7 @@ class PersistClient:
         self._users[shard] -= 1
         if self._users[shard] <= 0 and self.logs.get(shard) is log:
             del self._users[shard], self.logs[shard]
+            self._opening.pop(shard, None)
             self.owned.discard(shard)
             self._subscription.remove(shard)
 
