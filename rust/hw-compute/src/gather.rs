@@ -199,7 +199,8 @@ impl Gather {
     pub fn batch(&self, token: u64, lower: Frontier, upper: Frontier, oks: &Updates, errs: &Updates) {
         let mut state = self.lock();
         let key = (token, lower, upper);
-        let entry = state.batches.entry(key).or_insert_with(|| (self.workers, Updates::new(), Updates::new()));
+        let entry =
+            state.batches.entry(key).or_insert_with(|| (self.workers, Updates::new(), Updates::new()));
         entry.0 -= 1;
         append(&mut entry.1, oks);
         append(&mut entry.2, errs);

@@ -4,12 +4,13 @@
 //! parts of shards from the shell ([`source`]). What goes out, through a [`gather::Responder`]: frontiers,
 //! answers to peeks, updates of subscriptions, and requests to the shell. Out of scope: all I/O.
 //!
-//! In order of reading: [`container`] and [`arrangement`] (how updates are kept), [`render`] (how plans become
-//! operators), [`build`] (one dataflow), [`source`] and [`sink`] (its ends), [`peek`], [`worker`] (the loop),
+//! In order of reading: [`container`] and [`arrangement`] (how updates are kept), [`check`] and [`render`] (how plans
+//! become operators), [`build`] (one dataflow), [`source`] and [`sink`] (its ends), [`peek`], [`worker`] (the loop),
 //! [`gather`] (many workers, one answer), [`server`] (what the shell holds).
 
 pub mod arrangement;
 pub mod build;
+pub mod check;
 pub mod container;
 pub mod expr;
 pub mod gather;
@@ -23,4 +24,4 @@ pub mod source;
 pub mod worker;
 
 #[cfg(test)]
-mod testing;
+mod tests;

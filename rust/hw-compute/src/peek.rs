@@ -136,7 +136,10 @@ impl Peeks {
         self.waiting.retain(|waiting| {
             let keep = waiting.peek.uuid != *uuid;
             if !keep {
-                gather.answer(uuid, Err(ReadError { sqlstate: QUERY_CANCELED.into(), message: "canceled".into() }));
+                gather.answer(
+                    uuid,
+                    Err(ReadError { sqlstate: QUERY_CANCELED.into(), message: "canceled".into() }),
+                );
             }
             keep
         });
@@ -210,7 +213,8 @@ impl<'a> Reader<'a> {
     fn read<C, S>(&mut self, waiting: &Waiting, cursor: &mut C, storage: &S) -> PeekPart
     where
         C: Cursor<Storage = S>,
-        for<'c> C: Cursor<Key<'c> = &'c [u8], Val<'c> = &'c [u8], TimeGat<'c> = &'c u64, DiffGat<'c> = &'c i64>,
+        for<'c> C:
+            Cursor<Key<'c> = &'c [u8], Val<'c> = &'c [u8], TimeGat<'c> = &'c u64, DiffGat<'c> = &'c i64>,
     {
         let mut answer = Answer::new(&waiting.peek);
         match &waiting.peek.keys {
@@ -240,7 +244,8 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ReadError>
     where
         C: Cursor<Storage = S>,
-        for<'c> C: Cursor<Key<'c> = &'c [u8], Val<'c> = &'c [u8], TimeGat<'c> = &'c u64, DiffGat<'c> = &'c i64>,
+        for<'c> C:
+            Cursor<Key<'c> = &'c [u8], Val<'c> = &'c [u8], TimeGat<'c> = &'c u64, DiffGat<'c> = &'c i64>,
     {
         let time = waiting.peek.timestamp;
         while let Some(val) = cursor.get_val(storage) {
@@ -329,5 +334,8 @@ impl<'a> Answer<'a> {
 fn show_bytes(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
     let unit = UNITS.iter().find(|(unit, _)| bytes >= *unit);
-    unit.map_or_else(|| format!("{bytes} B"), |(unit, name)| format!("{:.1} {name}", bytes as f64 / *unit as f64))
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(unit, name)| format!("{:.1} {name}", bytes as f64 / *unit as f64),
+    )
 }

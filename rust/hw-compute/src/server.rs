@@ -80,6 +80,7 @@ impl ComputeServer {
         let main = move |timely: &mut timely::worker::Worker| {
             let place = Place { worker: timely.index() % place.workers, ..place };
             let commands: &Receiver<WorkerCommand> = &receivers[place.worker];
+            let _alarm = Alarm;
             // A failed send means that starting was given up, and then so are the commands.
             let _ = started_send.send((place.worker, std::thread::current()));
             worker::run(timely, place, commands, Arc::clone(&gather));
@@ -123,7 +124,11 @@ impl ComputeServer {
         for part in parts {
             shares[self.turn.fetch_add(1, Ordering::Relaxed) % workers].push(part);
         }
-        self.broadcast(|worker| WorkerCommand::Feed { token, parts: std::mem::take(&mut shares[worker]), upper })
+        self.broadcast(|worker| WorkerCommand::Feed {
+            token,
+            parts: std::mem::take(&mut shares[worker]),
+            upper,
+        })
     }
     /// Asks for what a sink should append; the answer is a `SinkBatch`.
     pub fn write_batch(&self, token: u64, lower: Frontier, upper: Frontier) -> Result<(), ServerError> {
@@ -143,6 +148,18 @@ impl ComputeServer {
         let network = self.network.lock().unwrap_or_else(PoisonError::into_inner).take();
         if !self.single {
             std::mem::forget(network);
+        }
+    }
+}
+
+/// Ends the process where a worker panics: its peers would wait for it for ever, and whoever started the
+/// replica starts it anew. Unit tests see the panic instead.
+struct Alarm;
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !cfg!(test) {
+            std::process::abort();
         }
     }
 }

@@ -195,7 +195,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, part: &PartBytes, out: &mut Out<u64>, mut ship: impl FnMut(&mut Out<u64>)) -> Result<(), String> {
+    fn read(
+        &mut self,
+        part: &PartBytes,
+        out: &mut Out<u64>,
+        mut ship: impl FnMut(&mut Out<u64>),
+    ) -> Result<(), String> {
         let arity = if part.half == Half::Ok { self.desc.arity() } else { ERROR_ARITY };
         let mut malformed = None;
         let visit = |row: &[u8], time: u64, diff: i64| {

@@ -9,10 +9,12 @@ use timely::progress::Antichain;
 use timely::worker::Worker as TimelyWorker;
 
 use crate::build::{Alive, Built, BuiltSink, Exported, Place, Surroundings, build};
+use crate::check::check;
 use crate::gather::{Gather, before};
 use crate::peek::Peeks;
 use crate::plan::{DataflowDescription, Frontier, GlobalId};
 use crate::protocol::{ComputeCommand, ShellRequest};
+use crate::render::RenderError;
 use crate::source::{PartBytes, SharedFeed};
 
 /// What a worker is told.
@@ -154,6 +156,9 @@ impl Worker<'_> {
         }
     }
     fn create(&mut self, description: &DataflowDescription) {
+        if let Err(error) = check(description) {
+            return self.refuse(description, &error);
+        }
         let index = self.timely.next_dataflow_index();
         let mut built = Built::default();
         let mut around = Surroundings {
@@ -168,12 +173,7 @@ impl Worker<'_> {
         if let Err(error) = result {
             drop(built);
             self.timely.drop_dataflow(index);
-            if self.place.speaks() {
-                for id in description.exports() {
-                    self.gather.failed(id.clone(), error.to_string());
-                }
-            }
-            return;
+            return self.refuse(description, &error);
         }
         let alive = Alive::default();
         for (id, index) in built.indexes {
@@ -182,7 +182,8 @@ impl Worker<'_> {
         let sinks: Vec<u64> = built.sinks.iter().map(|sink| sink.token).collect();
         let sources = built.feeds.iter().map(|feed| feed.0).filter(|token| !sinks.contains(token)).collect();
         self.feeds.extend(built.feeds);
-        self.sinks.extend(built.sinks.into_iter().map(|built| (built.token, SinkEntry { built, said: Some(0) })));
+        self.sinks
+            .extend(built.sinks.into_iter().map(|built| (built.token, SinkEntry { built, said: Some(0) })));
         self.dataflows.push(Dataflow {
             index,
             exports: description.exports().cloned().collect(),
@@ -193,6 +194,13 @@ impl Worker<'_> {
         });
         if self.place.speaks() {
             built.requests.into_iter().for_each(|request| self.gather.shell(request));
+        }
+    }
+    fn refuse(&self, description: &DataflowDescription, error: &RenderError) {
+        if self.place.speaks() {
+            for id in description.exports() {
+                self.gather.failed(id.clone(), error.to_string());
+            }
         }
     }
     fn drop_export(&mut self, id: &GlobalId) {
@@ -258,7 +266,8 @@ impl Worker<'_> {
         }
     }
     fn fail(&self, token: u64, failure: &str) {
-        let reads = |dataflow: &&Dataflow| dataflow.sources.contains(&token) || dataflow.sinks.contains(&token);
+        let reads =
+            |dataflow: &&Dataflow| dataflow.sources.contains(&token) || dataflow.sinks.contains(&token);
         for id in self.dataflows.iter().find(reads).into_iter().flat_map(|dataflow| &dataflow.exports) {
             self.gather.failed(id.clone(), format!("a part of its input is unreadable: {failure}"));
         }

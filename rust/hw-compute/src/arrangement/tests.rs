@@ -12,7 +12,7 @@ use timely::progress::Antichain;
 use super::{RowBatch, RowBatcher};
 use crate::container::wire::WireError;
 use crate::container::{Dyn, Flat, Time};
-use crate::testing::Rng;
+use crate::tests::rng::Rng;
 
 type All<T> = BTreeMap<(Vec<u8>, Vec<u8>, T), i64>;
 

@@ -111,7 +111,8 @@ impl Mapper {
                 }
                 let ends = [(Some(lower), diff), (validity.upper, -diff)];
                 for (bound, diff) in ends {
-                    let Some(bound) = bound.filter(|bound| self.until.is_none_or(|until| *bound < until)) else {
+                    let Some(bound) = bound.filter(|bound| self.until.is_none_or(|until| *bound < until))
+                    else {
                         continue;
                     };
                     out.oks.push(&mapped, &[], time.advanced_to(bound), diff);
@@ -181,9 +182,13 @@ impl<'s, T: Time + Refines<u64>> Bundle<'s, T> {
             (Some(key), _) => {
                 let missing = || RenderError::NoArrangement(name.to_owned());
                 let arrangement = self.arrangement(key).ok_or_else(missing)?;
-                arrangement.flat_map(name, lookups, restored(key, self.arity, move |row, time, diff, out| {
-                    mapper.map(row, time, diff, out);
-                }))
+                arrangement.flat_map(
+                    name,
+                    lookups,
+                    restored(key, self.arity, move |row, time, diff, out| {
+                        mapper.map(row, time, diff, out);
+                    }),
+                )
             }
             (None, Some(rows)) if mapper.is_identity() => {
                 return Ok(Bundle::of_rows(arity, rows.clone(), errs));

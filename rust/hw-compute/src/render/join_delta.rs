@@ -201,7 +201,10 @@ fn half_join<'s>(
     Halves { oks: ok_stream, errs: err_stream }
 }
 
-fn here<'s>(bundle: &Bundle<'s, u64>, key: &[crate::expr::ScalarExpr]) -> Result<RowArranged<'s, u64>, RenderError> {
+fn here<'s>(
+    bundle: &Bundle<'s, u64>,
+    key: &[crate::expr::ScalarExpr],
+) -> Result<RowArranged<'s, u64>, RenderError> {
     match bundle.arrangement(key) {
         Some(Arrangement::Here(arranged)) => Ok(arranged),
         _ => Err(RenderError::NoArrangement("a delta join".into())),

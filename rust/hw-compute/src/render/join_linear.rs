@@ -22,9 +22,10 @@ pub fn render<'s, T: RenderTime>(
 ) -> Result<Bundle<'s, T>, RenderError> {
     let mut errs: Vec<_> = inputs.iter().flat_map(|input| input.errs.clone()).collect();
     let source = input(inputs, path.source)?;
-    let whole = path.stages.first().filter(|stage| {
-        path.initial.is_identity() && path.source_key.as_ref() == Some(&stage.stream_key)
-    });
+    let whole = path
+        .stages
+        .first()
+        .filter(|stage| path.initial.is_identity() && path.source_key.as_ref() == Some(&stage.stream_key));
     let mut so_far = match whole.and_then(|stage| source.arrangement(&stage.stream_key)) {
         Some(arrangement) => SoFar::Arranged(arrangement),
         None => {
@@ -78,7 +79,9 @@ pub fn joined<T: Time>(
 ) -> Result<JoinLogic<T>, RenderError> {
     if stage.closure.input_arity != arity + stage.lookup_arity {
         let (got, want) = (stage.closure.input_arity, arity + stage.lookup_arity);
-        return Err(RenderError::Malformed(format!("a join's closure takes {got} columns where there are {want}")));
+        return Err(RenderError::Malformed(format!(
+            "a join's closure takes {got} columns where there are {want}"
+        )));
     }
     let mut left = Restorer::new(stream_key, arity);
     let mut right = Restorer::new(&stage.lookup_key, stage.lookup_arity);

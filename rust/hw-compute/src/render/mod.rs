@@ -7,13 +7,14 @@
 //!
 //! * [`bundle`]: bundles, and map-filter-project over them; [`operators`]: what all is built from;
 //!   [`thinning`]: rows from and to keys and vals.
-//! * [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`simple`]: one operator of the plan each, or a few.
+//! * [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`flat_map`], [`simple`]: one operator of the plan each, or a few.
 //! * [`recursion`]: `LetRec`.
 //!
 //! Times of what is read are moved forward to the dataflow's `as_of` wherever an arrangement is read, since
 //! an imported one may hold older times; updates from `until` on are dropped where it costs nothing.
 
 pub mod bundle;
+pub mod flat_map;
 pub mod join_delta;
 pub mod join_linear;
 pub mod operators;
@@ -136,13 +137,17 @@ impl RenderTime for Dyn {
         inputs: &[Bundle<'s, Dyn>],
         paths: &[JoinPath],
     ) -> Result<Bundle<'s, Dyn>, RenderError> {
-        let path = paths.first().ok_or_else(|| RenderError::Malformed("a delta join without paths".into()))?;
+        let path =
+            paths.first().ok_or_else(|| RenderError::Malformed("a delta join without paths".into()))?;
         join_linear::render(context, inputs, path)
     }
 }
 
 /// Renders a plan.
-pub fn render<'s, T: RenderTime>(context: &mut Context<'s, T>, plan: &Plan) -> Result<Bundle<'s, T>, RenderError> {
+pub fn render<'s, T: RenderTime>(
+    context: &mut Context<'s, T>,
+    plan: &Plan,
+) -> Result<Bundle<'s, T>, RenderError> {
     match plan {
         Plan::Constant { rows, arity, error } => Ok(simple::constant(context, rows, *arity, error.as_ref())),
         Plan::Get { id, mfp, key, lookups, pass_through, .. } => {
@@ -171,7 +176,8 @@ pub fn render<'s, T: RenderTime>(context: &mut Context<'s, T>, plan: &Plan) -> R
         }
         Plan::FlatMap { input, func, exprs, columns, mfp, key } => {
             let input = render(context, input)?;
-            simple::flat_map(context, &input, func, exprs, columns, mfp, key.as_deref())
+            let call = flat_map::Call { func, exprs, columns: columns.len() };
+            flat_map::render(context, &input, &call, mfp, key.as_deref())
         }
         Plan::LinearJoin { inputs, path } => {
             let inputs = render_all(context, inputs)?;

@@ -25,15 +25,23 @@ pub struct Out<T> {
     pub oks: Flat<T, i64>,
     /// Errors.
     pub errs: Flat<T, i64>,
+    /// Rows of one call of the logic that are more than a container.
+    full: Vec<Flat<T, i64>>,
 }
 
 impl<T> Default for Out<T> {
     fn default() -> Self {
-        Out { oks: Flat::default(), errs: Flat::default() }
+        Out { oks: Flat::default(), errs: Flat::default(), full: vec![] }
     }
 }
 
 impl<T: Time> Out<T> {
+    /// Puts a full container aside: for logic that makes many rows of one.
+    pub fn spill(&mut self) {
+        if self.oks.is_full() {
+            self.full.push(std::mem::take(&mut self.oks));
+        }
+    }
     /// Appends an error.
     pub fn error(&mut self, error: &EvalError, time: T, diff: i64) {
         error.push_row(self.errs.tail());
@@ -71,6 +79,7 @@ pub fn flat_map<'s, T: Time>(rows: RowStream<'s, T>, name: &str, mut logic: Logi
                 let mut session = oks.session(&ok_caps);
                 for (key, val, time, diff) in data.iter() {
                     logic(key, val, time, *diff, &mut out);
+                    out.full.drain(..).for_each(|mut full| session.give_container(&mut full));
                     if out.oks.is_full() {
                         session.give_container(&mut out.oks);
                         out.oks.clear();
@@ -176,6 +185,7 @@ where
                         break fuel > 0;
                     }
                     fuel = fuel.saturating_sub(1 + read_key::<Tr, T>(work, &mut logic, &mut out));
+                    out.full.drain(..).for_each(|mut full| session.give_container(&mut full));
                     if out.oks.is_full() {
                         session.give_container(&mut out.oks);
                         out.oks.clear();
@@ -232,6 +242,7 @@ where
         cursor.map_times(batch, |time, diff| {
             let time = <BatchCursor<Tr> as Cursor>::owned_time(time);
             logic(key, val, &time, <BatchCursor<Tr> as Cursor>::owned_diff(diff), out);
+            out.spill();
             count += 1;
         });
         cursor.step_val(batch);
@@ -259,9 +270,10 @@ where
         Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64, KeyContainer = Bytes>,
     for<'a> BatchCursor<Tr2>: Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64>,
 {
-    let joined = join_traces::<_, _, Bytes, _, JoinBuilder<T>>(a, b, name, move |key, v1, v2, time, r1, r2, out| {
-        logic(key, v1, v2, time, r1 * r2, out.out());
-    });
+    let joined =
+        join_traces::<_, _, Bytes, _, JoinBuilder<T>>(a, b, name, move |key, v1, v2, time, r1, r2, out| {
+            logic(key, v1, v2, time, r1 * r2, out.out());
+        });
     if !fallible {
         return (joined, None);
     }
@@ -431,25 +443,29 @@ pub fn consolidate<'s, T: Time>(rows: RowStream<'s, T>, name: &str) -> RowStream
 /// Updates that are there from the beginning, given by the first worker.
 pub fn constant<'s, T: Time>(scope: Scope<'s, T>, rows: Vec<(Vec<u8>, i64)>, as_of: u64) -> RowStream<'s, T> {
     let mine = scope.index() == 0;
-    timely::dataflow::operators::generic::operator::source::<_, FlatBuilder<T>, _, _>(scope, "Constant", move |cap, _| {
-        let mut left = Some((cap, rows));
-        move |output| {
-            let Some((cap, rows)) = left.take() else { return };
-            if !mine {
-                return;
-            }
-            let mut session = output.session(&cap);
-            let mut out = Flat::default();
-            for (row, diff) in &rows {
-                out.push(row, &[], T::minimum().advanced_to(as_of), *diff);
-                if out.is_full() {
+    timely::dataflow::operators::generic::operator::source::<_, FlatBuilder<T>, _, _>(
+        scope,
+        "Constant",
+        move |cap, _| {
+            let mut left = Some((cap, rows));
+            move |output| {
+                let Some((cap, rows)) = left.take() else { return };
+                if !mine {
+                    return;
+                }
+                let mut session = output.session(&cap);
+                let mut out = Flat::default();
+                for (row, diff) in &rows {
+                    out.push(row, &[], T::minimum().advanced_to(as_of), *diff);
+                    if out.is_full() {
+                        session.give_container(&mut out);
+                        out.clear();
+                    }
+                }
+                if !out.is_empty() {
                     session.give_container(&mut out);
-                    out.clear();
                 }
             }
-            if !out.is_empty() {
-                session.give_container(&mut out);
-            }
-        }
-    })
+        },
+    )
 }

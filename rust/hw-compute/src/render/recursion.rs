@@ -92,7 +92,10 @@ pub fn enter<'s>(
     })
 }
 
-fn brought_in<'i, 'o>(bundle: &Bundle<'o, u64>, scope: Scope<'i, Dyn>) -> Result<Bundle<'i, Dyn>, RenderError> {
+fn brought_in<'i, 'o>(
+    bundle: &Bundle<'o, u64>,
+    scope: Scope<'i, Dyn>,
+) -> Result<Bundle<'i, Dyn>, RenderError> {
     let enter = |rows: &RowStream<'o, u64>| rows.clone().as_collection().enter(scope).inner;
     let mut arrangements = vec![];
     for (key, arrangement) in &bundle.arrangements {

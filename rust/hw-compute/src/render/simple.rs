@@ -1,9 +1,9 @@
-//! Constants, unions, negation, threshold and table functions.
+//! Constants, unions, negation, threshold.
 
 use serde_bytes::ByteBuf;
 
 use super::bundle::{Arrangement, Bundle, concatenate};
-use super::operators::{constant as constant_stream, consolidate, flat_map as flat_map_rows, reduce};
+use super::operators::{consolidate, constant as constant_stream, flat_map as flat_map_rows, reduce};
 use super::{Context, RenderError, RenderTime, all_columns};
 use crate::arrangement::arrange;
 use crate::expr::{ErrorFields, error_row};
@@ -78,17 +78,4 @@ pub fn threshold<'s, T: RenderTime>(
     );
     let arrangements = vec![(all_columns(arity), Arrangement::Here(positive))];
     Ok(Bundle { arity, rows: None, errs: input.errs.clone(), arrangements })
-}
-
-/// See [`Plan::FlatMap`](crate::plan::Plan::FlatMap).
-pub fn flat_map<'s, T: RenderTime>(
-    _context: &Context<'s, T>,
-    _input: &Bundle<'s, T>,
-    func: &str,
-    _exprs: &[crate::expr::ScalarExpr],
-    _columns: &[hw_types::scalar::ColumnType],
-    _mfp: &crate::expr::Mfp,
-    _key: Option<&[crate::expr::ScalarExpr]>,
-) -> Result<Bundle<'s, T>, RenderError> {
-    Err(RenderError::Malformed(format!("no table function is named \"{func}\"")))
 }

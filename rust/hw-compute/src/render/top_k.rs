@@ -186,7 +186,14 @@ mod tests {
 
     #[test]
     fn sort_keys_order_as_order_by_does() {
-        let values = [Datum::Null, Datum::Int(-7), Datum::Int(0), Datum::Int(900), Datum::Text("a"), Datum::Text("ab")];
+        let values = [
+            Datum::Null,
+            Datum::Int(-7),
+            Datum::Int(0),
+            Datum::Int(900),
+            Datum::Text("a"),
+            Datum::Text("ab"),
+        ];
         for desc in [false, true] {
             for nulls_last in [false, true] {
                 let by = ColumnOrder { column: 0, desc, nulls_last };

@@ -36,8 +36,7 @@ pub struct Shape<'a> {
 }
 
 /// From a key and its vals to output vals, or an error of the group. One is made for each half.
-pub type Compute<R> =
-    Box<dyn FnMut(&[u8], &[(&[u8], R)], &mut Vec<(Vec<u8>, i64)>) -> Result<(), EvalError>>;
+pub type Compute<R> = Box<dyn FnMut(&[u8], &[(&[u8], R)], &mut Vec<(Vec<u8>, i64)>) -> Result<(), EvalError>>;
 
 /// Some of a reduction's aggregates, by key.
 pub struct Part<'s, T: Time> {
@@ -221,7 +220,8 @@ fn collate<'s, T: RenderTime>(
 ) -> Result<RowArranged<'s, T>, RenderError> {
     let places: Vec<Vec<usize>> = parts.iter().map(|part| part.aggregates.clone()).collect();
     let marked = parts.into_iter().enumerate().map(|(number, part)| {
-        let number = u16::try_from(number).map_err(|_| RenderError::Malformed("too many aggregates".into()))?;
+        let number =
+            u16::try_from(number).map_err(|_| RenderError::Malformed("too many aggregates".into()))?;
         let logic: Logic<T> = Box::new(move |key, val, time, diff, out| {
             let tail = out.oks.tail();
             tail.extend_from_slice(key);
