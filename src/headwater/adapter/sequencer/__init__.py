@@ -1,1 +1,8 @@
-"""Tour to be written with the package."""
+"""Carrying out planned statements: one kind, one module.
+
+``dispatch`` picks the module. ``read`` is what all reads share (cluster, time, holds, plan);
+``select``, ``subscribe``, ``insert``, ``read_then_write``, ``copy``, ``cursor``, ``explain``,
+``variables`` and ``transaction`` answer by themselves. What changes the catalog is prepared by
+``create``, ``source``, ``cluster``, ``drop`` and ``alter`` as :class:`~.ddl.Work`, which ``ddl``
+commits, stages or performs.
+"""

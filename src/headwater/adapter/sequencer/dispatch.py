@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.purify import purify
 from headwater.adapter.sequencer import (
     alter,
     cluster,
@@ -133,6 +134,7 @@ async def _sequence_prepared(
         case st.CancelBackendPlan():
             return _cancel_backend(coord, session, plan)
         case st.ValidateConnectionPlan():
+            await purify(coord.snapshot, plan)
             return p.Command(tag="VALIDATE CONNECTION")
         case (
             st.ExplainPushdownPlan()
@@ -162,6 +164,7 @@ async def _sequence_ddl(
     coord: Coordinator, session: Session, planned: Planned, replan: Replan
 ) -> p.ExecuteReply:
     what = _title(planned.plan)
+    await purify(session_snapshot(coord, session), planned.plan)
     seen = session_snapshot(coord, session)
 
     async def prepare(snapshot: CatalogSnapshot) -> Work:

@@ -1,0 +1,84 @@
+"""Purification: what a statement needs from the world outside, done before it takes its turn.
+
+Nothing here changes the catalog, and nothing slow happens while others wait to change it. For now
+it finds out whether the servers that a connection names take connections at all; what needs a
+system's own protocol is found out by the replica that runs the source or sink, and shows as its
+status.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from headwater.catalog.items import Connection
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import ConnectionFailure, WrongObjectType
+from headwater.sql.plan import ddl
+from headwater.sql.plan import external as planned
+from headwater.sql.plan.statements import StatementPlan, ValidateConnectionPlan
+from headwater.types.ids import GlobalId
+
+DIAL_TIMEOUT_S = 5.0
+_KAFKA_PORT = 9092
+
+
+async def purify(snapshot: CatalogSnapshot, plan: StatementPlan) -> None:
+    """Check what ``plan`` needs outside. Raises: ConnectionFailure."""
+    match plan:
+        case ddl.CreateConnectionPlan() if plan.validate:
+            await check_reachable(plan.details)
+        case ddl.CreateSourcePlan(details=planned.KafkaSource(connection=connection)):
+            await check_reachable(_details(snapshot, connection))
+        case ddl.CreateSinkPlan(details=planned.KafkaSink(connection=connection)):
+            await check_reachable(_details(snapshot, connection))
+        case ValidateConnectionPlan(id=connection):
+            await check_reachable(_details(snapshot, connection))
+        case _:
+            return
+
+
+def _details(snapshot: CatalogSnapshot, id: GlobalId) -> object:
+    item = snapshot.item(id)
+    if not isinstance(item, Connection):
+        raise WrongObjectType(f'"{item.name}" is not a connection')
+    return item.details
+
+
+async def check_reachable(details: object) -> None:
+    """Return if one of the servers that ``details`` name takes a connection.
+
+    Raises: ConnectionFailure that says why each of them does not.
+    """
+    match details:
+        case planned.KafkaConnection() if details.ssh_tunnel is None:
+            direct = [b for b in details.brokers if not (b.ssh_tunnel or b.privatelink)]
+            if len(direct) == len(details.brokers):
+                await _dial([_split(b.address, _KAFKA_PORT) for b in direct], "Kafka broker")
+        case planned.DatabaseConnection() if not (details.ssh_tunnel or details.privatelink):
+            await _dial([(details.host, details.port)], f"{details.product.value} server")
+        case _:
+            return
+
+
+def _split(address: str, default_port: int) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return (host, int(port)) if host and port.isdigit() else (address, default_port)
+
+
+async def _dial(servers: Sequence[tuple[str, int]], what: str) -> None:
+    reasons: list[str] = []
+    for host, port in servers:
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(host.strip("[]"), port)
+        except TimeoutError:
+            reasons.append(f"{host}:{port} did not answer within {DIAL_TIMEOUT_S:.0f} s")
+        except OSError as error:
+            reasons.append(f"{host}:{port}: {error.strerror or error}")
+        else:
+            writer.close()
+            return
+    raise ConnectionFailure(
+        f"failed to connect to {what}",
+        detail="; ".join(reasons),
+        hint="Check the address, or create the connection WITH (VALIDATE = false).",
+    )
