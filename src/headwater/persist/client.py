@@ -359,6 +359,8 @@ class PersistClient:
     async def let_go(self, log: VersionLog[Any, Any]) -> None:
         """Forget a shard when its last user is gone."""
         shard = log.shard
+        if shard not in self._users:
+            return
         self._users[shard] -= 1
         if self._users[shard] <= 0 and self.logs.get(shard) is log:
             del self._users[shard], self.logs[shard]

@@ -8,6 +8,7 @@ one commit). A *durable* hold has a name, survives its owner, and is given up on
 the controllers' are of that kind.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from headwater.persist.log import Change, VersionLog
@@ -27,8 +28,12 @@ ShardLog = VersionLog[ShardState, ShardOp]
 class Committer(Protocol):
     """What commits changes of logs: the client."""
 
-    async def commit(self, changes: "list[Change]") -> None:
+    async def commit(self, changes: Sequence[Change]) -> None:
         """Apply all changes or none and raise the first one's error."""
+        ...
+
+    async def let_go(self, log: ShardLog) -> None:
+        """Forget a shard when its last user is gone."""
         ...
 
 
@@ -65,6 +70,7 @@ class ReadHold:
             return
         self.released = True
         await self._client.commit([Change(self.log, (Release(self.name),))])
+        await self._client.let_go(self.log)
 
     @staticmethod
     def heartbeats(holds: "list[ReadHold]", expires_ms: int) -> Change:

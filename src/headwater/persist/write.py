@@ -27,10 +27,6 @@ class Uploader(Committer, Protocol):
         """Return ``data`` as parts: inline while small, else written to the blob store."""
         ...
 
-    async def let_go(self, log: ShardLog) -> None:
-        """Forget a shard when its last user is gone."""
-        ...
-
 
 class WriteHandle:
     """A writer of one shard. Several may exist; compare-and-append decides between them.

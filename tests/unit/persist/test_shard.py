@@ -137,3 +137,17 @@ async def test_another_client_follows(make_client, contents) -> None:
     assert await contents(reader, await waiting) == [(b"x", 3, 4)]
     third = await (await make_client()).open_reader("s1")
     assert third.upper == 200
+
+
+async def test_a_shard_is_let_go_with_its_last_user(client: PersistClient) -> None:
+    writer = await client.open_writer("s1", DESC)
+    hold = await client.hold("s1", 0)
+    reader = await client.open_reader("s1")
+    await writer.close()
+    await reader.close()
+    assert "s1" in client.logs
+    await hold.release()
+    await hold.release()
+    assert client.logs == {}
+    again = await client.open_writer("s1", DESC)
+    assert again.upper == 0
