@@ -9,30 +9,14 @@ Source: the table of tags in ``rust/hw-types/src/row.rs``; a property test compa
 
 import struct
 from functools import lru_cache
-from typing import Protocol, cast
 
 import msgspec
 
-from headwater.errors import ErrorFields, InternalError
+from headwater.errors import ErrorFields, HeadwaterError, InternalError
 from headwater.ir.scalar import Call, If, Literal, LiteralError, ScalarExpr
+from headwater.native import raised
 from headwater.native.loader import native
 from headwater.types.scalar import BOOL, INT4, INT8, TEXT, BaseType, ColumnType, ScalarType
-
-
-class _Datums(Protocol):
-    """What this module asks of the extension; types and expressions travel as MessagePack."""
-
-    def datum_from_text(self, type: bytes, text: str) -> bytes:
-        """Return the datum that ``text`` spells. Raises: a UserError."""
-
-    def datum_to_text(self, type: bytes, datum: bytes) -> str:
-        """Return a datum as output shows it."""
-
-    def eval_scalar(self, expr: bytes, row: bytes) -> bytes | tuple[str, str]:
-        """Return the value of an expression over a row, or the error's SQLSTATE and message."""
-
-
-_datums = cast("_Datums", native)
 
 NULL_DATUM = b"\xfe"
 FALSE_DATUM = b"\x02"
@@ -128,7 +112,7 @@ def literal_from_text(text: str, type: ScalarType) -> Literal:
     """
     data = _plain_datum(text, type)
     if data is None:
-        data = _datums.datum_from_text(msgspec.msgpack.encode(type), text)
+        data = native.datum_from_text(msgspec.msgpack.encode(type), text)
     return Literal(data, ColumnType(type, False))
 
 
@@ -223,7 +207,7 @@ def show_literal(literal: Literal) -> str:
     if base in TEXT_BASES:
         text = literal_text(literal) or ""
     else:
-        text = _datums.datum_to_text(msgspec.msgpack.encode(literal.type.type), data)
+        text = native.datum_to_text(msgspec.msgpack.encode(literal.type.type), data) or ""
         if base in (BaseType.NUMERIC, BaseType.FLOAT4, BaseType.FLOAT8):
             return text
     return "'" + text.replace("'", "''") + "'"
@@ -236,11 +220,19 @@ def fold_constant(expr: ScalarExpr) -> Literal | LiteralError:
     """
     if isinstance(expr, Literal | LiteralError):
         return expr
-    data = _datums.eval_scalar(msgspec.msgpack.encode(expr), b"")
+    data = native.eval_scalar(msgspec.msgpack.encode(expr), b"")
     if isinstance(data, bytes):
         return Literal(data, ColumnType(scalar_type(expr), data == NULL_DATUM))
     sqlstate, message = data
     return LiteralError(ErrorFields(sqlstate, message), ColumnType(scalar_type(expr), True))
+
+
+def error_of(literal: LiteralError, position: int = 0) -> HeadwaterError:
+    """Return the error that a failed evaluation stands for, to be raised."""
+    error = raised.error_of(literal.error.sqlstate, literal.error.message)
+    error.detail, error.hint = literal.error.detail, literal.error.hint
+    error.position = position
+    return error
 
 
 def scalar_type(expr: ScalarExpr) -> ScalarType:

@@ -6,7 +6,14 @@ import msgspec
 
 from headwater.errors import CannotCoerce, DatatypeMismatch, HeadwaterError, InternalError
 from headwater.ir.functions import Cast, CastContext, lookup_cast
-from headwater.ir.literals import is_null, literal_from_text, literal_text, null_literal
+from headwater.ir.literals import (
+    INT_RANGES,
+    is_null,
+    literal_from_text,
+    literal_int,
+    literal_text,
+    null_literal,
+)
 from headwater.ir.scalar import Literal, Parameter
 from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.types import can_coerce, same_type, type_of
@@ -120,9 +127,18 @@ def cast(expr: HirScalar, target: ScalarType, context: CastContext) -> HirScalar
     found = lookup_cast(source.base, target.base)
     if found is None:
         raise CannotCoerce(f"cannot cast type {show_type(source)} to {show_type(target)}")
-    if found.relabel and isinstance(expr, Literal):
+    if isinstance(expr, Literal) and (found.relabel or _fits(expr, source, target)):
         return Literal(expr.data, ColumnType(target, declared.nullable))
     return _call(found, expr, declared, target, context)
+
+
+def _fits(literal: Literal, source: ScalarType, target: ScalarType) -> bool:
+    """Return whether a whole number is one of the target's: all are encoded alike."""
+    limits = INT_RANGES.get(target.base)
+    if limits is None or source.base not in INT_RANGES:
+        return False
+    value = literal_int(literal)
+    return value is not None and limits[0] <= value <= limits[1]
 
 
 def _call(

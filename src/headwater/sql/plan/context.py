@@ -23,18 +23,20 @@ from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node
 from headwater.sql.plan.coerce import coerce
 from headwater.sql.plan.hir import ColumnRef, HirAggregate, HirRelation, HirScalar
+from headwater.sql.plan.rows import Rows
 from headwater.sql.plan.statements import Notice, PlanSession
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.names import NameResolver
 from headwater.sql.resolve.scope import Scope
 from headwater.types.ids import GlobalId, SchemaId
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import TEXT, UNKNOWN, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import INT4, TEXT, UNKNOWN, BaseType, ColumnType, ScalarType
 
 PARAMETERS_MAX = 65_535
 
 # Column indexes from here on stand for the results of aggregates, window functions and table
 # functions while the list that they are in is planned; ``rewrite`` puts the real ones in place.
+GROUPING_BASE = 1 << 23
 AGGREGATE_BASE = 1 << 24
 WINDOW_BASE = 1 << 25
 TABLE_FUNCTION_BASE = 1 << 26
@@ -86,6 +88,17 @@ class OrderedRelation:
 
 class QueryPlanner(Protocol):
     """Plans queries that stand in expressions and in FROM."""
+
+    def rows(
+        self,
+        ctx: "StatementContext",
+        query: ast.Query,
+        outer: Scope | None,
+        ctes: Ctes,
+        *,
+        keep_open: bool = False,
+    ) -> Rows:
+        """Return the query's rows, its last clauses still open."""
 
     def subquery(
         self, ctx: "StatementContext", query: ast.Query, outer: Scope | None, ctes: Ctes
@@ -179,19 +192,30 @@ class StatementContext:
 
 
 class Aggregates:
-    """The aggregates of one SELECT, each once."""
+    """The aggregates of one SELECT, each once.
 
-    __slots__ = ("found", "ungrouped")
+    Attributes:
+        found: Aggregates, each with the condition on its input rows that could not be folded into
+            it, and their numbers.
+        groupings: The arguments of GROUPING calls, in order.
+    """
+
+    __slots__ = ("found", "groupings")
 
     def __init__(self) -> None:
-        self.found: dict[HirAggregate, int] = {}
-        # Columns referred to outside aggregates, and where first: for the grouping error.
-        self.ungrouped: dict[int, tuple[tuple[str, ...], int]] = {}
+        self.found: dict[tuple[HirAggregate, HirScalar | None], int] = {}
+        self.groupings: list[tuple[HirScalar, ...]] = []
 
-    def add(self, aggregate: HirAggregate, name: str) -> ColumnRef:
+    def add(self, aggregate: HirAggregate, name: str, keep: HirScalar | None = None) -> ColumnRef:
         """Return the column that will hold the aggregate's result."""
-        index = self.found.setdefault(aggregate, len(self.found))
+        index = self.found.setdefault((aggregate, keep), len(self.found))
         return ColumnRef(0, AGGREGATE_BASE + index, aggregate.type, name)
+
+    def add_grouping(self, args: tuple[HirScalar, ...]) -> ColumnRef:
+        """Return the column that will say which of ``args`` a row is not grouped by."""
+        self.groupings.append(args)
+        index = GROUPING_BASE + len(self.groupings) - 1
+        return ColumnRef(0, index, ColumnType(INT4, False), "grouping")
 
 
 class TableFunctions:
@@ -310,10 +334,10 @@ class ExprContext:
             f"aggregate functions are not allowed in {self.clause}", position=position
         )
 
-    def refuse_window(self, position: int) -> WindowingError:
+    def refuse_window(self, position: int) -> WindowingError | GroupingError:
         """Return the error for a window function where none may stand."""
         if self.in_aggregate:
-            return WindowingError(
+            return GroupingError(
                 "aggregate function calls cannot contain window function calls", position=position
             )
         return WindowingError(

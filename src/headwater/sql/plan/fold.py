@@ -6,18 +6,10 @@ from headwater.errors import (
     InvalidColumnReference,
     InvalidRowCountInLimit,
     InvalidRowCountInOffset,
-    UserError,
 )
-from headwater.errors import conditions as _conditions
-from headwater.ir.literals import fold_constant, is_null, literal_int
+from headwater.ir.literals import error_of, fold_constant, is_null, literal_int
 from headwater.ir.scalar import Call, If, Literal, LiteralError, ScalarExpr
 from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
-
-_CLASSES: dict[str, type[UserError]] = {}
-for _name in _conditions.__all__:
-    _cls = getattr(_conditions, _name)
-    if issubclass(_cls, UserError):
-        _CLASSES.setdefault(_cls.sqlstate, _cls)
 
 
 def to_constant(expr: HirScalar) -> ScalarExpr | None:
@@ -55,13 +47,6 @@ def fold(expr: HirScalar, position: int = 0) -> HirScalar:
     if isinstance(value, LiteralError):
         raise error_of(value, position)
     return value
-
-
-def error_of(value: LiteralError, position: int = 0) -> UserError:
-    """Return the error of a failed evaluation, to be raised."""
-    fields = value.error
-    cls = _CLASSES.get(fields.sqlstate, UserError)
-    return cls(fields.message, detail=fields.detail, hint=fields.hint, position=position)
 
 
 def row_count(expr: HirScalar, clause: str, position: int) -> HirScalar | None:

@@ -9,6 +9,7 @@ from headwater.sql.plan.kinds import (
     altering,
     clusters,
     connections,
+    explaining,
     reading,
     relations,
     sessions,
@@ -30,6 +31,7 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **sources.HANDLERS,
     **sinks.HANDLERS,
     **altering.HANDLERS,
+    **explaining.HANDLERS,
     **sessions.HANDLERS,
 }
 

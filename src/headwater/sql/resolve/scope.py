@@ -31,19 +31,27 @@ class ScopeTable:
     """A table's name in a FROM clause and where its columns are.
 
     ``path`` is the whole name of a catalog relation without an alias, so that ``s.t.c`` works;
-    just ``(name,)`` under an alias. ``columns`` pairs names with indexes, in the table's order.
+    just ``(name,)`` under an alias, which hides the name of the ``relation``. ``columns`` pairs
+    names with indexes, in the table's order.
     """
 
-    __slots__ = ("columns", "name", "path")
+    __slots__ = ("columns", "name", "path", "relation")
 
-    def __init__(self, path: tuple[str, ...], columns: tuple[tuple[str, int], ...]) -> None:
+    def __init__(
+        self,
+        path: tuple[str, ...],
+        columns: tuple[tuple[str, int], ...],
+        relation: str | None = None,
+    ) -> None:
         self.path = path
         self.name = path[-1]
         self.columns = columns
+        self.relation = relation
 
     def shifted(self, offset: int) -> "ScopeTable":
         """Return the table with its columns ``offset`` further to the right."""
-        return ScopeTable(self.path, tuple((name, index + offset) for name, index in self.columns))
+        columns = tuple((name, index + offset) for name, index in self.columns)
+        return ScopeTable(self.path, columns, self.relation)
 
     def matches(self, qualifier: tuple[str, ...]) -> bool:
         """Return whether ``[[db.]schema.]table`` can mean this table."""
@@ -71,9 +79,10 @@ class Scope:
             merged stand first, and once.
         tables: The tables by which columns can be qualified.
         outer: The next scope outwards.
+        uses: Columns referred to, and where first: for the error of ungrouped ones.
     """
 
-    __slots__ = ("_by_name", "columns", "outer", "star", "tables")
+    __slots__ = ("_by_name", "columns", "outer", "star", "tables", "uses")
 
     def __init__(
         self,
@@ -86,6 +95,7 @@ class Scope:
         self.star = star
         self.tables = tables
         self.outer = outer
+        self.uses: dict[int, int] = {}
         self._by_name: dict[str, list[int]] | None = None
 
     @staticmethod
@@ -99,6 +109,7 @@ class Scope:
         desc: RelationDesc,
         outer: "Scope | None",
         names: Sequence[str] = (),
+        relation: str | None = None,
     ) -> "Scope":
         """Return the scope of a relation's rows, its first columns renamed to ``names``."""
         columns = [ScopeColumn(c.name, ColumnType(c.type, c.nullable)) for c in desc.columns]
@@ -107,12 +118,24 @@ class Scope:
         star = range(len(columns))
         tables = []
         if path is not None:
-            tables.append(ScopeTable(path, tuple((c.name, i) for i, c in enumerate(columns))))
+            pairs = tuple((c.name, i) for i, c in enumerate(columns))
+            tables.append(ScopeTable(path, pairs, relation))
         return Scope(columns, star, tables, outer)
 
     def with_outer(self, outer: "Scope | None") -> "Scope":
         """Return the same columns inside another scope."""
-        return Scope(self.columns, self.star, self.tables, outer)
+        scope = Scope(self.columns, self.star, self.tables, outer)
+        scope.uses = self.uses
+        return scope
+
+    def note_use(self, level: int, index: int, position: int) -> None:
+        """Remember where a column of the scope ``level`` outwards is first referred to."""
+        scope: Scope | None = self
+        for _ in range(level):
+            assert scope is not None
+            scope = scope.outer
+        assert scope is not None
+        scope.uses.setdefault(index, position)
 
     @property
     def by_name(self) -> dict[str, list[int]]:
@@ -197,12 +220,24 @@ class Scope:
             level += 1
         return None
 
+    def missing_table(self, name: str, position: int) -> UndefinedTable:
+        """Return the error for a table that is not in FROM, or hidden there by an alias."""
+        scope: Scope | None = self
+        while scope is not None:
+            for table in scope.tables:
+                if table.relation == name:
+                    return UndefinedTable(
+                        f'invalid reference to FROM-clause entry for table "{name}"',
+                        hint=f'Perhaps you meant to reference the table alias "{table.name}".',
+                        position=position,
+                    )
+            scope = scope.outer
+        return UndefinedTable(f'missing FROM-clause entry for table "{name}"', position=position)
+
     def undefined(self, parts: tuple[str, ...], position: int) -> UndefinedColumn | UndefinedTable:
         """Return the error for an identifier that :meth:`resolve` did not find."""
         if len(parts) > 1:
-            return UndefinedTable(
-                f'missing FROM-clause entry for table "{parts[-2]}"', position=position
-            )
+            return self.missing_table(parts[-2], position)
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None:

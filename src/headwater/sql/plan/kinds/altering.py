@@ -330,9 +330,7 @@ def _owner(ctx: StatementContext, node: ast_ddl.AlterOwner) -> Outcome:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
     if ref.type is ObjectType.INDEX:
         ctx.notices.append(
-            Notice(
-                "ALTER INDEX ... OWNER TO is ignored: the owner of its relation owns an index"
-            )
+            Notice("ALTER INDEX ... OWNER TO is ignored: the owner of its relation owns an index")
         )
         return Outcome(AlterNoopPlan(ObjectType.INDEX))
     _check_not_system(ctx, ref, "change owner of", node.name.position)
@@ -460,7 +458,7 @@ def _add_column(ctx: StatementContext, node: ast_ddl.AlterTableAddColumn) -> Out
             f'column "{node.column.name}" of relation "{table.name}" already exists',
             position=node.column.position,
         )
-    columns, _, _ = table_columns(ctx, (node.column,), ())
+    columns, _, _ = table_columns(ctx, table.name, (node.column,), ())
     column = columns[0]
     if not column.type.nullable:
         raise FeatureNotSupported("adding a column that is NOT NULL", position=node.position)

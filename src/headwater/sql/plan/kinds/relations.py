@@ -18,10 +18,9 @@ from headwater.errors import (
     DependentObjectsStillExist,
     DuplicateColumn,
     FeatureNotSupported,
-    InvalidColumnDefinition,
-    InvalidColumnReference,
     InvalidParameterValue,
     InvalidTableDefinition,
+    SyntaxError_,
     UndefinedColumn,
     WrongObjectType,
 )
@@ -97,7 +96,7 @@ _PARTITION_BASES = frozenset(
 
 def _create_table(ctx: StatementContext, node: ast_ddl.CreateTable) -> Outcome:
     path = new_path(ctx, node.name, temporary=node.temporary)
-    columns, keys, primary = table_columns(ctx, node.columns, node.constraints)
+    columns, keys, primary = table_columns(ctx, path.item, node.columns, node.constraints)
     options = Options(ctx, node.options, "CREATE TABLE", _TABLE_OPTIONS)
     desc = RelationDesc(tuple(Column(c.name, c.type.type, c.type.nullable) for c in columns), keys)
     partition_by(options, desc)
@@ -119,6 +118,7 @@ def _create_table(ctx: StatementContext, node: ast_ddl.CreateTable) -> Outcome:
 
 def table_columns(
     ctx: StatementContext,
+    table: str,
     nodes: Sequence[ast_ddl.TableColumn],
     constraints: Sequence[ast_ddl.Constraint],
 ) -> tuple[list[TableColumn], tuple[tuple[int, ...], ...], int | None]:
@@ -130,16 +130,16 @@ def table_columns(
     keys: list[tuple[int, ...]] = []
     primary: int | None = None
     for index, node in enumerate(nodes):
-        column = _table_column(ctx, node)
+        column = _table_column(ctx, node, table)
         for constraint in node.constraints:
             if constraint.kind in _KEY_KINDS:
-                primary = _add_key(keys, (index,), constraint, primary)
+                primary = _add_key(table, keys, (index,), constraint, primary)
         columns.append(column)
     names = [column.name for column in columns]
     for constraint in constraints:
         if constraint.kind not in _KEY_KINDS:
             raise _unsupported(constraint)
-        primary = _add_key(keys, _key_columns(names, constraint), constraint, primary)
+        primary = _add_key(table, keys, _key_columns(names, constraint), constraint, primary)
     if primary is not None:
         for index in keys[primary]:
             found = columns[index]
@@ -158,6 +158,7 @@ def _unsupported(constraint: ast_ddl.Constraint) -> FeatureNotSupported:
 
 
 def _add_key(
+    table: str,
     keys: list[tuple[int, ...]],
     key: tuple[int, ...],
     constraint: ast_ddl.Constraint,
@@ -166,7 +167,8 @@ def _add_key(
     is_primary = constraint.kind is ast_ddl.ConstraintKind.PRIMARY_KEY
     if is_primary and primary is not None:
         raise InvalidTableDefinition(
-            "multiple primary keys for table are not allowed", position=constraint.position
+            f'multiple primary keys for table "{table}" are not allowed',
+            position=constraint.position,
         )
     keys.append(key)
     return len(keys) - 1 if is_primary else primary
@@ -190,7 +192,7 @@ def _key_columns(names: Sequence[str], constraint: ast_ddl.Constraint) -> tuple[
     return tuple(found)
 
 
-def _table_column(ctx: StatementContext, node: ast_ddl.TableColumn) -> TableColumn:
+def _table_column(ctx: StatementContext, node: ast_ddl.TableColumn, table: str) -> TableColumn:
     check_identifier(node.name, node.position)
     type = resolve_type(node.data_type, ctx.names)
     nullable: bool | None = None
@@ -201,8 +203,9 @@ def _table_column(ctx: StatementContext, node: ast_ddl.TableColumn) -> TableColu
         if kind in (ast_ddl.ConstraintKind.NOT_NULL, ast_ddl.ConstraintKind.NULL):
             wanted = kind is ast_ddl.ConstraintKind.NULL
             if nullable is not None and nullable != wanted:
-                raise InvalidColumnDefinition(
-                    f'conflicting NULL/NOT NULL declarations for column "{node.name}"',
+                raise SyntaxError_(
+                    f'conflicting NULL/NOT NULL declarations for column "{node.name}"'
+                    f' of table "{table}"',
                     position=constraint.position,
                 )
             nullable = wanted
@@ -271,9 +274,8 @@ def view_query(
     relation, desc = QUERIES.subquery(ctx, query, None, {})
     no_parameters(ctx, "A view")
     if len(columns) > desc.arity:
-        raise InvalidColumnReference(
-            f"CREATE VIEW specifies more column names ({len(columns)}) than columns ({desc.arity})",
-            position=position,
+        raise SyntaxError_(
+            "CREATE VIEW specifies more column names than columns", position=position
         )
     names = [*columns, *desc.names[len(columns) :]]
     _check_distinct(names, position)

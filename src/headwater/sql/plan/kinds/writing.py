@@ -71,6 +71,7 @@ from headwater.sql.plan.statements import (
 )
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import show_type
+from headwater.sql.resolve.location import location
 from headwater.sql.resolve.scope import Scope, product
 from headwater.types.ids import GlobalId
 from headwater.types.relation import Column, RelationDesc
@@ -287,7 +288,7 @@ def _value(context: ExprContext, table: Table, index: int, node: ast.Expr) -> Hi
     if isinstance(node, ast.Number) and wanted.base in _FROM_TEXT and wanted.modifier is None:
         # The literal's text is read as the column's type at once: no cast at run time.
         return literal_from_text(node.text, wanted)
-    expr = assign(context, table, index, context.plan(node), node.position)
+    expr = assign(context, table, index, context.plan(node), location(node))
     return expr if isinstance(expr, Literal) else fold(expr, node.position)
 
 
@@ -497,7 +498,7 @@ def _values_of(
         if isinstance(item, ast.Default):
             found.append((index, default_of(ctx, table, index)))
         else:
-            found.append((index, assign(context, table, index, context.plan(item), item.position)))
+            found.append((index, assign(context, table, index, context.plan(item), location(item))))
     return found
 
 

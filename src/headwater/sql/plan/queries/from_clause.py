@@ -126,15 +126,19 @@ class FromPlanner:
         desc = relation_desc(item)
         if desc is None:
             raise WrongObjectType(
-                f'"{item.name}" is {_with_article(item.kind.noun)} and cannot be selected from',
+                f'"{item.name}" is {_with_article(item.kind.noun)}',
                 position=name.position,
             )
         self.ctx.reads[item.id] = None
-        path = name.parts if name.id is None else self.ctx.catalog.full_name(item)
-        return HirGet(item.id, desc), self._aliased(node.alias, path, desc)
+        path = self.ctx.catalog.full_name(item)
+        return HirGet(item.id, desc), self._aliased(node.alias, path, desc, item.name)
 
     def _aliased(
-        self, alias: ast.TableAlias | None, path: tuple[str, ...] | None, desc: RelationDesc
+        self,
+        alias: ast.TableAlias | None,
+        path: tuple[str, ...] | None,
+        desc: RelationDesc,
+        relation: str | None = None,
     ) -> Scope:
         names: tuple[str, ...] = ()
         if alias is not None:
@@ -145,7 +149,8 @@ class FromPlanner:
                     f" but {len(names)} columns specified",
                     position=alias.position,
                 )
-        return Scope.of_relation(path, desc, self.hidden, names)
+        hidden = relation if alias is not None else None
+        return Scope.of_relation(path, desc, self.hidden, names, hidden)
 
     def _functions(self, nodes: Sequence[ast.Expr], *, ordinality: bool) -> Made:
         # Whether or not LATERAL is written, a function sees what stands before it.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from headwater.errors import (
     DatatypeMismatch,
+    DuplicateAlias,
     FeatureNotSupported,
     InvalidColumnReference,
     InvalidRecursion,
@@ -25,8 +26,10 @@ from headwater.sql.plan.context import (
 from headwater.sql.plan.fold import row_count
 from headwater.sql.plan.hir import (
     ColumnRef,
+    HirCall,
     HirConstant,
     HirDistinct,
+    HirFilter,
     HirGetLocal,
     HirLet,
     HirLetRec,
@@ -36,17 +39,20 @@ from headwater.sql.plan.hir import (
     HirScalar,
     HirThreshold,
     HirUnion,
+    WindowCall,
 )
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.queries.select import plan_select
 from headwater.sql.plan.queries.table_functions import UNIT
 from headwater.sql.plan.rows import Rows
+from headwater.sql.plan.scalars.windows import DEFAULT_FRAME
 from headwater.sql.plan.shows import plan_show
-from headwater.sql.plan.types import common_type, try_common_type, type_of
+from headwater.sql.plan.types import try_common_type, type_of
 from headwater.sql.resolve.datatypes import resolve_type, show_type
+from headwater.sql.resolve.location import location
 from headwater.sql.resolve.scope import Scope
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import INT8, TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import BOOL, INT8, TEXT, BaseType, ColumnType, ScalarType
 
 _LIMITS = {
     ast.RecursionLimitKind.RETURN: True,
@@ -217,7 +223,7 @@ class Queries:
             detail="Only result column names can be used, not expressions or functions.",
             hint="Add the expression/function to every SELECT, or move the UNION into a FROM"
             " clause.",
-            position=node.position,
+            position=location(node),
         )
 
     def _limit(
@@ -225,8 +231,6 @@ class Queries:
     ) -> None:
         if query.limit is None and query.offset is None:
             return
-        if query.with_ties:
-            raise FeatureNotSupported("WITH TIES is not supported", position=query.position)
         if rows.limit is not None or rows.offset is not None:
             cut = _cut(rows)
             for name in Rows.__slots__:
@@ -241,6 +245,13 @@ class Queries:
             else:
                 is_zero = isinstance(count, Literal) and count.data == b"\x18"
                 rows.offset = None if is_zero else count
+        if query.with_ties:
+            if not rows.order_by:
+                raise SyntaxError_(
+                    "WITH TIES cannot be specified without ORDER BY clause",
+                    position=query.position,
+                )
+            _with_ties(rows)
 
     # --- VALUES -----------------------------------------------------------------------------------
 
@@ -263,7 +274,7 @@ class Queries:
             if first.base is not BaseType.UNKNOWN and all(t == first for t in types):
                 continue
             nodes = [row[column] for row in body.rows]
-            target = _common(types, [node.position for node in nodes], "VALUES")
+            target = _common(types, [location(node) for node in nodes], "VALUES")
             for exprs, node in zip(planned, nodes, strict=True):
                 exprs[column] = context.coerce(exprs[column], target, node.position)
         names = [f"column{number}" for number in range(1, width + 1)]
@@ -293,11 +304,12 @@ class Queries:
             if len(member.outputs) != width:
                 raise SyntaxError_(
                     f"each {body.operator.value} query must have the same number of columns",
-                    position=operand.position,
+                    position=_column_location(operand, 0),
                 )
         for column in range(width):
             types = [member.output_type(column).type for member in members]
-            target = common_type(types, body.operator.value, operands[-1].position)
+            positions = [_column_location(operand, column) for operand in operands]
+            target = _common(types, positions, body.operator.value)
             for member in members:
                 member.coerce_output(column, target, CastContext.IMPLICIT, ctx)
         types_of_columns = []
@@ -364,6 +376,49 @@ def _common(types: Sequence[ScalarType], positions: Sequence[int], construct: st
     )
 
 
+def _with_ties(rows: Rows) -> None:
+    """Replace LIMIT and OFFSET by filters on the rows' ranks: rows equal to the last stay."""
+    arity = len(rows.base_types)
+    keys = []
+    for order in rows.order_by:
+        kind = rows.column_type(order.column)
+        key = (
+            ColumnRef(0, order.column, kind)
+            if order.column < arity
+            else rows.scalars[order.column - arity]
+        )
+        keys.append((key, order.desc, order.nulls_last))
+    int8 = ColumnType(INT8, False)
+
+    def ranked(func: str) -> HirScalar:
+        return WindowCall(func, (), (), tuple(keys), DEFAULT_FRAME, False, int8)
+
+    tests: list[HirScalar] = []
+    limit, offset = rows.limit, rows.offset
+    if offset is not None:
+        row = ColumnRef(0, rows.add(ranked("row_number")), int8)
+        tests.append(HirCall("gt", (row, offset), ColumnType(BOOL, True)))
+    if limit is not None:
+        last = limit
+        if offset is not None:
+            last = HirCall("add_int8_int8", (limit, offset), ColumnType(INT8, True))
+        rank = ColumnRef(0, rows.add(ranked("rank")), int8)
+        tests.append(HirCall("le", (rank, last), ColumnType(BOOL, True)))
+    types = rows.all_types()
+    rows.base = HirFilter(rows.mapped(), tuple(tests))
+    rows.base_types, rows.scalars = types, []
+    rows.limit = rows.offset = None
+
+
+def _column_location(operand: ast.SetExpr, column: int) -> int:
+    """Return where a column of an operand is written, where that can be told."""
+    while isinstance(operand, ast.SetOperation | ast.Query):
+        operand = operand.left if isinstance(operand, ast.SetOperation) else operand.body
+    if isinstance(operand, ast.Select) and column < len(operand.items):
+        return location(operand.items[column].expression)
+    return operand.position
+
+
 def _cut(rows: Rows) -> Rows:
     """Return rows whose LIMIT and OFFSET are applied, so that others may be put on top."""
     types = [rows.column_type(index) for index in rows.outputs]
@@ -413,7 +468,7 @@ class _Bindings:
         listed = node.ctes if isinstance(node, ast.With) else node.bindings
         for binding in listed:
             if binding.name in names:
-                raise SyntaxError_(
+                raise DuplicateAlias(
                     f'WITH query name "{binding.name}" specified more than once',
                     position=binding.position,
                 )

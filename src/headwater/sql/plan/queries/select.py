@@ -9,19 +9,19 @@ from collections.abc import Sequence
 
 from headwater.errors import (
     AmbiguousColumn,
-    FeatureNotSupported,
     GroupingError,
     InvalidColumnReference,
     InvalidParameterValue,
     SyntaxError_,
-    UndefinedTable,
     WrongObjectType,
 )
+from headwater.ir.functions import CastContext
 from headwater.ir.literals import TRUE, literal_int
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.coerce import get_field, make_record
 from headwater.sql.plan.context import (
+    GROUPING_BASE,
     TABLE_FUNCTION_BASE,
     Aggregates,
     Ctes,
@@ -37,14 +37,13 @@ from headwater.sql.plan.hir import (
     HirJoin,
     HirJoinKind,
     HirMap,
-    HirReduce,
     HirRelation,
     HirScalar,
     HirTopK,
 )
 from headwater.sql.plan.hir_visit import has_window, move_columns
 from headwater.sql.plan.queries.from_clause import FromPlanner
-from headwater.sql.plan.queries.grouping import GroupRewriter
+from headwater.sql.plan.queries.grouping import GroupRewriter, Groups, reduce_groups
 from headwater.sql.plan.queries.naming import column_name
 from headwater.sql.plan.queries.table_functions import (
     plan_function,
@@ -55,7 +54,7 @@ from headwater.sql.plan.scalars.subqueries import conjuncts
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.scope import Scope
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import INT8, TEXT, UINT8, BaseType, record_of
+from headwater.types.scalar import INT4, INT8, TEXT, UINT8, BaseType, ColumnType, record_of
 
 _GROUP_SIZE_HINTS = {
     "aggregate input group size": "aggregate",
@@ -125,9 +124,10 @@ class _SelectPlanner:
             qualify = conjuncts(context, select.qualify, "QUALIFY")
         distinct_on = [self._on_item(node) for node in select.distinct_on]
         order = [self._order_item(item) for item in order_items]
-        keys = self._group_keys()
-        if keys is not None or self.aggregates.found or select.having is not None:
-            rewriter = self.rewriter = self._group(keys or [])
+        groups = self._groups()
+        grouped = self.aggregates.found or self.aggregates.groupings or select.having is not None
+        if groups is not None or grouped:
+            rewriter = self.rewriter = self._group(groups or Groups(self._group_key))
             self.exprs = [rewriter.rewrite(expr) for expr in self.exprs]
             having = [rewriter.rewrite(expr) for expr in having]
             qualify = [rewriter.rewrite(expr) for expr in qualify]
@@ -212,16 +212,13 @@ class _SelectPlanner:
                 ref = ColumnRef(column.level, column.index, column.type, column.name)
                 self._add_fields(ref)
                 return
-            raise UndefinedTable(
-                f'missing FROM-clause entry for table "{node.parts[-1]}"', position=node.position
-            )
+            raise self.scope.missing_table(node.parts[-1], node.position)
         level, scope, table = found
         for name, index in table.columns:
             self._add_column(index, name, node.position, level, scope)
 
     def _add_column(self, index: int, name: str, position: int, level: int, scope: Scope) -> None:
-        if level == 0:
-            self.aggregates.ungrouped.setdefault(index, ((name,), position))
+        self.scope.note_use(level, index, position)
         self._add(ColumnRef(level, index, scope.columns[index].type, name), name)
 
     def _record_star(self, context: ExprContext, node: ast.RecordWildcard) -> None:
@@ -286,20 +283,13 @@ class _SelectPlanner:
 
     # --- grouping ---------------------------------------------------------------------------------
 
-    def _group_keys(self) -> list[HirScalar] | None:
-        """Return the group expressions; None without GROUP BY."""
+    def _groups(self) -> Groups | None:
+        """Return what GROUP BY says; None without one."""
         if not self.select.group_by:
             return None
-        keys: dict[HirScalar, None] = {}
-        for element in self.select.group_by:
-            if isinstance(element, ast.Grouping):
-                if element.kind is not ast.GroupingKind.EMPTY:
-                    raise FeatureNotSupported(
-                        f"{element.kind.value} is not supported", position=element.position
-                    )
-                continue
-            keys[self._group_key(element)] = None
-        return list(keys)
+        groups = Groups(self._group_key)
+        groups.add(self.select.group_by)
+        return groups
 
     def _group_key(self, node: ast.Expr) -> HirScalar:
         """Plan a group expression: a column of FROM wins over an output's name."""
@@ -318,24 +308,19 @@ class _SelectPlanner:
             found = self._context("GROUP BY").coerce(found, TEXT, node.position)
         return found
 
-    def _group(self, keys: list[HirScalar]) -> GroupRewriter:
+    def _group(self, groups: Groups) -> GroupRewriter:
         """Reduce the relation. Returns: what moves expressions onto its columns."""
-        arity = len(self.types)
-        scalars: list[HirScalar] = []
-        indexes: list[int] = []
-        columns: dict[HirScalar, int] = {}
-        for number, key in enumerate(keys):
-            columns[key] = number
-            if isinstance(key, ColumnRef) and key.level == 0:
-                indexes.append(key.index)
-            else:
-                indexes.append(arity + len(scalars))
-                scalars.append(key)
-        relation = HirMap(self.relation, tuple(scalars)) if scalars else self.relation
-        aggregates = tuple(self.aggregates.found)
-        self.relation = HirReduce(relation, tuple(indexes), aggregates, self.hints.get("aggregate"))
-        self.types = [*(type_of(key) for key in keys), *(a.type for a in aggregates)]
-        return GroupRewriter(columns, len(keys), self.aggregates, self.scope)
+        self.relation, types = reduce_groups(
+            self.ctx,
+            self.relation,
+            self.types,
+            groups,
+            self.aggregates,
+            self.hints.get("aggregate"),
+        )
+        numbers = [ColumnType(INT4, False)] * len(self.aggregates.groupings)
+        self.types = [*types, *numbers]
+        return GroupRewriter(groups.keys, types, self.scope)
 
     # --- windows and table functions --------------------------------------------------------------
 
@@ -453,7 +438,7 @@ def has_mark(expr: HirScalar) -> bool:
 
     def see(index: int) -> int:
         nonlocal found
-        found = found or index >= TABLE_FUNCTION_BASE >> 2
+        found = found or index >= GROUPING_BASE
         return index
 
     move_columns(expr, see)
@@ -527,7 +512,9 @@ def _hints(ctx: StatementContext, select: ast.Select) -> dict[str, int]:
                 f"{hint.name.upper()} requires a value", position=hint.position
             )
         context = ExprContext(ctx, Scope.empty(), {}, "OPTIONS")
-        value = must_be_constant(context.plan_as(hint.value, UINT8), "OPTIONS", hint.position)
+        value = must_be_constant(
+            context.plan_as(hint.value, UINT8, CastContext.ASSIGNMENT), "OPTIONS", hint.position
+        )
         size = literal_int(value) or 0
         if known is None:
             if len(select.hints) > 1:

@@ -66,6 +66,9 @@ def plan_aggregate(
         _check_distinct(node, args, order)
 
     def make(choice: Choice, coerced: tuple[HirScalar, ...]) -> HirScalar:
+        if choice.signature.name in _KEEPS_NULLS:
+            aggregate = _aggregate(choice, coerced, None, order, distinct=node.distinct)
+            return aggregates.add(aggregate, name, keep)
         aggregate = _aggregate(choice, coerced, keep, order, distinct=node.distinct)
         return aggregates.add(aggregate, name)
 
@@ -125,8 +128,6 @@ def _aggregate(
     signature = choice.signature
     expr: HirScalar = args[0] if args else TRUE
     if keep is not None:
-        if signature.name in _KEEPS_NULLS:
-            raise FeatureNotSupported(f"FILTER is not supported for {signature.name}")
         expr = HirIf(keep, expr, null_literal(type_of(expr).type))
     ordered = order if signature.name in _ORDERED else ()
     if len(args) > 1 or ordered:

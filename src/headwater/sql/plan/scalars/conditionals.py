@@ -11,6 +11,7 @@ from headwater.sql.plan.coerce import require_bool
 from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.types import common_type, type_of
+from headwater.sql.resolve.location import location
 from headwater.types.scalar import UNKNOWN, ColumnType
 
 
@@ -21,7 +22,7 @@ def _case(ctx: ExprContext, node: ast.Case) -> HirScalar:
     for branch in node.branches:
         condition = ctx.plan(branch.condition)
         if operand is None or node.operand is None:
-            at = branch.condition.position
+            at = location(branch.condition)
             condition = require_bool(condition, "CASE/WHEN", ctx.statement, at)
         else:
             positions = (node.operand.position, branch.condition.position)
@@ -30,8 +31,8 @@ def _case(ctx: ExprContext, node: ast.Case) -> HirScalar:
         conditions.append(condition)
         results.append(ctx.plan(branch.result))
     otherwise = null_literal(UNKNOWN) if node.otherwise is None else ctx.plan(node.otherwise)
-    positions_of = [branch.result.position for branch in node.branches]
-    positions_of.append(node.position if node.otherwise is None else node.otherwise.position)
+    positions_of = [location(branch.result) for branch in node.branches]
+    positions_of.append(node.position if node.otherwise is None else location(node.otherwise))
     # PostgreSQL looks at ELSE first; that order shows in the error's text.
     types = [type_of(expr).type for expr in (otherwise, *results)]
     at = _first_clash(types, [positions_of[-1], *positions_of[:-1]])
@@ -54,7 +55,7 @@ def unify(
 ) -> list[HirScalar]:
     """Return the expressions coerced to their common type."""
     types = [type_of(expr).type for expr in exprs]
-    positions = [node.position for node in nodes]
+    positions = [location(node) for node in nodes]
     target = common_type(types, construct, _first_clash(types, positions))
     return [
         ctx.coerce(expr, target, position) for expr, position in zip(exprs, positions, strict=True)

@@ -19,6 +19,7 @@ from headwater.sql.plan.hir import ColumnRef, HirCall, HirScalar
 from headwater.sql.plan.scalars.conditionals import unify
 from headwater.sql.plan.types import any_nullable, type_of
 from headwater.sql.resolve.datatypes import show_type
+from headwater.sql.resolve.location import location
 from headwater.types.scalar import (
     INT8,
     TEXT,
@@ -92,7 +93,7 @@ def _field(ctx: ExprContext, node: ast.FieldAccess) -> HirScalar:
         raise WrongObjectType(
             f"column notation .{node.field} applied to type {show_type(declared)},"
             " which is not a composite type",
-            position=node.position,
+            position=location(node),
         )
     for index, field in enumerate(declared.fields):
         if field.name == node.field:
@@ -138,7 +139,7 @@ def _subscript(ctx: ExprContext, node: ast.Subscript) -> HirScalar:
     raise DatatypeMismatch(
         f"cannot subscript type {show_type(type_of(operand).type)}"
         " because it does not support subscripting",
-        position=node.position,
+        position=location(node),
     )
 
 

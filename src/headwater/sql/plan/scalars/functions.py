@@ -2,6 +2,7 @@
 
 from headwater.errors import (
     FeatureNotSupported,
+    GroupingError,
     InvalidParameterValue,
     UndefinedFunction,
     WrongObjectType,
@@ -206,6 +207,14 @@ def _current_schemas(ctx: ExprContext, node: ast.Function) -> HirScalar:
     return _moment(ctx, func, array_of(TEXT))
 
 
+def _grouping(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    if ctx.aggregates is None:
+        raise GroupingError(
+            f"grouping operations are not allowed in {ctx.clause}", position=node.position
+        )
+    return ctx.aggregates.add_grouping(tuple(plan_arguments(ctx, node)))
+
+
 def _old_now(_ctx: ExprContext, node: ast.Function) -> HirScalar:
     raise InvalidParameterValue(
         "mz_logical_timestamp() was removed", hint="Use mz_now() instead.", position=node.position
@@ -213,6 +222,7 @@ def _old_now(_ctx: ExprContext, node: ast.Function) -> HirScalar:
 
 
 _SPECIAL: dict[str, Handler] = {
+    "grouping": _grouping,
     "pg_typeof": _pg_typeof,
     "current_setting": _current_setting,
     "current_schemas": _current_schemas,

@@ -101,8 +101,8 @@ def identifier(ctx: ExprContext, node: ast.Identifier) -> HirScalar:
     """Plan a column reference, or a whole row by its table's name."""
     found = ctx.scope.resolve(node.parts, node.position)
     if found is not None:
-        if ctx.aggregates is not None and found.level == 0:
-            ctx.aggregates.ungrouped.setdefault(found.index, (node.parts, node.position))
+        if ctx.aggregates is not None or found.level:
+            ctx.scope.note_use(found.level, found.index, node.position)
         return ColumnRef(found.level, found.index, found.type, found.name)
     whole = _whole_row(ctx, node)
     if whole is None:
@@ -121,8 +121,8 @@ def _whole_row(ctx: ExprContext, node: ast.Identifier) -> HirScalar | None:
         column = scope.columns[index]
         fields.append(ColumnRef(level, index, column.type, column.name))
         types.append((name, column.type))
-        if ctx.aggregates is not None and level == 0:
-            ctx.aggregates.ungrouped.setdefault(index, ((*node.parts, name), node.position))
+        if ctx.aggregates is not None or level:
+            ctx.scope.note_use(level, index, node.position)
     if len(fields) == 1 and table.path == (table.columns[0][0],):
         return fields[0]
     return make_record(tuple(fields), record_of(*types))

@@ -24,6 +24,7 @@ from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import HirScalar, ScalarSubquery
 from headwater.sql.plan.scalars.rows import row_subquery
 from headwater.sql.plan.types import common_type, type_of
+from headwater.sql.resolve.location import location
 from headwater.types.scalar import BOOL, TEXT, BaseType
 
 _NEGATED = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -135,14 +136,15 @@ def _not(ctx: ExprContext, node: ast.Not) -> HirScalar:
 
 
 def _condition(ctx: ExprContext, node: ast.Expr, clause: str) -> HirScalar:
-    return require_bool(ctx.plan(node), clause, ctx.statement, node.position)
+    return require_bool(ctx.plan(node), clause, ctx.statement, location(node))
 
 
 def _is(ctx: ExprContext, node: ast.Is) -> HirScalar:
     operand = ctx.plan(node.operand)
     if node.test is ast.IsTest.NULL:
         return _is_null_test(ctx, operand, node)
-    operand = require_bool(operand, f"IS {node.test.value}", ctx.statement, node.operand.position)
+    at = location(node.operand)
+    operand = require_bool(operand, f"IS {node.test.value}", ctx.statement, at)
     if node.test is ast.IsTest.UNKNOWN:
         result = call_is_null(operand)
     else:

@@ -38,6 +38,7 @@ from headwater.sql.plan.hir_visit import shift
 from headwater.sql.plan.scalars.operators import compare_rows
 from headwater.sql.plan.scalars.rows import columns_of as _columns
 from headwater.sql.plan.types import type_of
+from headwater.sql.resolve.location import location
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import (
     BOOL,
@@ -271,7 +272,7 @@ def _holds(ctx: ExprContext, node: ast.Expr, clause: str) -> HirScalar:
         comparison = any_all(ctx, inner)
         comparison.negated ^= negated
         return comparison.holds()
-    return require_bool(ctx.plan(node), clause, ctx.statement, node.position)
+    return require_bool(ctx.plan(node), clause, ctx.statement, location(node))
 
 
 # --- containers of a query's rows -----------------------------------------------------------------

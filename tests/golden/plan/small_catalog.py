@@ -1,8 +1,6 @@
-"""A small catalog to plan against, and short ways to plan."""
+"""A small catalog to plan against, and short ways to plan and to show plans."""
 
 from types import SimpleNamespace
-
-import pytest
 
 from headwater.catalog.items import (
     Cluster,
@@ -20,11 +18,14 @@ from headwater.catalog.items import (
     Type,
 )
 from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import HeadwaterError
 from headwater.ir.relation import Constant
 from headwater.ir.scalar import Column as ColumnExpr
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import plan_statement
 from headwater.sql.plan.explain_hir import show_finishing, show_hir
+from headwater.sql.plan.statements import SelectPlan
+from headwater.sql.resolve.datatypes import show_type
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import (
     BOOL,
@@ -65,7 +66,7 @@ def _table(number, name, description, schema="u1", **more):
         name=name,
         schema=schema,
         owner="u1",
-        create_sql=f"CREATE TABLE {name} ()",
+        create_sql=more.pop("create_sql", f"CREATE TABLE {name} ()"),
         desc=description,
         shard=f"s{number}",
         defaults=more.pop("defaults", (None,) * description.arity),
@@ -86,7 +87,8 @@ def make_catalog() -> CatalogSnapshot:
             7,
             "dflt",
             desc(("id", INT4, False), ("n", INT4), ("name", TEXT, False)),
-            defaults=(None, "7", "'none'::text"),
+            create_sql="CREATE TABLE dflt (id int4 NOT NULL, n int4 DEFAULT 7,"
+            " name text NOT NULL DEFAULT 'none')",
         ),
         Source(
             id="u8",
@@ -159,6 +161,25 @@ def make_catalog() -> CatalogSnapshot:
         ReplicaSize(name=n, processes=1, workers=w, cpu_nano_cores=1, memory_bytes=1)
         for n, w in (("1", 1), ("2", 2), ("25cc", 1))
     ]
+    shown = (
+        ("mz_show_tables", desc(("schema_id", TEXT), ("name", TEXT), ("source_id", TEXT))),
+        ("mz_show_columns", desc(("id", TEXT), ("name", TEXT), ("position", INT8))),
+    )
+    comment = Column("comment", TEXT, False)
+    for number, (name, description) in enumerate(shown):
+        more = [Column(c, TEXT) for c in ("nullable", "type")] if "columns" in name else []
+        columns = (*description.columns, *more, comment)
+        items.append(
+            Table(
+                id=f"s{100 + number}",
+                oid=100 + number,
+                name=name,
+                schema="s3",
+                owner="s1",
+                desc=RelationDesc(columns),
+                shard="s",
+            )
+        )
     return CatalogSnapshot(
         version=1,
         databases={"u1": Database(id="u1", oid=20200, name="materialize", owner="u1")},
@@ -193,13 +214,50 @@ def show(sql, *params):
     return "\n".join(lines)
 
 
+def show_statement(sql):
+    """Return a statement's plan as text: queries as trees, other fields that are set as lines."""
+    planned = plan(sql)
+    found = planned.plan
+    if isinstance(found, SelectPlan):
+        return show(sql)
+    lines = [type(found).__name__]
+    for field in found.__struct_fields__:
+        value = getattr(found, field)
+        if field in ("query", "selection", "values"):
+            lines.append(f"{field}:")
+            lines.extend("  " + line for line in show_hir(value).splitlines())
+        elif isinstance(value, RelationDesc):
+            lines.append(f"{field}: {show_desc(value)}")
+        elif field not in ("finishing", "columns") and value not in (None, (), False):
+            lines.append(f"{field}: {value}")
+    return "\n".join(lines)
+
+
+def show_desc(found):
+    """Return columns as ``name type[!]``, and keys."""
+    columns = ", ".join(
+        f"{c.name} {show_type(c.type, modifier=True)}{'' if c.nullable else '!'}"
+        for c in found.columns
+    )
+    return f"({columns})" + "".join(f" key{key}" for key in found.keys)
+
+
+def error_of(sql):
+    """Return the error that planning raises: code, message, then what is set of the rest."""
+    try:
+        plan(sql)
+    except HeadwaterError as error:
+        lines = [f"{error.sqlstate} {error.message}"]
+        for field in ("position", "detail", "hint"):
+            value = getattr(error, field)
+            if value:
+                lines.append(f"{field}: {value}")
+        return "\n".join(lines)
+    raise AssertionError(f"no error: {sql}")
+
+
 def types_of(sql, *params):
     """Return the types of a query's columns as base names."""
     columns = plan(sql, *params).result_desc.columns
     return [column.type.base.value for column in columns]
 
-
-@pytest.fixture
-def catalog():
-    """Return the catalog of these tests."""
-    return CATALOG
