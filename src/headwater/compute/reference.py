@@ -180,6 +180,12 @@ def _divide(args: Datums) -> bytes:
     return int_datum(quotient if (left < 0) == (right < 0) else -quotient)
 
 
+def _moment(datum: bytes) -> bytes:
+    if datum != _NULL and _integer(datum) < 0:
+        raise EvaluationError("22003:mz_timestamp out of range")
+    return datum
+
+
 _KERNELS: dict[str, Callable[[Datums], bytes]] = {
     kernels.EQ: _comparison(lambda a, b: a == b),
     kernels.NOT_EQ: _comparison(lambda a, b: a != b),
@@ -199,6 +205,9 @@ _KERNELS: dict[str, Callable[[Datums], bytes]] = {
     "mul_int4_int4": _arithmetic(lambda a, b: a * b, 2**31),
     "div_int4_int4": _divide,
     "add_int8_int8": _arithmetic(lambda a, b: a + b, 2**63),
+    "cast_int4_int8": lambda args: args[0],
+    "cast_int8_mz_timestamp": lambda args: _moment(args[0]),
+    "cast_int4_mz_timestamp": lambda args: _moment(args[0]),
     "add_uint8_uint8": _arithmetic(lambda a, b: a + b, 2**64),
 }
 

@@ -10,6 +10,7 @@ see the winner's batch come back, subtract it, and find nothing left to write th
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,9 +26,17 @@ from headwater.types.ids import ShardId
 from headwater.types.relation import RelationDesc
 from headwater.types.time import Timestamp
 
+# (encoding, half, bytes, stamp, lower, upper, as_of): half 0 is the collection, half 1 its errors;
+# the rest says which updates of the part count, as ``persist.parts.PartRef`` does.
+FedPart = tuple[str, int, bytes, int | None, int, int | None, int | None]
+
 
 class BatchWriter(Protocol):
     """The part of the workers that a sink needs."""
+
+    def feed(self, token: int, parts: Sequence[FedPart], upper: int | None) -> None:
+        """Say that the shard is complete before ``upper``."""
+        ...
 
     def write_batch(self, token: int, lower: int, upper: int | None) -> None:
         """Ask for what is missing in [lower, upper)."""
@@ -51,12 +60,12 @@ class SinkWriter:
         self._moved = asyncio.Event()
         self._batch: asyncio.Future[SinkBatch] | None = None
 
-    async def open(self) -> tuple[Reader, Frontier]:
-        """Open the shard, and return a reader and the time from which to feed it back.
+    async def open(self) -> Reader:
+        """Open the shard, empty before the dataflow's as_of if it is new, and return a reader.
 
-        Frontiers: on return the shard's upper is at or after the dataflow's ``as_of``; a new shard
-        is empty before it. The time returned is readable now: ``as_of``, or the last time the
-        shard knows if that is earlier.
+        Frontiers: on return the shard's upper is at or after ``as_of``. If it is ``as_of`` the
+        shard's contents there are still to be written, by us or by another replica: the workers
+        are told that there is nothing before it.
         """
         self._writer = await self._persist.open_writer(self._shard, self._desc)
         while self._as_of is not None and not precedes(self._as_of, self._writer.upper):
@@ -66,11 +75,10 @@ class SinkWriter:
                 await self._writer.compare_and_append(b"", lower, self._as_of)
             except UpperMismatch:
                 continue  # another replica was first; look again
-        reader = await self._persist.open_reader(self._shard)
-        upper = self._writer.upper
-        if self._as_of is None or upper is None or self._as_of < upper:
-            return reader, self._as_of
-        return reader, Timestamp(upper - 1)
+        if self._as_of is not None and self._writer.upper == self._as_of:
+            self._workers.feed(self._token, (), self._as_of)
+            self.set_persisted(self._as_of)
+        return await self._persist.open_reader(self._shard)
 
     def set_desired(self, desired: Frontier) -> None:
         """Note that the workers know the view before ``desired``."""

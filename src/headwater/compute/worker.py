@@ -22,7 +22,7 @@ from headwater.compute.protocol import (
     SinkBatch,
     SinkFrontier,
 )
-from headwater.compute.sink import SinkWriter
+from headwater.compute.sink import FedPart, SinkWriter
 from headwater.errors import HeadwaterError
 from headwater.persist.client import PersistClient
 from headwater.persist.parts import InlinePart, PartRef
@@ -38,10 +38,6 @@ logger = logging.getLogger(__name__)
 PREFETCH_PARTS = 4
 
 _requests = msgspec.msgpack.Decoder(ShellRequest)
-
-# (encoding, half, bytes, stamp, lower, upper, as_of): half 0 is the collection, half 1 its errors;
-# the rest says which updates of the part count, as ``persist.parts.PartRef`` does.
-FedPart = tuple[str, int, bytes, int | None, int, int | None, int | None]
 
 
 class Workers(Protocol):
@@ -142,8 +138,8 @@ class ComputeShell:
         await feed_history(self._workers, reader, request.token, request.as_of, request.until)
 
     async def _run_sink(self, request: OpenSink, sink: SinkWriter) -> None:
-        reader, start = await sink.open()
-        fed = sink.set_persisted
+        reader = await sink.open()
+        start, fed = request.as_of, sink.set_persisted
         async with asyncio.TaskGroup() as group:
             group.create_task(feed_history(self._workers, reader, request.token, start, None, fed))
             group.create_task(sink.run())
