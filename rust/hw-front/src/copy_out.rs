@@ -9,7 +9,8 @@ use crate::wire::{self, Format};
 use bytes::BufMut;
 use hw_types::arena::Arena;
 
-const BINARY_SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+/// Signature, no flags, no extension.
+const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// COPY's options with the defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,20 +52,25 @@ pub struct CopyEncoder<'a> {
     columns: &'a [ResultColumn],
     arena: Arena,
     field: Vec<u8>,
+    /// What the first message begins with: clients expect the signature together with a row.
+    prefix: &'static [u8],
 }
 
 impl<'a> CopyEncoder<'a> {
     /// An encoder for rows of `columns`.
     pub fn new(format: &CopyFormat, columns: &'a [ResultColumn]) -> Self {
-        CopyEncoder { options: CopyOptions::new(format), columns, arena: Arena::new(), field: Vec::new() }
+        CopyEncoder {
+            options: CopyOptions::new(format),
+            columns,
+            arena: Arena::new(),
+            field: Vec::new(),
+            prefix: &[],
+        }
     }
     /// What comes before the rows.
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         if self.options.kind == CopyKind::Binary {
-            let at = wire::begin(out, wire::COPY_DATA);
-            out.put_slice(BINARY_SIGNATURE);
-            out.put_slice(&[0; 8]);
-            wire::end(out, at);
+            self.prefix = BINARY_HEADER;
         } else if self.options.header {
             let at = wire::begin(out, wire::COPY_DATA);
             for (i, column) in self.columns.iter().enumerate() {
@@ -81,6 +87,7 @@ impl<'a> CopyEncoder<'a> {
     pub fn end(&mut self, out: &mut Vec<u8>) {
         if self.options.kind == CopyKind::Binary {
             let at = wire::begin(out, wire::COPY_DATA);
+            out.put_slice(std::mem::take(&mut self.prefix));
             out.put_i16(-1);
             wire::end(out, at);
         }
@@ -91,9 +98,13 @@ impl<'a> CopyEncoder<'a> {
         let start = out.len();
         let at = wire::begin(out, wire::COPY_DATA);
         self.arena.reset();
+        out.put_slice(self.prefix);
         let result = self.values(row, out);
         match result {
-            Ok(()) => wire::end(out, at),
+            Ok(()) => {
+                self.prefix = &[];
+                wire::end(out, at);
+            }
             Err(_) => out.truncate(start),
         }
         result
@@ -260,7 +271,7 @@ mod tests {
     fn binary_has_signature_lengths_and_end() {
         let binary = CopyFormat { format: CopyKind::Binary, ..CopyFormat::default() };
         let got = copied(&binary, &[&[Datum::Text("x"), Datum::Null]]);
-        let want = [BINARY_SIGNATURE, &[0; 8], b"\0\x02\0\0\0\x01x\xff\xff\xff\xff", b"\xff\xff"].concat();
+        let want = [BINARY_HEADER, b"\0\x02\0\0\0\x01x\xff\xff\xff\xff", b"\xff\xff"].concat();
         assert_eq!(got, want);
     }
 }

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from tests.unit.pgwire.fake import FakeAdapter
 
 from headwater.cluster.transport import Links
 from headwater.pgwire.server import FrontServer
 from headwater.runtime.tasks import SupervisedTasks
-from tests.unit.pgwire.fake import FakeAdapter
 
 MESSAGE_BYTES_MAX = 1 << 20
 
@@ -50,6 +50,7 @@ class Raw:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     key: bytes = b""
+    pending: bytes = b""
 
     async def start(self, **parameters: str) -> None:
         words = {"user": "materialize", **parameters}
@@ -60,7 +61,10 @@ class Raw:
 
     def send(self, kind: bytes, *parts: bytes) -> None:
         body = b"".join(parts)
-        self.writer.write(kind + struct.pack("!I", len(body) + 4) + body)
+        self.pending += kind + struct.pack("!I", len(body) + 4) + body
+        if kind in b"SHQ":  # a driver writes when it begins to wait, and so all at once
+            self.writer.write(self.pending)
+            self.pending = b""
 
     def parse(self, sql: str, name: str = "") -> None:
         self.send(b"P", name.encode() + b"\0", sql.encode() + b"\0\0\0")

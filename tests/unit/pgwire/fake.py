@@ -60,9 +60,13 @@ def columns(*pairs: tuple[str, ScalarType]) -> tuple[p.ResultColumn, ...]:
 SERIES = columns(("n", scalar.INT4), ("t", scalar.TEXT))
 
 
-def series(count: int, width: int = 0) -> p.InlineRows:
-    rows = (int_datum(n) + text_datum(f"row {n}".ljust(width, ".")) for n in range(count))
-    return p.InlineRows(rows=flat(rows))
+def series(count: int) -> p.InlineRows:
+    return p.InlineRows(rows=flat(int_datum(n) + text_datum(f"row {n}") for n in range(count)))
+
+
+def wide(count: int) -> p.InlineRows:
+    """One row of a kilobyte, many times."""
+    return p.InlineRows(rows=flat([int_datum(1) + text_datum("x" * 1000)], diffs=[count]))
 
 
 @dataclass
@@ -131,8 +135,10 @@ class FakeSession:
 
     async def execute(self, request: p.Execute) -> p.ExecuteReply:
         self.adapter.log.append(("execute", request.sync))
-        prepared = self.statements[request.handle]
-        sql = prepared.sql
+        self.adapter.changed.set()
+        sql = self.statements[request.handle].sql.removesuffix(";")
+        if sql.isupper():  # psycopg 2 says BEGIN and COMMIT
+            sql = sql.lower()
         for pattern, answer in _ANSWERS:
             if match := re.fullmatch(pattern, sql):
                 reply = answer(self, match, request)
@@ -347,7 +353,7 @@ _ANSWERS: list[tuple[str, Callable[..., object]]] = [
         r"point \$1",
         lambda s, m, r: _rows(s, p.InlineRows(rows=flat([r.params[0] + text_datum("slow")]))),
     ),
-    (r"wide (\d+)", lambda s, m, _: _rows(s, series(int(m[1]), 1000))),
+    (r"wide (\d+)", lambda s, m, _: _rows(s, wide(int(m[1])))),
     (r"nulls", lambda s, m, _: _rows(s, p.InlineRows(rows=flat([NULL + b"\x03"])), _SHAPE_NULLS)),
     (r"mangled", lambda s, m, _: _rows(s, p.InlineRows(rows=flat([int_datum(1)])))),
     (r"insert", lambda s, m, _: p.Command(tag="INSERT 0 1", status=s.status)),

@@ -4,7 +4,6 @@ import asyncio
 import struct
 
 import pytest
-
 from tests.unit.pgwire.conftest import MESSAGE_BYTES_MAX, Server, fields, kinds, startup_packet
 
 
