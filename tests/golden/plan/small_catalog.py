@@ -260,4 +260,3 @@ def types_of(sql, *params):
     """Return the types of a query's columns as base names."""
     columns = plan(sql, *params).result_desc.columns
     return [column.type.base.value for column in columns]
-

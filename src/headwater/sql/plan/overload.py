@@ -18,6 +18,7 @@ from headwater.sql.plan.types import (
     try_common_type,
 )
 from headwater.types.scalar import (
+    FLOAT8,
     TEXT,
     UNKNOWN,
     BaseType,
@@ -84,6 +85,8 @@ def choose(
         exact = _exact(candidates, (known, known))
         if exact is not None:
             return _bind(exact, (known, known))
+    if operator and count == 2:
+        types = _with_float8(types)
     exact = _exact(candidates, types)
     if exact is not None:
         return _bind(exact, types)
@@ -92,6 +95,20 @@ def choose(
     if len(bound) <= 1:
         return bound[0] if bound else None
     return _select(bound, types)
+
+
+def _with_float8(types: tuple[ScalarType, ...]) -> tuple[ScalarType, ...]:
+    """Return float4 beside another kind of number as float8.
+
+    PostgreSQL has operators over float4 and float8, which win there; we have the casts alone.
+    """
+    left, right = types
+    if left.base is right.base or BaseType.FLOAT4 not in (left.base, right.base):
+        return types
+    other = right if left.base is BaseType.FLOAT4 else left
+    if CATEGORY[other.base] != "N":
+        return types
+    return tuple(FLOAT8 if type.base is BaseType.FLOAT4 else type for type in types)
 
 
 def _accepts_count(signature: Signature, count: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from headwater.errors import FeatureNotSupported, InvalidParameterValue
 from headwater.ir.functions import FunctionKind, lookup, lookup_syntax
-from headwater.ir.literals import is_null, literal_int, literal_text
+from headwater.ir.literals import int_literal, is_null, literal_int, literal_text
 from headwater.ir.scalar import Literal
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import call_operator, choose_function, convey
@@ -24,14 +24,13 @@ from headwater.sql.plan.hir import (
 from headwater.sql.plan.hir_visit import shift
 from headwater.sql.plan.overload import Choice, settle
 from headwater.sql.plan.queries.naming import column_name
+from headwater.sql.plan.queries.ordinality import numbered
 from headwater.sql.plan.scalars.functions import function_name, plan_arguments
 from headwater.sql.plan.types import type_of
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import INT8, TEXT, ColumnType
 
 ORDINALITY = "ordinality"
-# A kernel so called yields, after the columns of the one before the suffix, the number of the row.
-ORDINALITY_SUFFIX = "_with_ordinality"
 CSV_COLUMNS_MAX = 1_000
 
 UNIT = HirConstant(((b"", 1),), RelationDesc((), ((),)))
@@ -74,16 +73,7 @@ def plan_function(
     function yields one row.
     """
     if not isinstance(node, ast.Function) or not is_table_function(node):
-        expr = ctx.plan_typed(node)
-        found = type_of(expr)
-        name = column_name(node)
-        columns = [Column(name, found.type, found.nullable)]
-        relation: HirRelation = HirMap(UNIT, (expr,))
-        if ordinality:
-            one = ctx.plan_as(ast.Number(text="1"), INT8)
-            relation = HirMap(UNIT, (expr, one))
-            columns.append(Column(ORDINALITY, INT8, False))
-        return Made(relation, RelationDesc(tuple(columns)), name, renames=True)
+        return _plain_function(ctx, node, ordinality=ordinality)
     name = function_name(node.name)
     args = plan_arguments(ctx, node)
     types = tuple(type_of(arg).type for arg in args)
@@ -93,13 +83,26 @@ def plan_function(
     if levels:
         coerced = tuple(shift(arg, levels) for arg in coerced)
     columns = _columns(name, choice, coerced, node)
-    kernel = choice.signature.kernel
     renames = len(columns) == 1 and columns[0].name == name
-    if ordinality:
-        kernel += ORDINALITY_SUFFIX
-        columns.append(Column(ORDINALITY, INT8, False))
     desc = RelationDesc(tuple(columns))
-    return Made(HirTableFunc(kernel, coerced, desc), desc, name, renames=renames)
+    relation: HirRelation = HirTableFunc(choice.signature.kernel, coerced, desc)
+    if ordinality:
+        relation = numbered(name, relation, coerced, desc, node.position)
+        desc = RelationDesc((*columns, Column(ORDINALITY, INT8, False)))
+    return Made(relation, desc, name, renames=renames)
+
+
+def _plain_function(ctx: ExprContext, node: ast.Expr, *, ordinality: bool) -> Made:
+    """Plan an expression in FROM as a relation of one row."""
+    expr = ctx.plan_typed(node)
+    found = type_of(expr)
+    name = column_name(node)
+    columns = [Column(name, found.type, found.nullable)]
+    scalars: tuple[HirScalar, ...] = (expr,)
+    if ordinality:
+        scalars = (expr, int_literal(1, INT8))
+        columns.append(Column(ORDINALITY, INT8, False))
+    return Made(HirMap(UNIT, scalars), RelationDesc(tuple(columns)), name, renames=True)
 
 
 def _columns(

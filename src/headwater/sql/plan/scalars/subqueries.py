@@ -7,7 +7,7 @@ elsewhere NULL must be told from false, which takes a second one.
 from collections.abc import Callable, Sequence
 
 from headwater.errors import SyntaxError_
-from headwater.ir.functions import lookup, lookup_syntax
+from headwater.ir.functions import lookup, lookup_operator, lookup_syntax
 from headwater.ir.literals import FALSE, TRUE, literal_from_text, null_literal
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node
@@ -35,13 +35,15 @@ from headwater.sql.plan.hir import (
     ScalarSubquery,
 )
 from headwater.sql.plan.hir_visit import shift
+from headwater.sql.plan.overload import Choice, choose
 from headwater.sql.plan.scalars.operators import compare_rows
 from headwater.sql.plan.scalars.rows import columns_of as _columns
-from headwater.sql.plan.types import type_of
+from headwater.sql.plan.types import same_type, type_of
 from headwater.sql.resolve.location import location
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import (
     BOOL,
+    INT2,
     TEXT,
     BaseType,
     ColumnType,
@@ -51,14 +53,7 @@ from headwater.types.scalar import (
     record_of,
 )
 
-_NEGATED = {
-    "=": "<>",
-    "<>": "=",
-    "<": ">=",
-    ">=": "<",
-    ">": "<=",
-    "<=": ">",
-}
+_KERNELS = {"=": "eq", "<>": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 
 def _plan_query(ctx: ExprContext, query: ast.Query) -> tuple[HirRelation, RelationDesc]:
@@ -190,17 +185,8 @@ def _elements(
 ) -> tuple[HirRelation, tuple[HirScalar, ...]]:
     """Return the elements of an array or a list as a relation of one column."""
     assert not isinstance(node.right, ast.Query)
-    container = ctx.plan(node.right)
+    container = _container(ctx, node.right, operand)
     declared = type_of(container).type
-    if declared.base is BaseType.UNKNOWN:
-        element = type_of(operand).type
-        element = TEXT if element.base is BaseType.UNKNOWN else element.without_modifier()
-        container = ctx.coerce(container, array_of(element), node.right.position)
-        declared = type_of(container).type
-    if declared.base not in (BaseType.ARRAY, BaseType.LIST, BaseType.INT2VECTOR):
-        raise SyntaxError_(
-            "op ANY/ALL (array) requires array on right side", position=node.right.position
-        )
     choice = choose_function("unnest", lookup("unnest"), (declared,), node.position)
     target = choice.targets[0]
     container = ctx.coerce(container, target, node.right.position)
@@ -211,14 +197,50 @@ def _elements(
     return relation, _columns(desc)
 
 
+def _container(ctx: ExprContext, node: ast.Expr, operand: HirScalar) -> HirScalar:
+    """Plan the right side of ANY or ALL; open literals become arrays of the operand's type."""
+    container = ctx.plan(node)
+    declared = type_of(container).type
+    if declared.base is BaseType.UNKNOWN:
+        element = type_of(operand).type
+        element = TEXT if element.base is BaseType.UNKNOWN else element.without_modifier()
+        return ctx.coerce(container, array_of(element), node.position)
+    if declared.base is BaseType.INT2VECTOR:
+        return ctx.coerce(container, array_of(INT2), node.position)
+    if declared.base not in (BaseType.ARRAY, BaseType.LIST):
+        raise SyntaxError_(
+            "op ANY/ALL (array) requires array on right side", position=node.position
+        )
+    return container
+
+
 def _value(plan: Callable[[ExprContext, ast.InSubquery], Comparison]) -> Handler:
     return lambda ctx, node: plan(ctx, node).value()
 
 
 def _any_all_value(ctx: ExprContext, node: ast.AnyAll) -> HirScalar:
-    if isinstance(node.right, ast.ArrayExpr) and node.operator in _NEGATED and node.right.items:
+    if isinstance(node.right, ast.Query) or node.operator not in _KERNELS:
+        return any_all(ctx, node).value()
+    if isinstance(node.right, ast.ArrayExpr) and node.right.items:
         return _listed(ctx, node)
-    return any_all(ctx, node).value()
+    return _over_container(ctx, node)
+
+
+def _over_container(ctx: ExprContext, node: ast.AnyAll) -> HirScalar:
+    """Plan a comparison with the elements of an array or a list by one kernel."""
+    assert not isinstance(node.right, ast.Query)
+    operand = ctx.plan(node.operand)
+    container = _container(ctx, node.right, operand)
+    element = type_of(container).type.element
+    assert element is not None
+    types = (type_of(operand).type, element)
+    choice = choose(lookup_operator(node.operator), types, operator=True)
+    if not isinstance(choice, Choice) or not same_type(choice.targets[1], element):
+        # The elements have to be converted, or the error to be told: row by row.
+        return any_all(ctx, node).value()
+    operand = ctx.coerce(operand, choice.targets[0], node.operand.position)
+    kernel = f"{'all' if node.is_all else 'any'}_{_KERNELS[node.operator]}"
+    return HirCall(kernel, (operand, container), ColumnType(BOOL, True))
 
 
 def _listed(ctx: ExprContext, node: ast.AnyAll) -> HirScalar:
@@ -268,7 +290,7 @@ def _holds(ctx: ExprContext, node: ast.Expr, clause: str) -> HirScalar:
         comparison = in_subquery(ctx, inner)
         comparison.negated ^= negated
         return comparison.holds()
-    if isinstance(inner, ast.AnyAll) and not isinstance(inner.right, ast.ArrayExpr):
+    if isinstance(inner, ast.AnyAll) and isinstance(inner.right, ast.Query):
         comparison = any_all(ctx, inner)
         comparison.negated ^= negated
         return comparison.holds()
