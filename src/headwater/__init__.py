@@ -2,7 +2,7 @@
 
 The tree is the architecture; each package opens with a tour of itself. Layers, outermost first::
 
-    cli > embed > environment > pgwire | http | console > adapter > cluster
+    cli > embed > environment > http | console > adapter > pgwire > cluster
         > sql | compute | storage > catalog > persist > ir > native > types > runtime > errors
 """
 
