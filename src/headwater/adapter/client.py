@@ -5,7 +5,7 @@ from typing import TypedDict
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.sequencer import copy, cursor
+from headwater.adapter.sequencer import copy, cursor, insert
 from headwater.adapter.sequencer.ddl import session_snapshot
 from headwater.adapter.sequencer.dispatch import sequence
 from headwater.adapter.sequencer.drop import release_items
@@ -28,7 +28,7 @@ from headwater.errors import (
 from headwater.pgwire import oids
 from headwater.pgwire import protocol as p
 from headwater.sql.ast.session import Commit, Rollback
-from headwater.sql.plan.statements import DeclarePlan, ExecutePlan, Planned
+from headwater.sql.plan.statements import DeclarePlan, ExecutePlan, InsertPlan, Planned
 from headwater.types.ids import ClusterId, GlobalId
 
 _INTERNAL_USERS = ("mz_system", "mz_support")
@@ -83,9 +83,10 @@ class HeadwaterAdapter:
         _greet(coord, session)
         coord.sessions[request.conn] = session
         client = ClientSession(coord, session)
+        parameters, settings = session.changes()
         started = p.Started(
-            parameters=variables.changed_reported(),
-            settings=session.changed_settings(),
+            parameters=parameters,
+            settings=settings,
             notices=session.take_notices(),
         )
         return client, started
@@ -210,6 +211,9 @@ class ClientSession:
         if before is not None and not statement.once and _shape(before) != _shape(planned):
             raise FeatureNotSupported("cached plan must not change result type")
         statement.planned = planned
+        statement.template = None
+        if isinstance(planned.plan, InsertPlan) and not statement.once:
+            statement.template = insert.row_template(self._coord, planned.plan)
         statement.version = snapshot.version
         statement.settings = session.settings_version
         return planned
@@ -253,6 +257,12 @@ class ClientSession:
                     session_snapshot(coord, session), session, parsed, statement.declared
                 )
                 return cursor.sequence_declare(coord, session, request, plan, inner_plan)
+        if statement.template is not None and isinstance(planned.plan, InsertPlan):
+            session.transaction.check_alive()
+            session.transaction.statements += 1
+            return insert.insert_template(
+                coord, session, planned, planned.plan, statement.template, request.params
+            )
         assert statement.parsed is not None
         chosen = statement
 
@@ -377,11 +387,12 @@ class ClientSession:
         session.prepared_by_sql = []
         deallocated = session.deallocated
         session.deallocated = []
+        parameters, settings = session.changes()
         return {
             "status": session.transaction.status,
             "notices": session.take_notices(),
-            "parameters": session.variables.changed_reported(),
-            "settings": session.changed_settings(),
+            "parameters": parameters,
+            "settings": settings,
             "prepared": prepared,
             "deallocated": None if deallocated is None else tuple(deallocated),
         }

@@ -13,11 +13,24 @@ from headwater.sql.plan.statements import Notice, Planned
 from headwater.types.ids import RoleId, SchemaId
 from headwater.types.scalar import ScalarType
 
+# A row to be written: for each column the number of a parameter (from 0), or a datum.
+RowTemplate = tuple[int | bytes, ...]
+
 
 class PreparedStatement:
     """A statement under a handle, planned for one version of the catalog."""
 
-    __slots__ = ("declared", "handle", "name", "once", "parsed", "planned", "settings", "version")
+    __slots__ = (
+        "declared",
+        "handle",
+        "name",
+        "once",
+        "parsed",
+        "planned",
+        "settings",
+        "template",
+        "version",
+    )
 
     def __init__(
         self,
@@ -34,6 +47,7 @@ class PreparedStatement:
         self.name = name
         self.once = once  # part of a simple query: gone with it
         self.planned: Planned | None = None
+        self.template: RowTemplate | None = None  # of an INSERT of parameters and literals
         self.version = -1
         self.settings = -1
 
@@ -87,6 +101,7 @@ class Session:
         self.deallocated: list[str] | None = []
         self._next_handle = 0
         self._settings: SessionSettings | None = None
+        self._told_version = -1
 
     # PlanSession
 
@@ -170,8 +185,14 @@ class Session:
         notices, self.notices = tuple(self.notices), []
         return notices
 
-    def changed_settings(self) -> SessionSettings | None:
-        """Return the front's settings if they differ from those it was told last."""
+    def changes(self) -> tuple[dict[str, str], SessionSettings | None]:
+        """Return reported variables and settings that changed since the last call."""
+        if self.variables.version == self._told_version:
+            return {}, None
+        self._told_version = self.variables.version
+        return self.variables.changed_reported(), self._changed_settings()
+
+    def _changed_settings(self) -> SessionSettings | None:
         get = self.variables.get
         settings = SessionSettings(
             statement_timeout_ms=duration_ms(get("statement_timeout")),

@@ -330,13 +330,16 @@ class SessionVariables:
         self._defaults: dict[str, str] = {}
         self._before: dict[str, str] | None = None  # _session as of the transaction's begin
         self._told: dict[str, str] = {}
+        self.version = 0  # counts what may have changed a value
 
     def set_system(self, system: Mapping[str, str]) -> None:
         """Take over the system's defaults of a newer catalog."""
+        self.version += 1
         self._system = system
 
     def set_defaults(self, defaults: Mapping[str, str]) -> None:
         """Set what RESET goes back to: the role's defaults, then what startup asked for."""
+        self.version += 1
         for name, value in defaults.items():
             variable = find_variable(name)
             self._defaults[variable.name] = parse_value(variable, [value])
@@ -362,11 +365,13 @@ class SessionVariables:
 
         Raises: UndefinedObject, CantChangeRuntimeParam, InvalidParameterValue.
         """
+        self.version += 1
         variable = _settable(name)
         (self._local if local else self._session)[variable.name] = parse_value(variable, values)
 
     def reset(self, name: str, *, local: bool = False) -> None:
         """Set a variable to its default. Raises: UndefinedObject, CantChangeRuntimeParam."""
+        self.version += 1
         variable = _settable(name)
         self._local.pop(variable.name, None)
         self._session.pop(variable.name, None)
@@ -375,6 +380,7 @@ class SessionVariables:
 
     def reset_all(self) -> None:
         """Set all variables to their defaults."""
+        self.version += 1
         self._session.clear()
         self._local.clear()
 
@@ -384,9 +390,12 @@ class SessionVariables:
 
     def end(self, *, committed: bool) -> None:
         """Forget SET LOCAL; after a rollback also what SET has done since :meth:`begin`."""
-        self._local.clear()
-        if not committed and self._before is not None:
+        if self._local:
+            self._local.clear()
+            self.version += 1
+        if not committed and self._before is not None and self._session != self._before:
             self._session = self._before
+            self.version += 1
         self._before = None
 
     def show_all(self) -> list[tuple[str, str, str]]:

@@ -11,13 +11,17 @@ from headwater.adapter.sequencer.read import (
     plan_read,
 )
 from headwater.adapter.sequencer.select import result_columns
-from headwater.adapter.session import Session
+from headwater.adapter.session import RowTemplate, Session
 from headwater.catalog.items import Table
 from headwater.errors import FeatureNotSupported, WrongObjectType
+from headwater.ir.linear import extract
+from headwater.ir.relation import Constant
 from headwater.ir.rows import split_row
+from headwater.ir.scalar import Literal, Parameter
 from headwater.ir.typing import arity
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
+from headwater.sql.lower.substitute import unmaterializable_of
 from headwater.sql.plan.statements import InsertPlan, Planned
 from headwater.types.ids import GlobalId
 from headwater.types.time import TIMESTAMP_MIN
@@ -52,6 +56,49 @@ async def sequence_insert(
         columns=result_columns(plan.returning.desc),
         tag="INSERT 0",
     )
+
+
+def row_template(coord: Coordinator, plan: InsertPlan) -> RowTemplate | None:
+    """Return how to make the one row of a prepared INSERT from its parameters, without planning.
+
+    None where a value is more than a parameter or a literal, or there are several rows.
+    """
+    if plan.returning is not None or plan.on_conflict is not None:
+        return None
+    world = coord.planner.world(coord.snapshot, None)
+    expr = coord.planner.relation(plan.values)
+    if unmaterializable_of(expr):
+        return None
+    linear, inner = extract(coord.planner.optimize(expr, world))
+    if not isinstance(inner, Constant) or inner.rows != ((b"", 1),) or linear.predicates:
+        return None
+    items: list[int | bytes] = []
+    for column in range(len(linear.outputs)):
+        match linear.output(column):
+            case Literal(data=data):
+                items.append(data)
+            case Parameter(number=number):
+                items.append(number - 1)
+            case _:
+                return None
+    return tuple(items)
+
+
+def insert_template(
+    coord: Coordinator,
+    session: Session,
+    planned: Planned,
+    plan: InsertPlan,
+    template: RowTemplate,
+    params: tuple[bytes | None, ...],
+) -> p.ExecuteReply:
+    """Answer an INSERT whose row is made of parameters and literals alone."""
+    table = writable_table(coord, plan.id)
+    session.transaction.admit_write("INSERT")
+    values = literals(params, planned.param_types)
+    row = b"".join(values[i].data if isinstance(i, int) else i for i in template)
+    session.transaction.add_writes(table.id, flat.build(((row, TIMESTAMP_MIN, 1),)))
+    return p.Command(tag="INSERT 0 1")
 
 
 def constant_planned(planned: Planned) -> Planned:
