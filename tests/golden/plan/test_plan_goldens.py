@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.golden.goldens import check_golden
+from tests.golden.plan.answers import answer
 from tests.golden.plan.small_catalog import error_of, show_statement
 
 HERE = Path(__file__).parent
@@ -19,3 +20,10 @@ def test_plans(name):
 
 def test_errors():
     check_golden(HERE / "errors.txt", error_of)
+
+
+def test_answers(monkeypatch):
+    check_golden(
+        HERE / "answers.txt",
+        lambda sql: "\n".join(answer(sql, monkeypatch)) or "(no rows)",
+    )

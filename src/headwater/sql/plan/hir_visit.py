@@ -5,7 +5,7 @@ same row is one level further out: *depth* counts how many. Every rewrite return
 was given where nothing changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -223,12 +223,32 @@ def mentions_level(expr: HirScalar, level: int) -> bool:
     return found
 
 
+def least_level(exprs: Iterable[HirScalar]) -> int | None:
+    """Return the innermost level that ``exprs`` refer to, None if to no column at all."""
+    found: int | None = None
+
+    def leaf(scalar: HirScalar, depth: int) -> HirScalar:
+        nonlocal found
+        if isinstance(scalar, ColumnRef) and scalar.level >= depth:
+            level = scalar.level - depth
+            found = level if found is None else min(found, level)
+        return scalar
+
+    rewriter = Rewriter(leaf)
+    for expr in exprs:
+        rewriter.scalar(expr)
+    return found
+
+
 def has_window(expr: HirScalar) -> bool:
     """Return whether ``expr`` itself, not a subquery in it, calls a window function."""
-    if isinstance(expr, WindowCall):
-        return True
-    if isinstance(expr, HirCall):
-        return any(has_window(arg) for arg in expr.args)
-    if isinstance(expr, HirIf):
-        return has_window(expr.cond) or has_window(expr.then) or has_window(expr.els)
+    stack = [expr]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, WindowCall):
+            return True
+        if isinstance(top, HirCall):
+            stack.extend(top.args)
+        elif isinstance(top, HirIf):
+            stack.extend((top.cond, top.then, top.els))
     return False

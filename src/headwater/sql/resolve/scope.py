@@ -80,9 +80,11 @@ class Scope:
         tables: The tables by which columns can be qualified.
         outer: The next scope outwards.
         uses: Columns referred to, and where first: for the error of ungrouped ones.
+        aggregates: Collects aggregates that a subquery has over columns of this scope alone; None
+            where none may stand. The planner's own.
     """
 
-    __slots__ = ("_by_name", "columns", "outer", "star", "tables", "uses")
+    __slots__ = ("_by_name", "aggregates", "columns", "outer", "star", "tables", "uses")
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class Scope:
         self.tables = tables
         self.outer = outer
         self.uses: dict[int, int] = {}
+        self.aggregates: object = None
         self._by_name: dict[str, list[int]] | None = None
 
     @staticmethod
@@ -126,16 +129,20 @@ class Scope:
         """Return the same columns inside another scope."""
         scope = Scope(self.columns, self.star, self.tables, outer)
         scope.uses = self.uses
+        scope.aggregates = self.aggregates
+        return scope
+
+    def outwards(self, level: int) -> "Scope":
+        """Return the scope ``level`` levels outwards."""
+        scope = self
+        for _ in range(level):
+            assert scope.outer is not None
+            scope = scope.outer
         return scope
 
     def note_use(self, level: int, index: int, position: int) -> None:
         """Remember where a column of the scope ``level`` outwards is first referred to."""
-        scope: Scope | None = self
-        for _ in range(level):
-            assert scope is not None
-            scope = scope.outer
-        assert scope is not None
-        scope.uses.setdefault(index, position)
+        self.outwards(level).uses.setdefault(index, position)
 
     @property
     def by_name(self) -> dict[str, list[int]]:

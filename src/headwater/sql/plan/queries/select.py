@@ -40,8 +40,9 @@ from headwater.sql.plan.hir import (
     HirRelation,
     HirScalar,
     HirTopK,
+    WindowCall,
 )
-from headwater.sql.plan.hir_visit import has_window, move_columns
+from headwater.sql.plan.hir_visit import Rewriter, has_window, move_columns
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.queries.grouping import GroupRewriter, Groups, reduce_groups
 from headwater.sql.plan.queries.naming import column_name
@@ -136,8 +137,10 @@ class _SelectPlanner:
             if having:
                 self.relation = HirFilter(self.relation, tuple(having))
         extra = [*distinct_on, *(expr for expr, _ in order)]
+        whole = self._compute_windows([*self.exprs, *extra, *qualify])
+        self.exprs, extra = whole[:outputs], whole[outputs : outputs + len(extra)]
         if qualify:
-            self.exprs, extra = self._qualify(qualify, self.exprs, extra)
+            self.relation = HirFilter(self.relation, tuple(whole[-len(qualify) :]))
         if self.table_functions.found:
             self.exprs, extra = self._expand(self.exprs, extra)
         distinct_on, keys_of_order = extra[: len(distinct_on)], extra[len(distinct_on) :]
@@ -177,6 +180,8 @@ class _SelectPlanner:
     # --- the select list --------------------------------------------------------------------------
 
     def _select_list(self, *, keep_open: bool) -> None:
+        # From here on, subqueries may hold aggregates that are this query's.
+        self.scope.aggregates = self.aggregates
         context = self._context("SELECT", aggregates=True, windows=True, table_functions=True)
         for item in self.select.items:
             node = item.expression
@@ -324,20 +329,23 @@ class _SelectPlanner:
 
     # --- windows and table functions --------------------------------------------------------------
 
-    def _qualify(
-        self, qualify: list[HirScalar], exprs: list[HirScalar], extra: list[HirScalar]
-    ) -> tuple[list[HirScalar], list[HirScalar]]:
-        """Filter by conditions on windows: all windows are computed before."""
-        windowed = [*exprs, *extra, *qualify]
+    def _compute_windows(self, exprs: list[HirScalar]) -> list[HirScalar]:
+        """Add a column for each window function in ``exprs``. Returns: them, over the columns."""
+        found: dict[WindowCall, int] = {}
         arity = len(self.types)
-        self.relation = HirMap(self.relation, tuple(windowed))
-        self.types = [*self.types, *(type_of(expr) for expr in windowed)]
-        refs: list[HirScalar] = [
-            ColumnRef(0, arity + number, type_of(expr)) for number, expr in enumerate(windowed)
-        ]
-        first = len(exprs) + len(extra)
-        self.relation = HirFilter(self.relation, tuple(refs[first:]))
-        return refs[: len(exprs)], refs[len(exprs) : first]
+
+        def whole(expr: HirScalar, depth: int) -> HirScalar | None:
+            if depth or not isinstance(expr, WindowCall):
+                return None
+            number = found.setdefault(expr, len(found))
+            return ColumnRef(0, arity + number, expr.type)
+
+        rewriter = Rewriter(lambda leaf, _: leaf, whole)
+        rewritten = [rewriter.scalar(expr) if has_window(expr) else expr for expr in exprs]
+        if found:
+            self.relation = HirMap(self.relation, tuple(found))
+            self.types = [*self.types, *(call.type for call in found)]
+        return rewritten
 
     def _expand(
         self, exprs: list[HirScalar], extra: list[HirScalar]
@@ -345,15 +353,6 @@ class _SelectPlanner:
         """Join the table functions of the select list to the rows."""
         both = [*exprs, *extra]
         arity = len(self.types)
-        windows = [number for number, expr in enumerate(both) if has_window(expr)]
-        if windows:
-            # Windows look at the rows as they are before table functions repeat them.
-            self.relation = HirMap(self.relation, tuple(both[number] for number in windows))
-            for number in windows:
-                found = type_of(both[number])
-                both[number] = ColumnRef(0, len(self.types), found)
-                self.types = [*self.types, found]
-            arity = len(self.types)
         found_functions = self.table_functions.found
         relation, desc = _side_by_side(self._context("SELECT", aggregates=True), found_functions)
         if self.rewriter is not None:

@@ -14,8 +14,9 @@ from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import choose_function, convey
 from headwater.sql.plan.coerce import cast, make_record
-from headwater.sql.plan.context import ExprContext
+from headwater.sql.plan.context import Aggregates, ExprContext
 from headwater.sql.plan.hir import HirAggregate, HirCall, HirIf, HirScalar
+from headwater.sql.plan.hir_visit import least_level, shift
 from headwater.sql.plan.overload import Choice
 from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import type_of
@@ -65,6 +66,13 @@ def plan_aggregate(
     if node.distinct:
         _check_distinct(node, args, order)
 
+    level = least_level([arg for arg, _ in args])
+    if level:
+        # An aggregate over an outer query's columns alone is that query's.
+        owner = ctx.scope.outwards(level).aggregates
+        if isinstance(owner, Aggregates) and keep is None and not order:
+            return _of_outer(inner, node, name, overloads, args, owner, level)
+
     def make(choice: Choice, coerced: tuple[HirScalar, ...]) -> HirScalar:
         if choice.signature.name in _KEEPS_NULLS:
             aggregate = _aggregate(choice, coerced, None, order, distinct=node.distinct)
@@ -73,6 +81,23 @@ def plan_aggregate(
         return aggregates.add(aggregate, name)
 
     return expand(inner, node, name, overloads, args, make)
+
+
+def _of_outer(
+    ctx: ExprContext,
+    node: ast.Function,
+    name: str,
+    overloads: tuple[Signature, ...],
+    args: Sequence[tuple[HirScalar, int]],
+    owner: Aggregates,
+    level: int,
+) -> HirScalar:
+    moved = [(shift(arg, -level), position) for arg, position in args]
+
+    def make(choice: Choice, coerced: tuple[HirScalar, ...]) -> HirScalar:
+        return owner.add(_aggregate(choice, coerced, None, (), distinct=node.distinct), name)
+
+    return shift(expand(ctx, node, name, overloads, moved, make), level)
 
 
 def _filter_context(ctx: ExprContext) -> ExprContext:

@@ -68,6 +68,10 @@ def _apply_binary(
     ctx: ExprContext, node: ast.BinaryOp, left: HirScalar, right: HirScalar
 ) -> HirScalar:
     positions = (node.left.position, node.right.position)
+    if node.operator == "^":
+        types = (type_of(left).type, type_of(right).type)
+        choice = choose_function("power", overloads_of("power"), types, node.position)
+        return apply_choice(ctx, choice, (left, right), positions)
     if node.operator in _NEGATED and isinstance(node.left, ast.Row):
         compared = compare_rows(ctx, node.operator, left, right, positions, node.position)
         if compared is not None:
