@@ -12,7 +12,7 @@ def inline_views(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
 
     Views that definitions name are inlined too; each view is bound once, before those that use it.
     """
-    if not context.views or not _named(expr, context):
+    if not _named(expr, context):
         return expr
     order: list[GlobalId] = []
     state: dict[GlobalId, bool] = {}

@@ -29,7 +29,7 @@ from headwater.ir.relation import (
 )
 from headwater.ir.scalar import ScalarExpr
 from headwater.ir.typing import arity
-from headwater.ir.visit import columns_of, columns_of_all, remap, replace, transform_up
+from headwater.ir.visit import columns_of, columns_of_all, map_inputs, remap, replace
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.types.relation import RelationDesc
 
@@ -224,13 +224,15 @@ def _narrow_gets(
     new = Get(LocalId(number), desc)
 
     def visit(node: RelationExpr) -> RelationExpr:
-        if isinstance(node, Project) and node.input is new:
+        if isinstance(node, Project) and _is_local(node.input, number):
             return _project(new, [place[column] for column in node.outputs])
-        if isinstance(node, Get) and node.id == LocalId(number):
-            return new
-        return node
+        return map_inputs(node, visit)
 
-    return transform_up(expr, visit)
+    return visit(expr)
+
+
+def _is_local(expr: RelationExpr, number: int) -> bool:
+    return isinstance(expr, Get) and expr.id == LocalId(number)
 
 
 def _project(expr: RelationExpr, outputs: Columns) -> RelationExpr:
