@@ -285,6 +285,33 @@ _SYSTEM_VARIABLES = (
     _var("enable_rbac_checks", "off", _boolean, scope=_SYSTEM),
 )  # fmt: skip
 
+# Feature flags of Materialize's: what they gate is always on here, or not there at all. They can be
+# set, so that its scripts run, and change nothing.
+_FLAG_PREFIXES = ("enable_", "unsafe_", "allow_", "disable_", "persist_", "storage_", "compute_")
+_OTHER_FLAGS = frozenset(
+    {
+        "cluster_refresh_mv_compaction_estimate",
+        "force_source_table_syntax",
+        "max_aws_privatelink_connections",
+        "max_credit_consumption_rate",
+        "max_kafka_connections",
+        "max_mysql_connections",
+        "max_network_policies",
+        "max_postgres_connections",
+        "max_rules_per_network_policy",
+        "max_sql_server_connections",
+        "optimizer_e2e_latency_warning_threshold",
+        "scram_iterations",
+        "statement_logging_default_sample_rate",
+        "statement_logging_max_data_credit",
+        "statement_logging_max_sample_rate",
+        "statement_logging_target_data_rate",
+        "user_storage_managed_collections_batch_duration",
+        "webhook_concurrent_request_limit",
+    }
+)
+_FLAG_NAME = re.compile(r"[a-z][a-z0-9_]{2,80}\Z")
+
 VARIABLES: Mapping[str, Variable] = {v.name: v for v in (*_SESSION_VARIABLES, *_SYSTEM_VARIABLES)}
 _ALIASES = {
     "time zone": "timezone",
@@ -299,9 +326,12 @@ def find_variable(name: str) -> Variable:
     """Return the variable named ``name``. Raises: UndefinedObject."""
     folded = name.lower()
     found = VARIABLES.get(_ALIASES.get(folded, folded))
-    if found is None:
-        raise UndefinedObject(f'unrecognized configuration parameter "{name}"')
-    return found
+    if found is not None:
+        return found
+    is_flag = folded.startswith(_FLAG_PREFIXES) and _FLAG_NAME.match(folded)
+    if is_flag or folded in _OTHER_FLAGS:
+        return Variable(name=folded, default="", parse=_one, scope=Scope.SYSTEM)
+    raise UndefinedObject(f'unrecognized configuration parameter "{name}"')
 
 
 def shown_name(variable: Variable) -> str:
