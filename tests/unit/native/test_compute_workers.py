@@ -1,4 +1,4 @@
-"""One contract, seen from both sides: plans and commands of msgspec structs, obeyed by the workers."""
+"""One contract from both sides: plans and commands of msgspec structs, obeyed by the workers."""
 
 import select
 import struct
