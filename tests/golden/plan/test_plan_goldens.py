@@ -7,6 +7,8 @@ from tests.golden.goldens import check_golden
 from tests.golden.plan.answers import answer
 from tests.golden.plan.small_catalog import error_of, show_statement
 
+from headwater.errors import HeadwaterError
+
 HERE = Path(__file__).parent
 
 
@@ -23,7 +25,10 @@ def test_errors():
 
 
 def test_answers(monkeypatch):
-    check_golden(
-        HERE / "answers.txt",
-        lambda sql: "\n".join(answer(sql, monkeypatch)) or "(no rows)",
-    )
+    def run(sql):
+        try:
+            return "\n".join(answer(sql, monkeypatch)) or "(no rows)"
+        except HeadwaterError as error:
+            return f"{error.sqlstate}:{error.message}"
+
+    check_golden(HERE / "answers.txt", run)

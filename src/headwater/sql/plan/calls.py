@@ -6,11 +6,12 @@ from functools import lru_cache
 
 from headwater.errors import AmbiguousFunction, UndefinedFunction
 from headwater.ir import functions
-from headwater.ir.functions import Convey, Signature, lookup, lookup_operator
+from headwater.ir.functions import Convey, Signature, lookup
 from headwater.ir.literals import null_literal
+from headwater.sql.plan import overload
 from headwater.sql.plan.context import ExprContext
 from headwater.sql.plan.hir import HirCall, HirScalar
-from headwater.sql.plan.overload import AMBIGUOUS, Ambiguous, Choice, choose
+from headwater.sql.plan.overload import AMBIGUOUS, Ambiguous, Choice, choose_operator
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import show_type
 from headwater.types.scalar import BOOL, JSONB, TEXT, BaseType, ColumnType, ScalarType
@@ -27,11 +28,6 @@ _OPERATOR_HINT = (
 )
 
 
-@lru_cache(maxsize=256)
-def _operators(symbol: str, count: int) -> tuple[Signature, ...]:
-    return tuple(s for s in lookup_operator(symbol) if len(s.args) == count)
-
-
 def call_operator(
     ctx: ExprContext,
     symbol: str,
@@ -44,7 +40,7 @@ def call_operator(
     Raises: UndefinedFunction, AmbiguousFunction.
     """
     types = tuple([type_of(arg).type for arg in args])
-    choice = choose(_operators(symbol, len(args)), types, operator=True)
+    choice = choose_operator(symbol, types)
     if choice is None or choice is AMBIGUOUS or isinstance(choice, Ambiguous):
         raise _operator_error(symbol, types, position, ambiguous=choice is AMBIGUOUS)
     return apply(ctx, choice, args, positions)
@@ -67,11 +63,9 @@ def _operator_error(
     )
 
 
-def choose_function(
-    name: str, overloads: tuple[Signature, ...], types: tuple[ScalarType, ...], position: int
-) -> Choice:
+def choose_function(name: str, types: tuple[ScalarType, ...], position: int) -> Choice:
     """Return the overload that a call means. Raises: UndefinedFunction, AmbiguousFunction."""
-    choice = choose(overloads, types)
+    choice = overload.choose_function(name, types)
     if isinstance(choice, Choice):
         return choice
     shown = f"{name}({', '.join(show_type(type) for type in types)})"
@@ -83,7 +77,7 @@ def choose_function(
             position=position,
         )
     hint = _FUNCTION_HINT
-    if not overloads:
+    if not lookup(name):
         near = get_close_matches(name, function_names(), n=3, cutoff=0.7)
         if near:
             hint = "Perhaps you meant " + " or ".join(f'"{match}"' for match in near) + "."

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from headwater.errors import InternalError
-from headwater.ir.functions import ArgType, CastContext, Pseudo, Signature
+from headwater.ir.functions import (
+    ArgType,
+    CastContext,
+    Pseudo,
+    Signature,
+    lookup,
+    lookup_operator,
+)
 from headwater.sql.plan.types import (
     CATEGORY,
     PREFERRED,
@@ -68,6 +75,19 @@ AMBIGUOUS = Ambiguous()
 
 
 @lru_cache(maxsize=_CACHED_CHOICES_MAX)
+def choose_operator(symbol: str, types: tuple[ScalarType, ...]) -> Choice | Ambiguous | None:
+    """Return the overload that an operator over ``types`` chooses; see :func:`choose`."""
+    count = len(types)
+    overloads = tuple(s for s in lookup_operator(symbol) if len(s.args) == count)
+    return choose(overloads, types, operator=True)
+
+
+@lru_cache(maxsize=_CACHED_CHOICES_MAX)
+def choose_function(name: str, types: tuple[ScalarType, ...]) -> Choice | Ambiguous | None:
+    """Return the overload that a call with ``types`` chooses; see :func:`choose`."""
+    return choose(lookup(name), types)
+
+
 def choose(
     overloads: tuple[Signature, ...], types: tuple[ScalarType, ...], *, operator: bool = False
 ) -> Choice | Ambiguous | None:

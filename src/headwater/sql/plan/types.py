@@ -74,20 +74,24 @@ _BOOL_NOT_NULL = ColumnType(BOOL, False)
 _NESTED = frozenset({BaseType.ARRAY, BaseType.LIST, BaseType.MAP, BaseType.RANGE})
 
 
+_TYPED = frozenset(
+    {
+        ColumnRef,
+        HirCall,
+        Literal,
+        Parameter,
+        ScalarSubquery,
+        WindowCall,
+        CallUnmaterializable,
+        LiteralError,
+    }
+)
+
+
 def type_of(expr: HirScalar) -> ColumnType:
     """Return the type of a planned expression."""
-    if isinstance(
-        expr,
-        ColumnRef
-        | HirCall
-        | Literal
-        | Parameter
-        | ScalarSubquery
-        | WindowCall
-        | CallUnmaterializable
-        | LiteralError,
-    ):
-        return expr.type
+    if type(expr) in _TYPED:
+        return expr.type  # type: ignore[union-attr]
     if isinstance(expr, HirIf):
         return _type_of_if(expr)
     if isinstance(expr, Exists):
@@ -138,7 +142,7 @@ def same_type(left: ScalarType, right: ScalarType) -> bool:
 
 def can_coerce(source: ScalarType, target: ScalarType, context: CastContext) -> bool:
     """Return whether a value of ``source`` may become one of ``target`` here."""
-    if source.base is BaseType.UNKNOWN or same_type(source, target):
+    if source is target or source.base is BaseType.UNKNOWN or same_type(source, target):
         return True
     base, wanted = source.base, target.base
     if source.custom != target.custom:

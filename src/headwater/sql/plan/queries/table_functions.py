@@ -77,7 +77,7 @@ def plan_function(
     name = function_name(node.name)
     args = plan_arguments(ctx, node)
     types = tuple(type_of(arg).type for arg in args)
-    choice = choose_function(name, lookup(name), types, node.position)
+    choice = choose_function(name, types, node.position)
     positions = [argument.position for argument in node.arguments]
     coerced = convey(ctx, choice, args, positions)
     if levels:

@@ -8,7 +8,7 @@ those; the same arithmetic serves window aggregates, which is what ``make`` abst
 from collections.abc import Callable, Sequence
 
 from headwater.errors import DatatypeMismatch, FeatureNotSupported, SyntaxError_, UndefinedFunction
-from headwater.ir.functions import CastContext, Signature, lookup
+from headwater.ir.functions import CastContext, Signature
 from headwater.ir.literals import TRUE, int_literal, literal_from_text, null_literal
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
@@ -131,7 +131,7 @@ def expand(
 ) -> HirScalar:
     """Choose the overload and build the aggregate from those that the dataflow maintains."""
     types = tuple(type_of(arg).type for arg, _ in args)
-    choice = choose_function(name, overloads, types, node.position)
+    choice = choose_function(name, types, node.position)
     exprs, positions = [arg for arg, _ in args], [position for _, position in args]
     coerced = convey(ctx, choice, exprs, positions)
     if name in _AVERAGES:
@@ -199,7 +199,7 @@ def _check_distinct(
 
 def _call(name: str, make: Make, expr: HirScalar) -> HirScalar:
     """Return the aggregate ``name`` of a typed expression."""
-    choice = choose_function(name, lookup(name), (type_of(expr).type,), 0)
+    choice = choose_function(name, (type_of(expr).type,), 0)
     target = choice.targets[0]
     return make(choice, (cast(expr, target, CastContext.IMPLICIT),))
 

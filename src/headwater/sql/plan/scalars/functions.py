@@ -125,7 +125,7 @@ def _scalar(
 ) -> HirScalar:
     args = plan_arguments(ctx, node)
     types = tuple([type_of(arg).type for arg in args])
-    choice = choose_function(name, overloads, types, node.position)
+    choice = choose_function(name, types, node.position)
     positions = [argument.position for argument in node.arguments]
     return apply(ctx, choice, args, positions)
 
@@ -142,7 +142,7 @@ def _unknown(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
         )
     args = plan_arguments(ctx, node)
     types = tuple(type_of(arg).type for arg in args)
-    choose_function(name, (), types, node.position)
+    choose_function(name, types, node.position)
     raise UndefinedFunction(f"function {name} does not exist", position=node.position)
 
 
@@ -169,7 +169,7 @@ def _refuse_aggregate_syntax(node: ast.Function, name: str) -> None:
 def _pg_typeof(ctx: ExprContext, node: ast.Function) -> HirScalar:
     args = plan_arguments(ctx, node)
     if len(args) != 1:
-        choose_function("pg_typeof", (), tuple(type_of(a).type for a in args), node.position)
+        choose_function("pg_typeof", tuple(type_of(a).type for a in args), node.position)
     declared = type_of(args[0]).type
     return text_literal(show_type(declared))
 

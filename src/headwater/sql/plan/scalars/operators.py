@@ -15,7 +15,6 @@ from headwater.sql.plan.calls import (
     disjunction,
     is_distinct,
     negation,
-    overloads_of,
     truth,
 )
 from headwater.sql.plan.calls import is_null as call_is_null
@@ -70,7 +69,7 @@ def _apply_binary(
     positions = (node.left.position, node.right.position)
     if node.operator == "^":
         types = (type_of(left).type, type_of(right).type)
-        choice = choose_function("power", overloads_of("power"), types, node.position)
+        choice = choose_function("power", types, node.position)
         return apply_choice(ctx, choice, (left, right), positions)
     if node.operator in _NEGATED and isinstance(node.left, ast.Row):
         compared = compare_rows(ctx, node.operator, left, right, positions, node.position)
@@ -201,7 +200,7 @@ def _like(ctx: ExprContext, node: ast.Like) -> HirScalar:
     if node.escape is not None:
         escape = ctx.plan_as(node.escape, TEXT)
         args = (ctx.coerce(pattern, TEXT, node.pattern.position), escape)
-        choice = choose_function("like_escape", overloads_of("like_escape"), (TEXT, TEXT), 0)
+        choice = choose_function("like_escape", (TEXT, TEXT), 0)
         pattern = apply_choice(ctx, choice, args, (node.pattern.position, node.escape.position))
     symbol = _LIKE_OPERATORS[node.case_insensitive, node.negated]
     positions = (node.operand.position, node.pattern.position)

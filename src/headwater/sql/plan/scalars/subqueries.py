@@ -7,7 +7,7 @@ elsewhere NULL must be told from false, which takes a second one.
 from collections.abc import Callable, Sequence
 
 from headwater.errors import SyntaxError_
-from headwater.ir.functions import lookup, lookup_operator, lookup_syntax
+from headwater.ir.functions import lookup_syntax
 from headwater.ir.literals import FALSE, TRUE, literal_from_text, null_literal
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node
@@ -35,7 +35,7 @@ from headwater.sql.plan.hir import (
     ScalarSubquery,
 )
 from headwater.sql.plan.hir_visit import shift
-from headwater.sql.plan.overload import Choice, choose
+from headwater.sql.plan.overload import Choice, choose_operator
 from headwater.sql.plan.scalars.operators import compare_rows
 from headwater.sql.plan.scalars.rows import columns_of as _columns
 from headwater.sql.plan.types import same_type, type_of
@@ -187,7 +187,7 @@ def _elements(
     assert not isinstance(node.right, ast.Query)
     container = _container(ctx, node.right, operand)
     declared = type_of(container).type
-    choice = choose_function("unnest", lookup("unnest"), (declared,), node.position)
+    choice = choose_function("unnest", (declared,), node.position)
     target = choice.targets[0]
     container = ctx.coerce(container, target, node.right.position)
     assert target.element is not None
@@ -234,7 +234,7 @@ def _over_container(ctx: ExprContext, node: ast.AnyAll) -> HirScalar:
     element = type_of(container).type.element
     assert element is not None
     types = (type_of(operand).type, element)
-    choice = choose(lookup_operator(node.operator), types, operator=True)
+    choice = choose_operator(node.operator, types)
     if not isinstance(choice, Choice) or not same_type(choice.targets[1], element):
         # The elements have to be converted, or the error to be told: row by row.
         return any_all(ctx, node).value()

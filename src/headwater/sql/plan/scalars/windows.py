@@ -91,7 +91,7 @@ def plan_window(
     if kind is FunctionKind.AGGREGATE:
         return expand(inner, node, name, overloads, args, make)
     exprs, positions = [arg for arg, _ in args], [position for _, position in args]
-    choice = choose_function(name, overloads, tuple(type_of(e).type for e in exprs), node.position)
+    choice = choose_function(name, tuple(type_of(e).type for e in exprs), node.position)
     return make(choice, convey(inner, choice, exprs, positions))
 
 
