@@ -76,6 +76,7 @@ class Transaction:
         self.cursors: set[str] = set()
         self.staged: object | None = None  # a sequencer.ddl.Staged
         self.statements = 0
+        self.now_us: int | None = None  # what now() is in all of its statements
 
     @property
     def status(self) -> TransactionStatus:
@@ -116,7 +117,10 @@ class Transaction:
     def admit_write(self, what: str) -> None:
         """Let a write in. Raises: ReadOnlySqlTransaction, InvalidTransactionState."""
         if self.read_only:
-            raise ReadOnlySqlTransaction(f"cannot execute {what} in a read-only transaction")
+            raise ReadOnlySqlTransaction(
+                "transaction in read-only mode",
+                detail=f"The transaction is READ ONLY: it can not execute {what}.",
+            )
         if self.kind in (Kind.READ, Kind.SUBSCRIBE):
             raise ReadOnlySqlTransaction(
                 "transaction in read-only mode",
@@ -129,10 +133,15 @@ class Transaction:
     def admit_ddl(self, what: str) -> None:
         """Let a change of the catalog in. Raises: ActiveSqlTransaction, ReadOnlySqlTransaction."""
         if self.read_only:
-            raise ReadOnlySqlTransaction(f"cannot execute {what} in a read-only transaction")
+            raise ReadOnlySqlTransaction(
+                "transaction in read-only mode",
+                detail=f"The transaction is READ ONLY: it can not execute {what}.",
+            )
         if self.kind not in (Kind.NONE, Kind.DDL) and not self.implicit:
+            mode = "write-only" if self.kind is Kind.WRITE else "read-only"
             raise ActiveSqlTransaction(
-                f"{what} cannot run inside a transaction block with queries or writes"
+                f"transaction in {mode} mode",
+                detail=f"{what} can not follow queries or writes in one transaction.",
             )
         self.kind = Kind.DDL
 
@@ -159,15 +168,16 @@ class Transaction:
         for table in tables:
             self.read_at.setdefault(table, ts)
 
-    def check_domain(self, relations: "frozenset[GlobalId]", names: "list[str]") -> None:
+    def check_domain(self, names: "list[str]") -> None:
         """Check a later read against the domain that the first has fixed.
 
         Args:
-            relations: What the statement mentions.
-            names: Full names of those outside, for the message; computed by the caller.
+            names: Full names of what the statement mentions outside of it.
+
+        Raises: InvalidTransactionState.
         """
         domain = self.reads.domain if self.reads is not None else None
-        if domain is None or relations <= domain.relations:
+        if domain is None or not names:
             return
         raise InvalidTransactionState(
             "transactions can only reference objects in the same timedomain",
@@ -179,8 +189,8 @@ class Transaction:
     def _refuse_after_ddl(self) -> None:
         if self.kind is Kind.DDL and not self.implicit:
             raise InvalidTransactionState(
-                "transaction in DDL mode",
-                hint="A transaction that changes the catalog can do nothing else: commit first.",
+                "transactions which modify objects are restricted to just modifying objects",
+                hint="Commit first.",
             )
 
 

@@ -143,6 +143,16 @@ def _bytes(values: Sequence[str]) -> str | None:
     return show_bytes(int(float(match[1]) * _BYTE_UNITS[match[2]]))
 
 
+def _at_least_1mb(values: Sequence[str]) -> str | None:
+    found = _bytes(values)
+    if found is not None and bytes_count(found) < _BYTE_UNITS["mb"]:
+        raise InvalidParameterValue(
+            f'parameter "max_result_size" cannot have value "{found}": '
+            "only supports values in range ByteSize(1048576).."
+        )
+    return found
+
+
 def show_bytes(count: int) -> str:
     """Return a size's canonical text."""
     for unit in ("tb", "gb", "mb", "kb"):
@@ -273,7 +283,7 @@ _LIMITS = {
 }
 _SYSTEM_VARIABLES = (
     *(_var(name, default, _COUNT, scope=_SYSTEM) for name, default in _LIMITS.items()),
-    _var("max_result_size", "1GB", _bytes, scope=_SYSTEM,
+    _var("max_result_size", "1GB", _at_least_1mb, scope=_SYSTEM,
          description="Bytes of a result at most."),
     _var("max_copy_from_row_size", "128MB", _bytes, scope=_SYSTEM),
     _var("metrics_retention", "30 d", scope=_SYSTEM),

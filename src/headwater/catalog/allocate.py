@@ -24,7 +24,7 @@ _FIRST = {
     "cluster": 2,
     "replica": 2,
     "database": 2,
-    "schema": 2,
+    "schema": 9,
     "role": 2,
     "oid": 20_100,
     "builtin_oid": 17_000,

@@ -60,6 +60,10 @@ class ProcessOrchestrator:
         process = self._running.get(replica)
         return process.pid if process is not None else None
 
+    def pids(self) -> list[int]:
+        """Return the process ids of all replicas that run."""
+        return [process.pid for process in self._running.values()]
+
     async def drop(self, replica: ReplicaId) -> None:
         """Stop a replica's process for good; returns when it has ended."""
         keeper = self._keepers.pop(replica, None)

@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
+from headwater.errors import HeadwaterError
 from headwater.native.loader import native
 
 logger = logging.getLogger(__name__)
@@ -179,6 +180,14 @@ class Links:
     def forget_subscribe(self, id: str) -> None:
         """Drop what is kept for ``id``; only needed where no client ever came to read it."""
         self.native.forget_subscribe(id)
+
+    def fail_subscribe(self, id: str, error: HeadwaterError) -> None:
+        """End subscription ``id`` with an error, after what is ready (its relation is dropped)."""
+        self.native.fail_subscribe(id, error.sqlstate, error.message)
+
+    def fail_peeks(self, cluster: str, error: HeadwaterError) -> None:
+        """End all peeks of a cluster with an error (it is dropped)."""
+        self.native.fail_peeks(cluster, error.sqlstate, error.message)
 
     def open_front(
         self, *, connections_max: int | None = None, message_bytes_max: int | None = None

@@ -4,8 +4,12 @@ From the bottom up: persist, the controllers, the links and replica processes, t
 front that clients connect to. Nothing is made anywhere else, and nothing is global.
 """
 
+import contextlib
+import logging
+import os
 import secrets
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,12 +18,13 @@ from headwater import __version__
 from headwater.adapter.bootstrap import boot
 from headwater.adapter.client import HeadwaterAdapter
 from headwater.adapter.coordinator import Coordinator, Outside
-from headwater.cluster.controller import ClusterController
+from headwater.cluster.controller import ClusterController, ReplicaState
 from headwater.cluster.process import ProcessOrchestrator
 from headwater.cluster.transport import Links
 from headwater.compute.controller import ComputeController
 from headwater.environment.config import EnvironmentConfig
 from headwater.errors import HeadwaterError, SystemError_
+from headwater.http.app import HttpServer
 from headwater.persist.blob import open_blob
 from headwater.persist.client import PersistClient
 from headwater.persist.consensus import Consensus
@@ -31,12 +36,17 @@ from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
 from headwater.storage.collections import CollectionKind
 from headwater.storage.controller import StorageController
-from headwater.types.ids import ShardId
+from headwater.types.frontier import Frontier
+from headwater.types.ids import GlobalId, ShardId
 from headwater.types.time import Timestamp
 
 # How often sinces follow uppers, and status relations follow what is running.
 MAINTENANCE_S = 0.5
+# How often memory is looked at, where there is a limit.
+MEMORY_PERIOD_S = 1.0
 TXNS_SHARD = ShardId("txns")
+
+logger = logging.getLogger(__name__)
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -63,6 +73,7 @@ class Environment:
         self.rng = SystemRng()
         self.tasks = SupervisedTasks()
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
+        self.http: HttpServer | None = None
         self._servers: list[ConsensusServer] = []
 
     async def start(self) -> str:
@@ -86,18 +97,41 @@ class Environment:
         self.front.start()
         adapter.attach(await self._boot(running))
         self.tasks.spawn(self._maintain(), name="maintenance")
+        self.tasks.spawn(self._guard_memory(), name="memory")
         if config.internal_sql_address is not None:
             self._listen(config.internal_sql_address, internal=True)
+        if config.http_address is not None:
+            self.http = HttpServer(self, self.tasks)
+            with _listening(config.http_address):
+                self.http.start(config.http_address)
         return self._listen(config.sql_address, internal=False)
 
     def _listen(self, address: str, *, internal: bool) -> str:
-        try:
+        with _listening(address):
             return self.front.listen(address, internal=internal)
-        except OSError as error:
-            raise SystemError_(
-                f"can't listen on {address}: {error.strerror or error}",
-                hint="Is another server running? Choose another address.",
-            ) from error
+
+    # What HTTP's metrics are read from
+
+    def collections(self) -> Iterable[tuple[GlobalId, Frontier, Frontier]]:
+        """Return id, since and upper of every durable collection."""
+        states = self.storage.collections().items()
+        return [(id, state.since, state.upper) for id, state in states]
+
+    def replicas(self) -> Iterable[ReplicaState]:
+        """Return every replica."""
+        return self.cluster.replicas()
+
+    def connections(self) -> int:
+        """Return the number of SQL clients."""
+        return self.front.connections
+
+    def read_ts(self) -> int:
+        """Return the oracle's read timestamp."""
+        return self.coordinator.oracle.read_ts()
+
+    def now_ms(self) -> int:
+        """Return the time of day."""
+        return self.clock.now_ms()
 
     async def _serve_consensus(self, consensus: Consensus, secret: bytes) -> Running:
         """Serve consensus to replicas: on a local socket, and over TCP where that is asked for."""
@@ -164,6 +198,26 @@ class Environment:
             self.compute.maintain()
             await self.storage.maintain()
 
+    async def _guard_memory(self) -> None:
+        """Keep all processes together below the limit, by ending the largest replica.
+
+        It starts again and reads its collections anew; what is durable is untouched.
+        """
+        limit = self.config.memory_limit_bytes
+        while limit is not None:
+            await self.clock.sleep(MEMORY_PERIOD_S)
+            own = resident_bytes(os.getpid())
+            replicas = {pid: resident_bytes(pid) for pid in self.orchestrator.pids()}
+            if own + sum(replicas.values()) <= limit or not replicas:
+                continue
+            largest = max(replicas, key=lambda pid: replicas[pid])
+            logger.error(
+                "memory limit exceeded: ending the largest replica",
+                extra={"pid": largest, "bytes": replicas[largest], "limit": limit},
+            )
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(largest, signal.SIGKILL)
+
     async def close(self) -> None:
         """Stop everything in order: clients, replicas, tasks, persist."""
         for part in (self._close_front, self._close_cluster, self._close_persist):
@@ -173,6 +227,8 @@ class Environment:
                 continue  # it was never made
 
     async def _close_front(self) -> None:
+        if self.http is not None:
+            await self.http.close()
         await self.front.close()
 
     async def _close_cluster(self) -> None:
@@ -184,6 +240,27 @@ class Environment:
             await server.close()
         await self.persist.close()
         await self._consensus.close()
+
+
+@contextlib.contextmanager
+def _listening(address: str) -> Iterator[None]:
+    """Say in the user's words that an address can't be listened on."""
+    try:
+        yield
+    except OSError as error:
+        raise SystemError_(
+            f"can't listen on {address}: {error.strerror or error}",
+            hint="Is another server running? Choose another address.",
+        ) from error
+
+
+def resident_bytes(pid: int) -> int:
+    """Return a process's resident memory; 0 if it is gone. Source: proc(5), statm."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _socket_dir(config: EnvironmentConfig) -> Path:

@@ -1,1 +1,1 @@
-"""Tour to be written with the package."""
+"""HTTP: liveness, readiness, metrics. ``app`` makes the application, ``metrics`` what it shows."""

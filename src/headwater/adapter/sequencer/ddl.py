@@ -69,6 +69,7 @@ async def run_ddl(coord: Coordinator, session: Session, what: str, prepare: Prep
         staged = transaction.staged
         if not isinstance(staged, Staged):
             staged = transaction.staged = Staged(coord.snapshot)
+        _check_unchanged(coord, staged)
         work = await prepare(staged.snapshot)
         staged.add(work)
     else:
@@ -86,11 +87,15 @@ async def commit_staged(coord: Coordinator, staged: Staged) -> None:
     Raises: SerializationFailure where the catalog has changed under it.
     """
     async with coord.changing():
-        if coord.snapshot.version != staged.base.version:
-            raise SerializationFailure(
-                "another session modified the catalog while this DDL transaction was open"
-            )
+        _check_unchanged(coord, staged)
         await _perform(coord, staged.works)
+
+
+def _check_unchanged(coord: Coordinator, staged: Staged) -> None:
+    if coord.snapshot.version != staged.base.version:
+        raise SerializationFailure(
+            "another session modified the catalog while this DDL transaction was open"
+        )
 
 
 async def _perform(coord: Coordinator, works: list[Work]) -> None:

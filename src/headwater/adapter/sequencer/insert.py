@@ -15,9 +15,9 @@ from headwater.adapter.session import RowTemplate, Session
 from headwater.catalog.items import Table
 from headwater.errors import FeatureNotSupported, WrongObjectType
 from headwater.ir.linear import extract
-from headwater.ir.relation import Constant
+from headwater.ir.relation import Constant, RelationExpr
 from headwater.ir.rows import split_row
-from headwater.ir.scalar import Literal, Parameter
+from headwater.ir.scalar import Literal, Parameter, UnmaterializableFunc
 from headwater.ir.typing import arity
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
@@ -41,6 +41,7 @@ async def sequence_insert(
     session.transaction.admit_write("INSERT")
     params = literals(request.params, planned.param_types)
     expr = coord.planner.relation(plan.values, params)
+    refuse_mz_now(coord, expr)
     read = plan_read(
         coord, session, constant_planned(planned), expr, alone=is_alone(session, last=request.sync)
     )
@@ -56,6 +57,13 @@ async def sequence_insert(
         columns=result_columns(plan.returning.desc),
         tag="INSERT 0",
     )
+
+
+def refuse_mz_now(coord: Coordinator, expr: RelationExpr) -> None:
+    """Refuse a write of the time that it is read at. Raises: FeatureNotSupported."""
+    inlined = coord.planner.world(coord.snapshot, None).inline(expr)
+    if UnmaterializableFunc.MZ_NOW in unmaterializable_of(inlined):
+        raise FeatureNotSupported("calls to mz_now in write statements are not supported")
 
 
 def row_template(coord: Coordinator, plan: InsertPlan) -> RowTemplate | None:

@@ -98,7 +98,10 @@ def _is_catalog_query(coord: Coordinator, session: Session, planned: Planned) ->
 def session_values(coord: Coordinator, session: Session) -> dict[UnmaterializableFunc, Literal]:
     """Return the values of the functions that depend on session and moment, but mz_now."""
     f = UnmaterializableFunc
-    now_us = coord.clock.now_ms() * _MICROS_PER_MS
+    transaction = session.transaction
+    if transaction.now_us is None:
+        transaction.now_us = coord.clock.now_ms() * _MICROS_PER_MS
+    now_us = transaction.now_us
     path = [s.name for s in _schemas(coord, session, system=False)]
     whole = [s.name for s in _schemas(coord, session, system=True)]
     texts = {
@@ -185,8 +188,9 @@ def choose_time(
             raise InvalidTransactionState(
                 "AS OF is not allowed here: an earlier query has fixed the transaction's time"
             )
-        outside = _names(coord, relations - state.domain.relations) if state.domain else []
-        transaction.check_domain(relations, outside)
+        if state.domain is not None and not bundle.storage <= state.holds.ids:
+            outside = relations - state.domain.relations
+            transaction.check_domain(_names(coord, outside))
         return state.determination, _within(coord, state, bundle)
     domain = None if alone else _time_domain(coord, relations)
     if domain is not None:
@@ -236,17 +240,18 @@ def _within(coord: Coordinator, state: ReadState, bundle: Bundle) -> ReadHolds:
 
 
 def _time_domain(coord: Coordinator, relations: frozenset[GlobalId]) -> TimeDomain | None:
-    """Return everything in the schemas of ``relations``; None where there are none."""
+    """Return everything in the schemas of ``relations`` and in the system's; None without any."""
     if not relations:
         return None
     schemas = {coord.snapshot.item(id).schema for id in relations}
+    schemas.update(schema.id for schema in coord.snapshot.schemas_in(None) if schema.id[0] == "s")
     items = [
         item
         for schema in schemas
         for item in coord.snapshot.items_in(schema)
         if isinstance(item, Relation)
     ]
-    names = tuple(coord.snapshot.show_item(item) for item in items)
+    names = tuple(coord.snapshot.show_item(item) for item in items if not item.is_builtin)
     return TimeDomain(frozenset(item.id for item in items) | relations, names)
 
 

@@ -8,6 +8,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.group_commit import WriteConflict
 from headwater.adapter.sequencer.insert import (
     negated,
+    refuse_mz_now,
     split_columns,
     total,
     writable_table,
@@ -100,6 +101,7 @@ async def _read(
 ) -> tuple[bytes, Timestamp]:
     """Return the rows of the selection and the time that they are of: the newest there is."""
     expr = coord.planner.relation(plan.selection, params)
+    refuse_mz_now(coord, expr)
     isolation = session.transaction.isolation
     session.transaction.isolation = "strict serializable"
     try:

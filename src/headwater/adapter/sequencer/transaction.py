@@ -5,7 +5,7 @@ from headwater.adapter.sequencer.ddl import Staged, commit_staged
 from headwater.adapter.session import Session, notice
 from headwater.adapter.transactions import Transaction
 from headwater.catalog.items import Table
-from headwater.errors import ActiveSqlTransaction, UndefinedTable
+from headwater.errors import UndefinedTable
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 from headwater.sql.plan.statements import (
@@ -58,10 +58,7 @@ def sequence_set_transaction(session: Session, plan: SetTransactionPlan) -> p.Ex
             notice("SET TRANSACTION can only be used in transaction blocks", "25P01", "WARNING")
         )
         return p.Command(tag="SET")
-    if modes.isolation is not None and (transaction.reads is not None or transaction.writes):
-        raise ActiveSqlTransaction(
-            "SET TRANSACTION ISOLATION LEVEL must be called before any query"
-        )
+    _check_modes(transaction, modes)
     _set_modes(session, modes)
     return p.Command(tag="SET")
 

@@ -3,6 +3,7 @@
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.inline import text_answer, text_desc
 from headwater.adapter.session import Session, notice
+from headwater.adapter.transactions import Kind
 from headwater.adapter.variables import SessionVariables, find_variable
 from headwater.errors import ActiveSqlTransaction
 from headwater.pgwire import protocol as p
@@ -22,8 +23,7 @@ _WEAK_LEVELS = ("read uncommitted", "read committed", "repeatable read")
 def sequence_set(coord: Coordinator, session: Session, plan: SetVariablePlan) -> p.ExecuteReply:
     """Answer SET."""
     variable = find_variable(plan.name)
-    if variable.name == "transaction_isolation":
-        _check_isolation_change(session)
+    _check_change(session, variable.name)
     if plan.local and session.transaction.implicit:
         session.notify(
             notice("SET LOCAL can only be used in transaction blocks", "25P01", "WARNING")
@@ -40,8 +40,13 @@ def sequence_set(coord: Coordinator, session: Session, plan: SetVariablePlan) ->
     return p.Command(tag="SET")
 
 
-def _check_isolation_change(session: Session) -> None:
-    if session.transaction.reads is not None or session.transaction.writes:
+def _check_change(session: Session, name: str) -> None:
+    """Refuse what can't change between a transaction's statements."""
+    if session.transaction.implicit or session.transaction.kind is Kind.NONE:
+        return
+    if name in ("cluster", "cluster_replica"):
+        raise ActiveSqlTransaction(f"SET {name} cannot be called in an active transaction")
+    if name == "transaction_isolation":
         raise ActiveSqlTransaction(
             "SET TRANSACTION ISOLATION LEVEL must be called before any query"
         )
@@ -67,6 +72,7 @@ def sequence_reset(session: Session, plan: ResetVariablePlan) -> p.ExecuteReply:
     if plan.name is None:
         session.variables.reset_all()
     else:
+        _check_change(session, find_variable(plan.name).name)
         session.variables.reset(plan.name)
     session.settings_version += 1
     return p.Command(tag="RESET")

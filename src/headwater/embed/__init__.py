@@ -1,1 +1,0 @@
-"""Tour to be written with the package."""
