@@ -157,7 +157,12 @@ fn dimension(
     }
     let mut count = 0;
     cursor.blanks();
-    if !cursor.take('}') {
+    if cursor.take('}') {
+        // Only the outermost braces may be empty.
+        if depth > 0 {
+            return Ok(None);
+        }
+    } else {
         loop {
             cursor.blanks();
             let nested = cursor.peek() == Some('{');

@@ -109,22 +109,15 @@ impl<'t> Reader<'t> {
             };
             (hour, minute, second) = (h, m, s);
             micros = self.fraction()?;
-        } else if !self
-            .rest
-            .trim_start()
-            .get(..2)
-            .is_some_and(|word| matches!(&*word.to_ascii_lowercase(), "am" | "pm"))
-        {
+        } else if self.half_day().is_none() {
             return self.invalid();
         }
         self.blanks();
-        if let Some(word) = self.rest.get(..2).map(str::to_ascii_lowercase)
-            && matches!(&*word, "am" | "pm")
-        {
+        if let Some(evening) = self.half_day() {
             if !(1..=12).contains(&hour) {
                 return self.out_of_range();
             }
-            hour = hour % 12 + if word == "pm" { 12 } else { 0 };
+            hour = hour % 12 + if evening { 12 } else { 0 };
             self.rest = &self.rest[2..];
             self.blanks();
         }
@@ -133,6 +126,16 @@ impl<'t> Reader<'t> {
             return self.out_of_range();
         }
         Ok(total)
+    }
+    /// Whether AM (false) or PM (true) comes next.
+    fn half_day(&self) -> Option<bool> {
+        let word = self.rest.trim_start();
+        let ends = !word.get(2..)?.starts_with(|c: char| c.is_ascii_alphanumeric());
+        match word.get(..2)?.to_ascii_lowercase().as_str() {
+            "am" if ends => Some(false),
+            "pm" if ends => Some(true),
+            _ => None,
+        }
     }
     fn fraction(&mut self) -> Result<i64> {
         if !self.take('.') {
@@ -159,7 +162,10 @@ impl<'t> Reader<'t> {
         match time_zone_offset(name, days * DAY_MICROS + micros, true) {
             Some(offset) => Ok(Some(offset)),
             None if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.contains('/') => {
-                Err(EvalError::raise("22023", format!("time zone \"{name}\" not recognized")))
+                Err(EvalError::raise(
+                    "22023",
+                    format!("time zone \"{}\" not recognized", name.to_ascii_lowercase()),
+                ))
             }
             None => self.invalid(),
         }

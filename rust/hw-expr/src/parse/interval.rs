@@ -173,14 +173,19 @@ fn verbose(text: &str) -> Option<Parts> {
 fn split_words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for word in text.split_ascii_whitespace() {
-        let numeric = word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-        match word.find(|c: char| c.is_ascii_alphabetic()) {
-            Some(at) if numeric && at > 0 => {
-                let (number, name) = word.split_at(at);
-                words.push(number);
-                words.push(name);
-            }
-            _ => words.push(word),
+        let mut rest = word;
+        let letter = |c: char| c.is_ascii_alphabetic();
+        while rest.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+            && let Some(at) = rest.find(letter)
+        {
+            let (number, name) = rest.split_at(at);
+            let end = name.find(|c: char| !letter(c)).unwrap_or(name.len());
+            words.push(number);
+            words.push(&name[..end]);
+            rest = &name[end..];
+        }
+        if !rest.is_empty() {
+            words.push(rest);
         }
     }
     words

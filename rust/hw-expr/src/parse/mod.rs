@@ -235,13 +235,17 @@ pub fn bytea(text: &str) -> Result<Vec<u8>> {
                     out.push(a * 64 + b * 8 + c);
                     rest = tail;
                 }
-                _ => return Err(EvalError::invalid("bytea", text)),
+                _ => return Err(invalid_bytea()),
             },
-            (b'\\', _) => return Err(EvalError::invalid("bytea", text)),
+            (b'\\', _) => return Err(invalid_bytea()),
             _ => out.push(byte),
         }
     }
     Ok(out)
+}
+
+fn invalid_bytea() -> EvalError {
+    EvalError::raise("22P02", "invalid input syntax for type bytea")
 }
 
 /// Reads hex digits; blanks between bytes are passed over.

@@ -75,9 +75,11 @@ const TIMESTAMPTZ: &str = "timestamp with time zone";
 const INTERVAL: &str = "interval";
 
 fn known(name: &str, ty: &str) -> Result<Unit> {
-    unit(name).ok_or_else(|| {
-        EvalError::parameter(format!("unit \"{}\" not recognized for type {ty}", name.to_ascii_lowercase()))
-    })
+    unit(name).ok_or_else(|| unrecognized(name, ty))
+}
+
+fn unrecognized(name: &str, ty: &str) -> EvalError {
+    EvalError::parameter(format!("unit \"{}\" not recognized for type {ty}", name.to_ascii_lowercase()))
 }
 
 fn unsupported<T>(name: &str, ty: &str) -> Result<T> {
@@ -209,8 +211,18 @@ fn clock_unit(at: Unit) -> Option<i64> {
     })
 }
 
+/// Fields that `extract` knows and nothing can be cut to.
+fn can_cut(name: &str, ty: &str) -> Result<Unit> {
+    match known(name, ty)? {
+        Unit::Epoch | Unit::IsoYear | Unit::Dow | Unit::IsoDow | Unit::Doy | Unit::Julian => {
+            Err(unrecognized(name, ty))
+        }
+        at => Ok(at),
+    }
+}
+
 fn trunc_timestamp(name: &str, micros: i64, ty: &'static str) -> Result<i64> {
-    let at = known(name, ty)?;
+    let at = can_cut(name, ty)?;
     if let Some(unit) = clock_unit(at) {
         return Ok(micros - micros.rem_euclid(unit));
     }
@@ -222,7 +234,7 @@ fn trunc_timestamp(name: &str, micros: i64, ty: &'static str) -> Result<i64> {
 }
 
 fn trunc_interval(name: &str, span: &Interval) -> Result<Interval> {
-    let at = known(name, INTERVAL)?;
+    let at = can_cut(name, INTERVAL)?;
     if let Some(unit) = clock_unit(at) {
         return Ok(Interval { micros: span.micros - span.micros % unit, ..*span });
     }
