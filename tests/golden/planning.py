@@ -2,8 +2,6 @@
 
 from types import SimpleNamespace
 
-from tests.property.plans import python_fold
-
 from headwater.catalog.items import (
     Cluster,
     Database,
@@ -26,6 +24,7 @@ from headwater.sql.plan import plan_statement
 from headwater.sql.plan.decorrelate import decorrelate
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import BaseType, ScalarType
+from tests.property.plans import python_fold
 
 SESSION = SimpleNamespace(
     search_path=("public",),

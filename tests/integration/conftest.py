@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from tests.fixtures.headwater import Headwater, running
 
 

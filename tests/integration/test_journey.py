@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from tests.fixtures.headwater import Headwater, kill_process, running
 
 pytestmark = pytest.mark.server

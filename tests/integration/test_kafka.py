@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
 from tests.fixtures import kafka
 from tests.fixtures.headwater import Headwater, kill_process, running
 from tests.fixtures.kafka import Kafka

@@ -2,14 +2,6 @@
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.property.plans import (
-    TABLES,
-    databases,
-    evaluate_hir,
-    hir_arity,
-    python_fold,
-    relations,
-)
 
 from headwater.compute.reference import (
     Bundle,
@@ -26,6 +18,14 @@ from headwater.sql.lower.plan import Lowering
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.pipeline import optimize
 from headwater.sql.plan.decorrelate import decorrelate
+from tests.property.plans import (
+    TABLES,
+    databases,
+    evaluate_hir,
+    hir_arity,
+    python_fold,
+    relations,
+)
 
 SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 INDEXES = {

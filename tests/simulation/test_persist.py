@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.simulation.loop import run
-from tests.simulation.world import DESC, TXNS, SimBlob, SimClock, SimConsensus, World
 
 from headwater.errors import (
     AsOfBeforeSince,
@@ -31,6 +29,8 @@ from headwater.persist.read import Reader
 from headwater.persist.write import ShardAppend
 from headwater.runtime.rng import SeededRng
 from headwater.runtime.tasks import SupervisedTasks
+from tests.simulation.loop import run
+from tests.simulation.world import DESC, TXNS, SimBlob, SimClock, SimConsensus, World
 
 SEEDS = int(os.environ.get("HEADWATER_SIMULATION_SEEDS", "200"))
 ONLY = os.environ.get("HEADWATER_SIMULATION_SEED")

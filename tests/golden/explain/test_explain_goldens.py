@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+
+from headwater.ir.explain import ExplainOptions, explain_relation, explained
+from headwater.sql.lower.peek import DataflowPeek, plan_peek
+from headwater.sql.optimize.pipeline import optimize
 from tests.golden.goldens import check_golden
 from tests.golden.planning import (
     INDEX_IDS,
@@ -11,10 +15,6 @@ from tests.golden.planning import (
     optimizer_context,
     plan_sql,
 )
-
-from headwater.ir.explain import ExplainOptions, explain_relation, explained
-from headwater.sql.lower.peek import DataflowPeek, plan_peek
-from headwater.sql.optimize.pipeline import optimize
 
 HERE = Path(__file__).parent
 OPTIONS = ExplainOptions(names=NAMES, join_implementations=True)

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from headwater.ir.explain import ExplainOptions, explain_index_peek, explain_plan
+from headwater.sql.lower.peek import ConstantPeek, IndexPeek, plan_peek
+from headwater.sql.optimize.pipeline import optimize
 from tests.golden.goldens import check_golden
 from tests.golden.planning import (
     INDEX_IDS,
@@ -10,10 +13,6 @@ from tests.golden.planning import (
     optimizer_context,
     plan_sql,
 )
-
-from headwater.ir.explain import ExplainOptions, explain_index_peek, explain_plan
-from headwater.sql.lower.peek import ConstantPeek, IndexPeek, plan_peek
-from headwater.sql.optimize.pipeline import optimize
 
 HERE = Path(__file__).parent
 OPTIONS = ExplainOptions(names=NAMES)

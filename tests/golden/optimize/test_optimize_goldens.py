@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.golden.goldens import check_golden
-from tests.golden.planning import NAMES, optimizer_context, plan_sql
 
 from headwater.ir.explain import ExplainOptions, explain_relation
 from headwater.sql.optimize.pipeline import LOGICAL, PHYSICAL, optimize
+from tests.golden.goldens import check_golden
+from tests.golden.planning import NAMES, optimizer_context, plan_sql
 
 HERE = Path(__file__).parent
 OPTIONS = ExplainOptions(names=NAMES, join_implementations=True)

@@ -6,7 +6,6 @@ Nothing is optimized here, so that a wrong answer is the planner's, or the exten
 from collections import Counter
 
 import msgspec
-from tests.golden.plan.small_catalog import CATALOG, plan
 
 from headwater.compute import reference
 from headwater.ir.literals import literal_from_text, null_literal
@@ -14,6 +13,7 @@ from headwater.ir.rows import split_row
 from headwater.ir.scalar import AggregateExpr
 from headwater.native.loader import native
 from headwater.sql.plan.decorrelate import decorrelate
+from tests.golden.plan.small_catalog import CATALOG, plan
 
 # Rows by table; None is NULL. The same are loaded into PostgreSQL to compare with it.
 DATA = {

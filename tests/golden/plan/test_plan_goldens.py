@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+
+from headwater.errors import HeadwaterError
 from tests.golden.goldens import check_golden
 from tests.golden.plan.answers import answer
 from tests.golden.plan.small_catalog import error_of, show_statement
-
-from headwater.errors import HeadwaterError
 
 HERE = Path(__file__).parent
 

@@ -45,7 +45,7 @@ def start() -> CatalogSnapshot:
     return transact(empty(), ops).snapshot
 
 
-def table(id: str, name: str, schema: str = "u1", uses: tuple[str, ...] = ()) -> Table:
+def table(id: str, name: str, schema: str = "u3", uses: tuple[str, ...] = ()) -> Table:
     return Table(
         id=GlobalId(id),
         oid=30_000 + int(id[1:]),

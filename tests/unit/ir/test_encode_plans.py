@@ -1,7 +1,6 @@
 """Plans as versioned bytes."""
 
 import pytest
-from tests.golden.planning import lower_context, optimizer_context, plan_sql
 
 from headwater.errors import DataCorrupted, IncompatibleVersion
 from headwater.ir import physical as lir
@@ -15,6 +14,7 @@ from headwater.ir.encode import (
 from headwater.ir.rows import split_row
 from headwater.sql.lower.dataflow import build_dataflow
 from headwater.sql.optimize.pipeline import optimize
+from tests.golden.planning import lower_context, optimizer_context, plan_sql
 
 SQL = "select a, count(*) from t join keyed on a = k where v > 3 group by a"
 

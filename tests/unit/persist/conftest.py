@@ -7,7 +7,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import uvloop
-from tests.fixtures import postgres
 
 from headwater.persist import flat
 from headwater.persist.blob import LocalBlob
@@ -21,6 +20,7 @@ from headwater.persist.read import Reader
 from headwater.runtime.clock import SystemClock
 from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
+from tests.fixtures import postgres
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fixtures.ports import free_port
 
 from headwater.errors import DataCorrupted, DiskFull, InternalError, InvalidParameterValue, IoError
 from headwater.persist import blob as blob_module
@@ -23,6 +22,7 @@ from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import TEXT
+from tests.fixtures.ports import free_port
 
 DESC = RelationDesc((Column("a", TEXT),))
 

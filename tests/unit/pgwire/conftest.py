@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
-from tests.unit.pgwire.fake import FakeAdapter
 
 from headwater.cluster.transport import Links
 from headwater.pgwire.server import FrontServer
 from headwater.runtime.tasks import SupervisedTasks
+from tests.unit.pgwire.fake import FakeAdapter
 
 MESSAGE_BYTES_MAX = 1 << 20
 

@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable
 
 import msgspec
-from tests.unit.pgwire.fake import flat, int_datum, text_datum
 
 from headwater.cluster.transport import (
     CHANNEL_COMPUTE,
@@ -16,6 +15,7 @@ from headwater.cluster.transport import (
     LinkServer,
     ServerEvent,
 )
+from tests.unit.pgwire.fake import flat, int_datum, text_datum
 
 
 def response(header: dict[str, object], body: bytes = b"") -> bytes:

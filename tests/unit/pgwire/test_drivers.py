@@ -7,6 +7,7 @@ import asyncpg
 import psycopg
 import psycopg2
 import pytest
+
 from tests.unit.pgwire.conftest import Server
 from tests.unit.pgwire.fake import int_datum, text_datum
 

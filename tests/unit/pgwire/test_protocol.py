@@ -4,6 +4,7 @@ import asyncio
 import struct
 
 import pytest
+
 from tests.unit.pgwire.conftest import MESSAGE_BYTES_MAX, Server, fields, kinds, startup_packet
 
 

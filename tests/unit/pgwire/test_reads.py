@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from tests.unit.pgwire.conftest import Server, fields, kinds
-from tests.unit.pgwire.fake import int_datum, text_datum, unflat
-from tests.unit.pgwire.replica import FakeReplica
 
 from headwater.cluster.transport import Disconnected, LinkEvent
+from headwater.errors import UndefinedObject
 from headwater.ir.physical import Mfp
 from headwater.ir.relation import RowSetFinishing
 from headwater.pgwire import protocol as p
 from headwater.pgwire.server import PeekFailed
+from tests.unit.pgwire.conftest import Server, fields, kinds
+from tests.unit.pgwire.fake import int_datum, text_datum, unflat
+from tests.unit.pgwire.replica import FakeReplica
 
 
 @pytest.fixture
@@ -167,6 +168,19 @@ async def test_fetch_from_a_subscription_takes_what_is_there(
     assert kinds(await raw.query("fetch 5 c")) == "TDDCZ"
     assert kinds(await raw.query("commit")) == "CZ"
     assert ("complete", "abandoned", 4) in server.adapter.log
+
+
+async def test_what_is_dropped_ends_its_readers(server: Server, replica: FakeReplica) -> None:
+    raw = await server.raw()
+    raw.send(b"Q", b"peek nothing\0")
+    await server.adapter.until(lambda: ("execute", True) in server.adapter.log)
+    server.links.fail_peeks("c", UndefinedObject("the cluster was dropped"))
+    assert fields((await raw.until(b"E"))[-1][1])["M"] == "the cluster was dropped"
+    await raw.until(b"Z")
+    raw.send(b"Q", b"subscribe\0")
+    await raw.until(b"D")
+    server.links.fail_subscribe("t1", UndefinedObject("the relation was dropped"))
+    assert fields((await raw.until(b"E"))[-1][1])["C"] == "42704"
 
 
 async def _connected(server: Server, replica: FakeReplica) -> None:

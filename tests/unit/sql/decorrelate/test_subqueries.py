@@ -3,13 +3,13 @@
 from collections import Counter
 
 import pytest
-from tests.golden.planning import IDS, TABLES, optimizer_context, plan_select, plan_sql
-from tests.property.plans import datum
 
 from headwater.compute.reference import Snapshot, evaluate_relation
 from headwater.ir.literals import text_datum
 from headwater.sql.optimize.pipeline import optimize
 from headwater.sql.plan.decorrelate import decorrelate
+from tests.golden.planning import IDS, TABLES, optimizer_context, plan_select, plan_sql
+from tests.property.plans import datum
 
 DATA = {
     "t": [(1, 10), (2, 20), (2, 20), (None, 30), (3, 0)],

@@ -1,13 +1,6 @@
 """How one-shot reads are answered, and what dataflows import."""
 
 import pytest
-from tests.golden.planning import (
-    IDS,
-    INDEX_IDS,
-    lower_context,
-    optimizer_context,
-    plan_sql,
-)
 
 from headwater.errors import UndefinedParameter
 from headwater.ir import physical as lir
@@ -35,6 +28,13 @@ from headwater.sql.lower.substitute import (
 )
 from headwater.sql.optimize.pipeline import optimize
 from headwater.types.scalar import MZ_TIMESTAMP
+from tests.golden.planning import (
+    IDS,
+    INDEX_IDS,
+    lower_context,
+    optimizer_context,
+    plan_sql,
+)
 
 
 def peek(sql, with_indexes=True):

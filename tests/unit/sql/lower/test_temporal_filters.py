@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-from tests.golden.planning import IDS, optimizer_context, plan_sql
 
 from headwater.compute.reference import (
     Bundle,
@@ -16,6 +15,7 @@ from headwater.ir.literals import int_datum
 from headwater.ir.visit_physical import walk_plan
 from headwater.sql.lower.plan import Lowering
 from headwater.sql.optimize.pipeline import optimize
+from tests.golden.planning import IDS, optimizer_context, plan_sql
 
 BIDS = Snapshot(
     Counter(

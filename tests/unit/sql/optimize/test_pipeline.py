@@ -4,8 +4,6 @@ import time
 from collections import Counter
 
 import pytest
-from tests.golden.planning import IDS, optimizer_context, plan_sql
-from tests.property.plans import python_fold, row
 
 from headwater.compute.reference import Snapshot, evaluate_relation
 from headwater.errors import InternalError, StatementTooComplex
@@ -19,6 +17,8 @@ from headwater.sql.lower.plan import Lowering
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.inline_views import inline_views
 from headwater.sql.optimize.pipeline import optimize
+from tests.golden.planning import IDS, optimizer_context, plan_sql
+from tests.property.plans import python_fold, row
 
 VIEW = plan_sql("select a, count(*) as n from t group by a")
 

@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-from tests.golden.plan.small_catalog import CATALOG, SESSION, plan, types_of
 
 from headwater.errors import AmbiguousParameter, StatementTooComplex
 from headwater.ir.literals import literal_int
@@ -13,6 +12,7 @@ from headwater.sql.plan import plan_statement
 from headwater.sql.plan.hir import HirFilter, HirGet, HirMap
 from headwater.sql.plan.statements import InsertPlan, ReadThenWritePlan, SelectPlan
 from headwater.types.scalar import BOOL, INT4, INT8, NUMERIC, TEXT
+from tests.golden.plan.small_catalog import CATALOG, SESSION, plan, types_of
 
 
 def test_parameters_take_the_type_of_their_first_use():

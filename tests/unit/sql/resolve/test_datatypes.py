@@ -1,13 +1,13 @@
 """Type names, modifiers and how types are shown."""
 
 import pytest
-from tests.golden.plan.small_catalog import CATALOG
 
 from headwater.errors import FeatureNotSupported, InvalidParameterValue, UndefinedObject
 from headwater.sql.parse.parser import parse_data_type
 from headwater.sql.resolve.datatypes import resolve_type, show_type
 from headwater.sql.resolve.names import NameResolver
 from headwater.types.scalar import INT4, TEXT, BaseType, ScalarType, array_of, list_of, map_of
+from tests.golden.plan.small_catalog import CATALOG
 
 
 def resolve(text):

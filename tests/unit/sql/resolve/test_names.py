@@ -1,7 +1,6 @@
 """Names of objects, their ids in stored SQL, names that may not be."""
 
 import pytest
-from tests.golden.plan.small_catalog import CATALOG
 
 from headwater.catalog.items import ItemKind
 from headwater.errors import InvalidName, ReservedName, UndefinedObject, WrongObjectType
@@ -9,6 +8,7 @@ from headwater.sql.ast.base import ObjectName
 from headwater.sql.ast.printer import to_sql
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.resolve.names import NameResolver, check_identifier, check_not_reserved
+from tests.golden.plan.small_catalog import CATALOG
 
 
 @pytest.fixture
