@@ -15,7 +15,9 @@ from headwater.sql.ast.base import NamedType, Node, ObjectName
 from headwater.sql.plan.calls import apply, choose_function, overloads_of
 from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import HirCall, HirScalar
+from headwater.sql.plan.scalars import catalog_functions
 from headwater.sql.plan.scalars.aggregates import plan_aggregate
+from headwater.sql.plan.scalars.catalog_functions import plan_catalog_function
 from headwater.sql.plan.scalars.windows import plan_window
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import BUILTIN_TYPES, show_type
@@ -82,6 +84,8 @@ def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
         return _moment(ctx, *unmaterializable)
     overloads = overloads_of(name)
     if not overloads:
+        if catalog_functions.overloads_of(name):
+            return _over_catalog(ctx, name, node)
         return _unknown(ctx, name, node)
     kind = overloads[0].kind
     if node.over is not None:
@@ -128,6 +132,17 @@ def _scalar(
     choice = choose_function(name, types, node.position)
     positions = [argument.position for argument in node.arguments]
     return apply(ctx, choice, args, positions)
+
+
+def _over_catalog(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
+    _refuse_aggregate_syntax(node, name)
+    args = plan_arguments(ctx, node)
+    positions = [argument.position for argument in node.arguments]
+    found = plan_catalog_function(ctx, name, args, positions)
+    if found is None:
+        choose_function(name, tuple(type_of(arg).type for arg in args), node.position)
+        raise UndefinedFunction(f"function {name} does not exist", position=node.position)
+    return found
 
 
 def _unknown(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
