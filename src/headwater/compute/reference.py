@@ -180,6 +180,14 @@ def _divide(args: Datums) -> bytes:
     return int_datum(quotient if (left < 0) == (right < 0) else -quotient)
 
 
+def _element(values: bytes, position: bytes) -> bytes:
+    if _NULL in (values, position):
+        return _NULL
+    items = split_row(values[1:-1])
+    index = _integer(position) - 1
+    return items[index] if 0 <= index < len(items) else _NULL
+
+
 def _moment(datum: bytes) -> bytes:
     if datum != _NULL and _integer(datum) < 0:
         raise EvaluationError("22003:mz_timestamp out of range")
@@ -199,12 +207,19 @@ _KERNELS: dict[str, Callable[[Datums], bytes]] = {
     kernels.IS_FALSE: lambda args: _bool(args[0] == _FALSE),
     kernels.IS_DISTINCT: lambda args: _bool(args[0] != args[1]),
     kernels.RECORD: lambda args: b"\x43" + b"".join(args) + b"\x00",
-    kernels.RECORD_GET: lambda args: split_row(args[0][1:-1])[_integer(args[1])],
+    kernels.RECORD_GET: lambda args: (
+        _NULL if args[0] == _NULL else split_row(args[0][1:-1])[_integer(args[1])]
+    ),
     "add_int4_int4": _arithmetic(lambda a, b: a + b, 2**31),
+    "sub_int8_int8": _arithmetic(lambda a, b: a - b, 2**63),
     "sub_int4_int4": _arithmetic(lambda a, b: a - b, 2**31),
     "mul_int4_int4": _arithmetic(lambda a, b: a * b, 2**31),
     "div_int4_int4": _divide,
     "add_int8_int8": _arithmetic(lambda a, b: a + b, 2**63),
+    "list_length_list": lambda args: (
+        _NULL if args[0] == _NULL else int_datum(len(split_row(args[0][1:-1])))
+    ),
+    "list_index": lambda args: _element(args[0], args[1]),
     "cast_int4_int8": lambda args: args[0],
     "cast_int8_mz_timestamp": lambda args: _moment(args[0]),
     "cast_int4_mz_timestamp": lambda args: _moment(args[0]),
@@ -235,8 +250,20 @@ def aggregate_of(aggregate: AggregateExpr, values: Counter[bytes]) -> bytes:
             if not present:
                 return _NULL
             return int_datum(sum(_integer(value) * count for value, count in present.items()))
+        case "list_agg":
+            return _gathered(aggregate.order_by, values)
         case _:
             raise InternalError("reference has no such aggregate", detail=aggregate.func)
+
+
+def _gathered(order_by: tuple[ColumnOrder, ...], values: Counter[bytes]) -> bytes:
+    """Return a list of values; with an order, of the first fields of records, by the others."""
+    if not order_by:
+        return b"\x41" + b"".join(sorted(values.elements())) + b"\x00"
+    keyed = sorted(
+        (sort_key(order_by, split_row(value[1:-1]), value), value) for value in values.elements()
+    )
+    return b"\x41" + b"".join(split_row(value[1:-1])[0] for _, value in keyed) + b"\x00"
 
 
 def sort_key(order: Iterable[ColumnOrder], datums: Datums, row: bytes) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
 """The walk over relations, and the entry point."""
 
-from headwater.errors import FeatureNotSupported, InternalError
+from headwater.errors import FeatureNotSupported
 from headwater.ir import kernels
 from headwater.ir.relation import (
     Constant,
@@ -37,10 +37,12 @@ from headwater.sql.plan.decorrelate.scope import (
     Scope,
     has_subquery,
     has_window,
+    map_hir_scalar,
     replace_local,
 )
 from headwater.sql.plan.decorrelate.windows import lower_window
 from headwater.sql.plan.hir import (
+    ColumnRef,
     HirConstant,
     HirDistinct,
     HirFilter,
@@ -54,6 +56,7 @@ from headwater.sql.plan.hir import (
     HirProject,
     HirReduce,
     HirRelation,
+    HirScalar,
     HirTableFunc,
     HirThreshold,
     HirTopK,
@@ -174,17 +177,39 @@ def _lower_map(
     place = {column: prefix + column for column in range(width - prefix)}
     outputs = list(range(width))
     for scalar in relation.scalars:
-        if isinstance(scalar, WindowCall):
-            inner = lower_window(context, scalar, (place, *scope), inner, prefix)
-        else:
-            if has_window(scalar):
-                raise InternalError("window function inside an expression")
-            expr, inner = lower_scalar(context, scalar, (place, *scope), inner)
-            inner = Map(inner, (expr,))
+        if has_window(scalar):
+            scalar, inner = _lower_windows(context, scalar, place, scope, inner, prefix)
+        expr, inner = lower_scalar(context, scalar, (place, *scope), inner)
+        inner = Map(inner, (expr,))
         position = arity(inner) - 1
-        place[len(place)] = position
+        place[len(outputs) - prefix] = position
         outputs.append(position)
     return project(inner, outputs)
+
+
+def _lower_windows(
+    context: Context,
+    scalar: HirScalar,
+    place: dict[int, int],
+    scope: Scope,
+    inner: RelationExpr,
+    prefix: int,
+) -> tuple[HirScalar, RelationExpr]:
+    """Compute the window calls of an expression as columns; return it over those.
+
+    They get column numbers below zero in ``place``, which no other column has.
+    """
+
+    def visit(node: HirScalar) -> HirScalar:
+        nonlocal inner
+        if not isinstance(node, WindowCall):
+            return node
+        inner = lower_window(context, node, (dict(place), *scope), inner, prefix)
+        number = -1 - sum(1 for known in place if known < 0)
+        place[number] = arity(inner) - 1
+        return ColumnRef(0, number, node.type)
+
+    return map_hir_scalar(scalar, visit), inner
 
 
 def _lower_filter(

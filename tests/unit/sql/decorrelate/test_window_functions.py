@@ -1,0 +1,83 @@
+"""Window functions: the values PostgreSQL gives."""
+
+from collections import Counter
+
+import pytest
+
+from headwater.compute.reference import Snapshot, evaluate_relation
+from headwater.errors import FeatureNotSupported
+from headwater.sql.optimize.pipeline import optimize
+from tests.golden.planning import IDS, TABLES, optimizer_context, plan_sql
+from tests.property.plans import row
+
+ROWS = [(1, 10), (1, 20), (1, 20), (2, 5), (None, 7), (None, 9)]
+
+
+def run(sql):
+    data = {IDS[name]: Snapshot() for name in TABLES}
+    data[IDS["t"]] = Snapshot(Counter(row(*values) for values in ROWS))
+    plan = plan_sql(sql)
+    raw = evaluate_relation(plan, data)
+    optimized = evaluate_relation(optimize(plan, optimizer_context()), data)
+    assert optimized.rows == raw.rows
+    assert not optimized.errors
+    return optimized.rows
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("row_number() over (partition by a order by b)", [1, 2, 3, 1, 1, 2]),
+        ("row_number() over (order by b desc, a)", [3, 1, 2, 6, 5, 4]),
+        ("rank() over (partition by a order by b)", [1, 2, 2, 1, 1, 2]),
+        ("rank() over (partition by a order by b desc)", [3, 1, 1, 1, 2, 1]),
+        ("dense_rank() over (partition by a order by b desc)", [2, 1, 1, 1, 2, 1]),
+        ("lag(b) over (partition by a order by b)", [None, 10, 20, None, None, 7]),
+        ("lag(b, 2, -1) over (partition by a order by b)", [-1, -1, 10, -1, -1, -1]),
+        ("lead(b) over (partition by a order by b)", [20, 20, None, None, 9, None]),
+        ("first_value(b) over (partition by a order by b desc)", [20, 20, 20, 5, 9, 9]),
+        ("last_value(b) over (partition by a order by b)", [10, 20, 20, 5, 7, 9]),
+        (
+            "last_value(b) over (partition by a order by b rows between unbounded preceding"
+            " and unbounded following)",
+            [20, 20, 20, 5, 9, 9],
+        ),
+        ("sum(b) over (partition by a)", [50, 50, 50, 5, 16, 16]),
+        ("max(b) over ()", [20, 20, 20, 20, 20, 20]),
+        ("sum(b) over (partition by a order by b)", [10, 50, 50, 5, 7, 16]),
+        (
+            "sum(b) over (partition by a order by b rows between 1 preceding and current row)",
+            [10, 30, 40, 5, 7, 16],
+        ),
+        (
+            "count(*) over (partition by a order by b rows between 1 following and 2 following)",
+            [2, 1, 0, 0, 1, 0],
+        ),
+        (
+            "row_number() over (order by b, a) + rank() over (order by a)",
+            [4 + 1, 5 + 1, 6 + 1, 1 + 4, 2 + 5, 3 + 5],
+        ),
+    ],
+)
+def test_values(expression, expected):
+    found = run(f"select a, b, {expression} from t")
+    rows = Counter(row(a, b, value) for (a, b), value in zip(ROWS, expected, strict=True))
+    assert found == rows
+
+
+def test_over_groups():
+    found = run("select a, row_number() over (order by max(b)) from t group by a")
+    assert found == Counter([row(2, 1), row(None, 2), row(1, 3)])
+
+
+def test_correlated():
+    found = run(
+        "select distinct o.a, (select max(n) from (select row_number() over (order by i.b) as n"
+        " from t as i where i.a = o.a) as x) from t as o"
+    )
+    assert found == Counter([row(1, 3), row(2, 1), row(None, None)])
+
+
+def test_frames_by_distance_are_refused():
+    with pytest.raises(FeatureNotSupported):
+        plan_sql("select sum(b) over (order by b groups 1 preceding) from t")
