@@ -137,7 +137,9 @@ class Transaction:
                 "transaction in read-only mode",
                 detail=f"The transaction is READ ONLY: it can not execute {what}.",
             )
-        if self.kind not in (Kind.NONE, Kind.DDL) and not self.implicit:
+        if self.implicit:
+            return  # committed at once, by itself
+        if self.kind not in (Kind.NONE, Kind.DDL):
             mode = "write-only" if self.kind is Kind.WRITE else "read-only"
             raise ActiveSqlTransaction(
                 f"transaction in {mode} mode",

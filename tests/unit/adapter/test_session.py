@@ -111,6 +111,31 @@ async def test_the_first_read_fixes_the_time_domain(client):
     assert "same timedomain" in message
 
 
+async def test_begin_takes_over_what_its_batch_has_done(server, client):
+    await client.tag("CREATE TABLE t (a int)")
+    await client.run("INSERT INTO t VALUES (1); BEGIN; INSERT INTO t VALUES (2)")
+    assert await stored(server, "t") == {}
+    assert (await client.error("SELECT * FROM t"))[0] == "25000"
+    await client.run("ROLLBACK")
+    assert await stored(server, "t") == {}
+
+
+async def test_the_catalog_is_in_every_time_domain(client):
+    await client.run("CREATE TABLE t (a int); BEGIN; SELECT * FROM t")
+    (reply,) = await client.run("SHOW COLUMNS FROM t")
+    assert isinstance(reply, p.Rows)
+
+
+async def test_what_time_it_is_cannot_be_written(client):
+    await client.tag("CREATE TABLE t (a mz_timestamp)")
+    for write in ("INSERT INTO t VALUES (mz_now())", "DELETE FROM t WHERE a = mz_now()"):
+        sqlstate, message = await client.error(write)
+        assert (sqlstate, message) == (
+            "0A000",
+            "calls to mz_now in write statements are not supported",
+        )
+
+
 async def test_read_holds_go_with_the_answer_and_the_block(server, client):
     await client.tag("CREATE TABLE t (a int)")
     id = server.coord.snapshot.resolve_item(("t",), ("public",), "materialize").id

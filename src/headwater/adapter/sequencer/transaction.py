@@ -3,9 +3,9 @@
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.ddl import Staged, commit_staged
 from headwater.adapter.session import Session, notice
-from headwater.adapter.transactions import Transaction
+from headwater.adapter.transactions import Kind, Transaction
 from headwater.catalog.items import Table
-from headwater.errors import UndefinedTable
+from headwater.errors import ActiveSqlTransaction, UndefinedTable
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 from headwater.sql.plan.statements import (
@@ -21,13 +21,34 @@ from headwater.types.ids import GlobalId, ShardId
 async def sequence_begin(
     coord: Coordinator, session: Session, plan: StartTransactionPlan
 ) -> p.ExecuteReply:
-    """Answer BEGIN. What an implicit transaction has written so far is committed first."""
-    if not session.transaction.implicit:
+    """Answer BEGIN. What its batch has done before becomes part of the block."""
+    transaction = session.transaction
+    if not transaction.implicit:
         session.notify(notice("there is already a transaction in progress", "25001", "WARNING"))
+        _check_modes(transaction, plan.modes)
+        _set_modes(session, plan.modes)
         return p.Command(tag="BEGIN")
-    await end_transaction(coord, session, commit=True)
-    begin(session, plan.modes)
+    if transaction.kind is Kind.NONE:
+        await end_transaction(coord, session, commit=True)
+        begin(session, plan.modes)
+        return p.Command(tag="BEGIN")
+    _check_modes(transaction, plan.modes)
+    transaction.implicit = False
+    session.variables.begin()
+    _set_modes(session, plan.modes)
     return p.Command(tag="BEGIN")
+
+
+def _check_modes(transaction: Transaction, modes: TransactionModes) -> None:
+    """Refuse modes that come too late. Raises: ActiveSqlTransaction."""
+    if transaction.kind is Kind.NONE:
+        return
+    if modes.read_only is False and transaction.read_only:
+        raise ActiveSqlTransaction("transaction read-write mode must be set before any query")
+    if modes.isolation is not None:
+        raise ActiveSqlTransaction(
+            "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+        )
 
 
 def begin(session: Session, modes: TransactionModes) -> None:
