@@ -40,17 +40,17 @@ _TYPES = {
 }
 
 _VISIBLE = (
-    "(SELECT s.name = ANY (current_schemas(true)) FROM {relation} AS o"
+    "(SELECT bool_or(s.name = ANY (current_schemas(true))) FROM {relation} AS o"
     " JOIN mz_catalog.mz_schemas AS s ON o.schema_id = s.id WHERE o.oid = p1)"
 )
 _OBJECT_VISIBLE = _VISIBLE.format(relation="mz_catalog.mz_objects")
 _COMMENT = (
-    "(SELECT c.comment FROM mz_catalog.mz_objects AS o JOIN mz_internal.mz_comments AS c"
+    "(SELECT max(c.comment) FROM mz_catalog.mz_objects AS o JOIN mz_internal.mz_comments AS c"
     " ON c.id = o.id WHERE o.oid = p1 AND {sub})"
 )
 _VIEW = (
-    "(SELECT v.definition FROM (SELECT oid, name, definition FROM mz_catalog.mz_views UNION ALL"
-    " SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v WHERE v.{by} = p1)"
+    "(SELECT max(v.definition) FROM (SELECT oid, name, definition FROM mz_catalog.mz_views"
+    " UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v WHERE v.{by} = p1)"
 )
 _SHOWN_TYPES = {
     16: "boolean",
@@ -68,14 +68,14 @@ _SHOWN_TYPES = {
 }
 _SHOWN_CASES = " ".join(f"WHEN {oid} THEN '{name}'" for oid, name in _SHOWN_TYPES.items())
 _FORMAT_TYPE = (
-    f"CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT CASE t.oid {_SHOWN_CASES}"
-    " ELSE COALESCE((SELECT CASE e.oid " + _SHOWN_CASES + " ELSE e.name END || '[]'"
+    f"CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT max(CASE t.oid {_SHOWN_CASES}"
+    " ELSE COALESCE((SELECT max(CASE e.oid " + _SHOWN_CASES + " ELSE e.name END || '[]')"
     " FROM mz_catalog.mz_array_types AS a JOIN mz_catalog.mz_types AS e ON a.element_id = e.id"
     " WHERE a.id = t.id), t.name) END"
     " || CASE WHEN p2 IS NULL OR p2 < 0 THEN ''"
     " WHEN t.oid IN (1042, 1043) THEN '(' || (p2 - 4)::text || ')'"
     " WHEN t.oid = 1700 THEN '(39,' || ((p2 - 4) % 65536)::text || ')'"
-    " ELSE '' END"
+    " ELSE '' END)"
     " FROM mz_catalog.mz_types AS t WHERE t.oid = p1), '???') END"
 )
 _SIZE = (
@@ -85,7 +85,8 @@ _SIZE = (
     " WHEN abs(p1) < 10995116277760 THEN round(p1 / 1073741824)::text || ' GB'"
     " ELSE round(p1 / 1099511627776)::text || ' TB' END"
 )
-_INDEX = "(SELECT i.create_sql FROM mz_catalog.mz_indexes AS i WHERE i.oid = p1)"
+_TYPE_NAME = "(SELECT max(t.name) FROM mz_catalog.mz_types AS t WHERE t.oid = p1)"
+_INDEX = "(SELECT max(i.create_sql) FROM mz_catalog.mz_indexes AS i WHERE i.oid = p1)"
 
 # name: overloads (argument types, expression).
 _FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -95,8 +96,8 @@ _FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "pg_get_userbyid": (
         (
             "oid",
-            "CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT r.name FROM mz_catalog.mz_roles"
-            " AS r WHERE r.oid = p1), 'unknown (OID=' || p1::int8::text || ')') END",
+            "CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT max(r.name)"
+            " FROM mz_catalog.mz_roles AS r WHERE r.oid = p1), 'unknown (OID=' || p1::int8::text || ')') END",
         ),
     ),
     "obj_description": (
@@ -127,12 +128,14 @@ _FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "pg_size_pretty": (("numeric", _SIZE),),
     "pg_postmaster_start_time": (("", "now() - mz_uptime()"),),
     "is_rbac_enabled": (("", "false"),),
-    "mz_type_name": (("oid", "(SELECT t.name FROM mz_catalog.mz_types AS t WHERE t.oid = p1)"),),
+    "mz_type_name": (
+        ("oid", "(SELECT max(t.name) FROM mz_catalog.mz_types AS t WHERE t.oid = p1)"),
+    ),
     "mz_global_id_to_name": (
         (
             "text",
-            "CASE WHEN p1 IS NULL THEN NULL ELSE (SELECT concat_ws('.', n.database_name,"
-            " n.schema_name, n.name) FROM mz_internal.mz_object_fully_qualified_names AS n"
+            "CASE WHEN p1 IS NULL THEN NULL ELSE (SELECT max(concat_ws('.', n.database_name,"
+            " n.schema_name, n.name)) FROM mz_internal.mz_object_fully_qualified_names AS n"
             " WHERE n.id = p1) END",
         ),
     ),
