@@ -13,6 +13,7 @@ from headwater.sql.optimize.fold_constants import fold_constants
 from headwater.sql.optimize.fuse import fuse
 from headwater.sql.optimize.inline_views import inline_views
 from headwater.sql.optimize.join_implementation import plan_joins
+from headwater.sql.optimize.limits import fuse_limits
 from headwater.sql.optimize.monotonic import flag_monotonic
 from headwater.sql.optimize.normalize_lets import normalize_lets
 from headwater.sql.optimize.predicate_pushdown import push_predicates
@@ -34,6 +35,7 @@ LOGICAL: tuple[tuple[str, Rule], ...] = (
     ("fold_constants", fold_constants),
     ("push_predicates", push_predicates),
     ("elide_reduces", elide_reduces),
+    ("fuse_limits", fuse_limits),
     ("drop_semijoins", drop_semijoins),
     ("push_projections", push_projections),
     ("cancel_unions", cancel_unions),

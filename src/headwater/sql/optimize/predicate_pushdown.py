@@ -198,7 +198,7 @@ class _Pusher:
                     above.append(item)
                 else:
                     state.add(0, item)
-            elif isinstance(item, Call) and item.func == kernels.EQ:
+            elif _is_equality(item):
                 classes.append(list(item.args))
             else:
                 above.append(item)
@@ -332,6 +332,11 @@ def merge_classes(classes: Iterable[Sequence[ScalarExpr]]) -> list[list[ScalarEx
         if not any(other is target for other in merged):
             merged.append(target)
     return [members for members in merged if len(members) > 1]
+
+
+def _is_equality(expr: ScalarExpr) -> bool:
+    """Return whether ``expr`` can be a join's class; a moment cannot be joined with."""
+    return isinstance(expr, Call) and expr.func == kernels.EQ and not kernels.mentions_mz_now(expr)
 
 
 def _is_not_null_test(expr: ScalarExpr) -> bool:
