@@ -198,7 +198,7 @@ class _Pusher:
                     above.append(item)
                 else:
                     state.add(0, item)
-            elif _is_equality(item):
+            elif isinstance(item, Call) and _is_class(item):
                 classes.append(list(item.args))
             else:
                 above.append(item)
@@ -334,9 +334,9 @@ def merge_classes(classes: Iterable[Sequence[ScalarExpr]]) -> list[list[ScalarEx
     return [members for members in merged if len(members) > 1]
 
 
-def _is_equality(expr: ScalarExpr) -> bool:
-    """Return whether ``expr`` can be a join's class; a moment cannot be joined with."""
-    return isinstance(expr, Call) and expr.func == kernels.EQ and not kernels.mentions_mz_now(expr)
+def _is_class(call: Call) -> bool:
+    """Return whether ``call`` can be a join's class; a moment cannot be joined with."""
+    return call.func == kernels.EQ and not kernels.mentions_mz_now(call)
 
 
 def _is_not_null_test(expr: ScalarExpr) -> bool:
