@@ -73,9 +73,12 @@ def build_dataflow(
     for identifier, expr in objects:
         check_depth(expr)
         lowered = lowering.lower(expr)
-        plan = lowering.as_raw(lowered, arity(expr))
+        plan, available = lowered.plan, lowered.available
+        if isinstance(plan, lir.Get) and plan.pass_through:
+            plan, available = lowering.as_raw(lowered, arity(expr)), RAW
+        # An arrangement that the plan leaves anyway is what an index by its key exports.
         built.append(BuildDesc(identifier, plan))
-        lowering.globals[identifier] = RAW
+        lowering.globals[identifier] = available
     made = {identifier for identifier, _ in objects}
     used_indexes = {use.index.id: use.index for use in lowering.index_uses.values()}
     exports: list[IndexExport | SinkExport] = [*index_exports, *sink_exports]

@@ -130,6 +130,15 @@ def test_later_objects_read_earlier_ones():
     assert [item.id for item in dataflow.objects] == ["u50", "u51"]
 
 
+def test_an_index_by_the_group_needs_no_arrangement_of_its_own():
+    expr = optimize(plan_sql("select a, count(*) from t group by a"), optimizer_context())
+    export = IndexExport("u60", "u50", (Column(0),), 2)
+    dataflow = build_dataflow(
+        "i", [("u50", expr)], lower_context(), index_exports=(export,)
+    ).dataflow
+    assert isinstance(dataflow.objects[0].plan, lir.Reduce)
+
+
 def test_only_columns_that_the_answer_reads_are_computed():
     expr = plan_sql("select w, v, k from keyed")
     finishing = RowSetFinishing((ColumnOrder(2),), 3, 0, (1,))
