@@ -50,7 +50,8 @@ _COMMENT = (
 )
 _VIEW = (
     "(SELECT max(v.definition) FROM (SELECT oid, name, definition FROM mz_catalog.mz_views"
-    " UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v WHERE v.{by} = p1)"
+    " UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v"
+    " WHERE v.{by} = p1)"
 )
 _SHOWN_TYPES = {
     16: "boolean",
@@ -97,7 +98,8 @@ _FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "oid",
             "CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT max(r.name)"
-            " FROM mz_catalog.mz_roles AS r WHERE r.oid = p1), 'unknown (OID=' || p1::int8::text || ')') END",
+            " FROM mz_catalog.mz_roles AS r WHERE r.oid = p1),"
+            " 'unknown (OID=' || p1::int8::text || ')') END",
         ),
     ),
     "obj_description": (
