@@ -26,7 +26,7 @@ from headwater.adapter.planning import Planner
 from headwater.adapter.session import Session
 from headwater.catalog.allocate import IdAllocator
 from headwater.catalog.durable import DurableCatalog
-from headwater.catalog.items import BuiltinTable, MaterializedView
+from headwater.catalog.items import BuiltinTable, Index, MaterializedView
 from headwater.catalog.ops import Op
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import TableUpdate, transact
@@ -36,7 +36,9 @@ from headwater.persist.client import PersistClient
 from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
 from headwater.runtime.tasks import Tasks
+from headwater.types.frontier import Frontier
 from headwater.types.ids import ClusterId, GlobalId, ShardId
+from headwater.types.read_hold import ReadHold
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 logger = logging.getLogger(__name__)
@@ -100,6 +102,8 @@ class Coordinator:
         self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
         self._changing = asyncio.Lock()
+        self._closed: dict[GlobalId, ReadHold] = {}
+        self.compute.on_upper = self._on_upper
 
     # The catalog
 
@@ -152,6 +156,20 @@ class Coordinator:
         return item.cluster if isinstance(item, MaterializedView) else None
 
     # Time
+
+    def _on_upper(self, id: GlobalId, upper: Frontier) -> None:
+        self.fast_indexes.on_upper(id, upper)
+        item = self.snapshot.try_item(id)
+        if upper is None and isinstance(item, Index) and id not in self._closed:
+            # Nothing changes it any more: it stays readable as it is.
+            self._closed[id] = self.compute.acquire_hold(item.cluster, id)
+
+    def forget_index(self, id: GlobalId) -> None:
+        """Let go of what is held of an index that is dropped."""
+        self.fast_indexes.forget(id)
+        hold = self._closed.pop(id, None)
+        if hold is not None:
+            hold.release()
 
     def nudge_inputs(self, relations: "Sequence[GlobalId]", ts: Timestamp) -> None:
         """Ask for everything below ``relations`` to move past ``ts``."""

@@ -21,7 +21,6 @@ class FastIndexes:
         self._numbers = numbers
         self._holds: dict[GlobalId, ReadHold] = {}
         self._last = Timestamp(0)
-        compute.on_upper = self._on_upper
 
     def ensure(self, cluster: ClusterId, index: GlobalId) -> None:
         """Have the front know ``index``, before a plan that names it is handed out."""
@@ -30,7 +29,7 @@ class FastIndexes:
         hold = self._compute.acquire_hold(cluster, index)
         self._holds[index] = hold
         self._numbers.set_index_since(index, hold.since or 0)
-        self._on_upper(index, self._compute.frontiers(cluster, index)[1])
+        self.on_upper(index, self._compute.frontiers(cluster, index)[1])
 
     def forget(self, index: GlobalId) -> None:
         """Let go of an index that is dropped."""
@@ -47,6 +46,7 @@ class FastIndexes:
                 self._numbers.set_index_since(index, since)
                 hold.downgrade(since)
 
-    def _on_upper(self, index: GlobalId, upper: Frontier) -> None:
+    def on_upper(self, index: GlobalId, upper: Frontier) -> None:
+        """Tell the front how far an index has come, if it reads it."""
         if index in self._holds:
             self._numbers.set_index_upper(index, TIMESTAMP_MAX if upper is None else upper)

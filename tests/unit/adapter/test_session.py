@@ -1,10 +1,12 @@
 """Sessions over real controllers and a real folder; what replicas would answer is made up."""
 
+import msgspec
 import pytest
 
 from adapter.fakes import Server
 from headwater.adapter.bootstrap import read_table
 from headwater.catalog.rows import integer, text
+from headwater.compute import protocol as compute
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 
@@ -292,3 +294,24 @@ async def test_an_index_the_front_reads_is_held_a_period_behind(server, client):
     assert server.peeks.sinces[index.id] == before
     await client.tag("DROP INDEX i")
     assert server.peeks.sinces == {}
+
+
+async def test_an_index_that_nothing_changes_any_more_stays_readable(server, client):
+    await client.run("CREATE VIEW v AS SELECT 1 AS one; CREATE INDEX i ON v (one)")
+    index = server.coord.snapshot.resolve_item(("i",), ("public",), "materialize")
+    server.compute.replica_connected(index.cluster, "u1")
+    done = compute.Frontiers(uppers=((index.id, None),))
+    server.compute.respond("u1", msgspec.msgpack.encode(done))
+    server.compute.maintain()
+    since, upper = server.compute.frontiers(index.cluster, index.id)
+    assert since is not None
+    assert upper is None
+    (reply,) = await client.run("SELECT * FROM v")
+    assert server.times(reply.source) >= since
+    assert await client.tag("DROP INDEX i") == "DROP INDEX"
+
+
+async def test_a_replica_is_renamed(server, client):
+    await client.run("CREATE CLUSTER c REPLICAS (a (SIZE '25cc'))")
+    assert await client.tag("ALTER CLUSTER REPLICA c.a RENAME TO b") == "ALTER CLUSTER REPLICA"
+    assert [r.name for r in server.coord.snapshot.cluster("c").replicas] == ["b"]

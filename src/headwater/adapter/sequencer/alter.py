@@ -20,10 +20,10 @@ from headwater.catalog.items import (
 )
 from headwater.catalog.ops import CatalogObject, Op, SetComment, SetSecret, SetVariable, Update
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.errors import FeatureNotSupported, InsufficientPrivilege
+from headwater.errors import FeatureNotSupported, InsufficientPrivilege, UndefinedObject
 from headwater.sql.plan import ddl
 from headwater.sql.plan.ddl import ObjectRef, ObjectType
-from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
+from headwater.types.ids import ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId
 
 
 def find(snapshot: CatalogSnapshot, ref: ObjectRef) -> CatalogObject:
@@ -84,10 +84,24 @@ def _refuse_system(ref: ObjectRef, what: str) -> None:
 def prepare_rename(snapshot: CatalogSnapshot, plan: ddl.AlterRenamePlan) -> Work:
     """ALTER … RENAME TO: stored statements refer by id, so that nothing else changes."""
     _refuse_system(plan.object, "rename")
+    if plan.object.type is ObjectType.CLUSTER_REPLICA:
+        return _rename_replica(snapshot, ReplicaId(plan.object.id), plan.new_name)
     entity = find(snapshot, plan.object)
     tag = f"ALTER {plan.object.type.value.upper()}"
     moved = _moved_items(snapshot, plan.object, plan.new_name)
     return Work(tag=tag, ops=(Update(_named(entity, plan.new_name)), *moved))
+
+
+def _rename_replica(snapshot: CatalogSnapshot, id: ReplicaId, name: str) -> Work:
+    replica = snapshot.replica_by_id(id)
+    if replica is None:
+        raise UndefinedObject("the replica does not exist any more")
+    cluster = snapshot.cluster_by_id(replica.cluster)
+    renamed = tuple(
+        msgspec.structs.replace(r, name=name) if r.id == id else r for r in cluster.replicas
+    )
+    changed = msgspec.structs.replace(cluster, replicas=renamed)
+    return Work(tag="ALTER CLUSTER REPLICA", ops=(Update(changed),))
 
 
 def prepare_swap(snapshot: CatalogSnapshot, plan: ddl.AlterSwapPlan) -> Work:

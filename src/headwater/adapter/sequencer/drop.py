@@ -179,7 +179,7 @@ async def release_items(coord: Coordinator, items: Sequence[CatalogItem]) -> Non
     for item in items:
         match item:
             case Index() | MaterializedView():
-                coord.fast_indexes.forget(item.id)
+                coord.forget_index(item.id)
                 coord.compute.drop(item.cluster, [item.id])
             case Sink():
                 coord.storage.stop(item.id)
