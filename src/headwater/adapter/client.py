@@ -101,14 +101,19 @@ class HeadwaterAdapter:
             )
         role = coord.snapshot.try_role(request.user)
         if role is None:
-            async with coord.changing():
-                role = coord.snapshot.try_role(request.user)
-                if role is None:
-                    role = Role(id=coord.ids.role(), oid=coord.ids.oid(), name=request.user)
-                    await coord.transact([Create(role)])
+            role = await coord.finish(self._new_role(request.user))
         if not role.login:
             raise InvalidAuthorization(f'role "{request.user}" is not permitted to log in')
         return role
+
+    async def _new_role(self, name: str) -> Role:
+        coord = self._coord
+        async with coord.changing():
+            role = coord.snapshot.try_role(name)
+            if role is None:
+                role = Role(id=coord.ids.role(), oid=coord.ids.oid(), name=name)
+                await coord.transact([Create(role)])
+            return role
 
 
 def _startup_option(session: Session, name: str, value: str) -> None:
@@ -352,7 +357,7 @@ class ClientSession:
         session.executions.clear()
         self._coord.sessions.pop(session.conn, None)
         if session.temp_schema is not None:
-            await self._drop_temporary()
+            await self._coord.finish(self._drop_temporary())
 
     async def _drop_temporary(self) -> None:
         coord, schema = self._coord, self.session.temp_schema

@@ -8,8 +8,9 @@ start.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -42,6 +43,8 @@ from headwater.types.read_hold import ReadHold
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Outside(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,7 @@ class Coordinator:
         self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
         self._changing = asyncio.Lock()
+        self._finishing: set[asyncio.Future[Any]] = set()
         self._closed: dict[GlobalId, ReadHold] = {}
         self.compute.on_upper = self._on_upper
 
@@ -113,15 +117,30 @@ class Coordinator:
         async with self._changing:
             yield
 
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do ``work`` to its end even if the caller is cancelled meanwhile.
+
+        Changes of the catalog run in here: half of one would leave memory and disk at odds.
+        """
+        task = asyncio.ensure_future(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: "asyncio.Future[Any]") -> None:
+        self._finishing.discard(task)
+        if not task.cancelled():
+            task.exception()  # who waits for it is told; who was cancelled does not want to know
+
     async def transact(self, ops: Sequence[Op]) -> CatalogSnapshot:
-        """Commit ``ops``; the caller has the turn (:meth:`changing`).
+        """Commit ``ops``; the caller has the turn (:meth:`changing`) and is in :meth:`finish`.
 
         Raises: what ``catalog.transact`` raises; Fenced.
         """
         done = transact(self.snapshot, tuple(ops))
         counters = self.ids.changes()
         try:
-            await asyncio.shield(self.durable.commit((*done.changes, *counters)))
+            await self.durable.commit((*done.changes, *counters))
         except Fenced as error:
             self.on_failure(error)
             raise

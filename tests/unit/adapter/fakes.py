@@ -1,5 +1,6 @@
 """The layers below the adapter, without processes: real controllers that talk to nobody."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -30,12 +31,20 @@ class FakeCluster:
 
     def __init__(self) -> None:
         self.states: dict[ReplicaId, ReplicaState] = {}
+        self._changed = asyncio.Event()
 
     def create_replica(self, cluster: ClusterId, replica: ReplicaId, config: ReplicaConfig) -> None:
         self.states[replica] = ReplicaState(cluster=cluster, replica=replica, config=config)
 
     async def drop_replica(self, replica: ReplicaId) -> None:
         del self.states[replica]
+        self._changed.set()
+
+    async def gone(self, replica: ReplicaId) -> None:
+        """Return when a replica is dropped."""
+        while replica in self.states:
+            self._changed.clear()
+            await self._changed.wait()
 
     def replicas(self) -> list[ReplicaState]:
         return list(self.states.values())

@@ -1,5 +1,7 @@
 """Sessions over real controllers and a real folder; what replicas would answer is made up."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from adapter.fakes import Server
 from headwater.adapter.bootstrap import read_table
 from headwater.catalog.rows import integer, text
 from headwater.compute import protocol as compute
+from headwater.errors import ErrorFields
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 
@@ -315,3 +318,52 @@ async def test_a_replica_is_renamed(server, client):
     await client.run("CREATE CLUSTER c REPLICAS (a (SIZE '25cc'))")
     assert await client.tag("ALTER CLUSTER REPLICA c.a RENAME TO b") == "ALTER CLUSTER REPLICA"
     assert [r.name for r in server.coord.snapshot.cluster("c").replicas] == ["b"]
+
+
+async def test_ddl_of_a_client_that_cancels_is_done_as_a_whole(server, client):
+    running = asyncio.ensure_future(client.run("CREATE TABLE t (a int)"))
+    commit = server.coord.durable.commit
+    reached = asyncio.Event()
+
+    async def slow(changes):
+        reached.set()
+        await asyncio.sleep(0)
+        await commit(changes)
+
+    server.coord.durable.commit = slow
+    await reached.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    server.coord.durable.commit = commit
+    client.api.fail(ErrorFields("57014", "canceled"))
+    assert await client.tag("CREATE TABLE u (a int)") == "CREATE TABLE"
+    assert await client.tag("INSERT INTO t VALUES (1)") == "INSERT 0 1"
+
+
+async def test_a_resized_cluster_keeps_its_replicas_until_new_ones_take_over(
+    server, client
+):
+    await client.run("CREATE CLUSTER c SIZE '25cc'; CREATE TABLE t (a int)")
+    await client.tag("CREATE INDEX i IN CLUSTER c ON t (a)")
+    cluster = server.coord.snapshot.cluster("c")
+    (old,) = cluster.replicas
+    await client.tag("ALTER CLUSTER c SET (SIZE '50cc')")
+    (new,) = server.coord.snapshot.cluster("c").replicas
+    assert new.id != old.id
+    assert {old.id, new.id} <= server.cluster.states.keys()
+    index = server.coord.snapshot.resolve_item(("i",), ("public",), "materialize")
+    server.compute.replica_connected(cluster.id, new.id)
+    far = compute.Frontiers(uppers=((index.id, server.coord.oracle.read_ts() + 10_000),))
+    server.compute.respond(new.id, msgspec.msgpack.encode(far))
+    async with asyncio.timeout(10):
+        await server.cluster.gone(old.id)
+    assert new.id in server.cluster.states
+
+
+async def test_dropping_a_cluster_stops_its_replicas(server, client):
+    await client.tag("CREATE CLUSTER c SIZE '25cc', REPLICATION FACTOR 2")
+    cluster = server.coord.snapshot.cluster("c")
+    assert {r.id for r in cluster.replicas} <= server.cluster.states.keys()
+    await client.tag("DROP CLUSTER c")
+    assert not {r.id for r in cluster.replicas} & server.cluster.states.keys()

@@ -241,7 +241,7 @@ def _resized(
 
 
 def _handover(coord: Coordinator, old: Cluster, new: Cluster, timeout_ms: int) -> After:
-    """Return what starts a cluster's new replicas, waits for them, and stops the old ones."""
+    """Return what starts a cluster's new replicas, and has the old ones go when those can."""
     before = {replica.id for replica in old.replicas}
     after = {replica.id for replica in new.replicas}
     fresh = [replica for replica in new.replicas if replica.id not in before]
@@ -250,12 +250,26 @@ def _handover(coord: Coordinator, old: Cluster, new: Cluster, timeout_ms: int) -
     async def act(_: CatalogSnapshot) -> None:
         for replica in fresh:
             coord.cluster.create_replica(new.id, replica.id, replica_config(replica))
-        if fresh and gone:
-            await _caught_up(coord, new.id, [replica.id for replica in fresh], timeout_ms)
-        for id in gone:
-            await coord.cluster.drop_replica(id)
+        waited_for = [replica.id for replica in fresh] if gone else []
+        retiring = _retire(coord, new.id, gone, waited_for, timeout_ms)
+        coord.tasks.spawn(retiring, name=f"retire-replicas-{new.id}")
 
     return act
+
+
+async def _retire(
+    coord: Coordinator,
+    cluster: ClusterId,
+    gone: list[ReplicaId],
+    fresh: list[ReplicaId],
+    timeout_ms: int,
+) -> None:
+    """Stop replicas that the catalog has no more, when ``fresh`` ones can take over."""
+    if fresh:
+        await _caught_up(coord, cluster, fresh, timeout_ms)
+    for id in gone:
+        if any(state.replica == id for state in coord.cluster.replicas()):
+            await coord.cluster.drop_replica(id)
 
 
 async def _caught_up(
@@ -270,6 +284,8 @@ async def _caught_up(
 
 
 def _are_hydrated(coord: Coordinator, cluster: ClusterId, replicas: list[ReplicaId]) -> bool:
+    if cluster not in coord.snapshot.clusters:
+        return True  # dropped meanwhile
     if not set(replicas) <= coord.compute.replicas(cluster):
         return False
     items = coord.snapshot.objects_on(cluster)

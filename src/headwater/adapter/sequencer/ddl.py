@@ -73,12 +73,17 @@ async def run_ddl(coord: Coordinator, session: Session, what: str, prepare: Prep
         work = await prepare(staged.snapshot)
         staged.add(work)
     else:
-        async with coord.changing():
-            work = await prepare(coord.snapshot)
-            await _perform(coord, [work])
+        work = await coord.finish(_do_at_once(coord, prepare))
     for notice in work.notices:
         session.notify(notice)
     return work.tag
+
+
+async def _do_at_once(coord: Coordinator, prepare: Prepare) -> Work:
+    async with coord.changing():
+        work = await prepare(coord.snapshot)
+        await _perform(coord, [work])
+    return work
 
 
 async def commit_staged(coord: Coordinator, staged: Staged) -> None:
@@ -86,9 +91,13 @@ async def commit_staged(coord: Coordinator, staged: Staged) -> None:
 
     Raises: SerializationFailure where the catalog has changed under it.
     """
-    async with coord.changing():
-        _check_unchanged(coord, staged)
-        await _perform(coord, staged.works)
+
+    async def commit() -> None:
+        async with coord.changing():
+            _check_unchanged(coord, staged)
+            await _perform(coord, staged.works)
+
+    await coord.finish(commit())
 
 
 def _check_unchanged(coord: Coordinator, staged: Staged) -> None:

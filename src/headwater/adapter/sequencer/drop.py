@@ -84,8 +84,9 @@ def prepare_drop(
     async def after(_: CatalogSnapshot) -> None:
         await release_items(coord, items)
         for cluster in clusters:
-            for replica in snapshot.cluster_by_id(cluster).replicas:
-                await coord.cluster.drop_replica(replica.id)
+            running = [s.replica for s in coord.cluster.replicas() if s.cluster == cluster]
+            for replica in running:  # also those that are about to be replaced
+                await coord.cluster.drop_replica(replica)
             coord.compute.drop_instance(cluster)
         for replica_id in replicas:
             await coord.cluster.drop_replica(replica_id)
