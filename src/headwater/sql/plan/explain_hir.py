@@ -17,6 +17,7 @@ from headwater.ir.scalar import (
     LiteralError,
     Parameter,
 )
+from headwater.sql.plan.frames import DEFAULT_FRAME
 from headwater.sql.plan.hir import (
     ColumnRef,
     Exists,
@@ -47,7 +48,6 @@ from headwater.sql.plan.hir import (
     WindowCall,
     WindowFrame,
 )
-from headwater.sql.plan.scalars.windows import DEFAULT_FRAME
 from headwater.types.ids import GlobalId
 
 _ROWS_SHOWN_MAX = 20

@@ -4,22 +4,30 @@ from collections.abc import Sequence
 
 from headwater.errors import DatatypeMismatch
 from headwater.ir.functions import CastContext
+from headwater.ir.literals import TRUE, int_literal
 from headwater.ir.relation import RowSetFinishing
-from headwater.ir.scalar import ColumnOrder
+from headwater.ir.scalar import ColumnOrder, Literal
 from headwater.sql.plan.coerce import ParameterTypes, coerce
 from headwater.sql.plan.fold import constant_count
+from headwater.sql.plan.frames import DEFAULT_FRAME
 from headwater.sql.plan.hir import (
     ColumnRef,
+    HirCall,
+    HirFilter,
     HirMap,
     HirProject,
     HirRelation,
     HirScalar,
     HirTopK,
+    WindowCall,
 )
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import show_type
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import BOOL, INT8, TEXT, BaseType, ColumnType, ScalarType
+
+_INT8 = ColumnType(INT8, False)
+_BOOL = ColumnType(BOOL, True)
 
 
 class Rows:
@@ -161,6 +169,8 @@ class Rows:
 
     def with_limit(self) -> HirRelation:
         """Return base and scalars cut to LIMIT and OFFSET."""
+        if self.offset is not None and not isinstance(self.offset, Literal):
+            self.limit_by_rank(ties=False)
         relation = self.mapped()
         if self.limit is None and self.offset is None:
             return relation
@@ -172,6 +182,45 @@ class Rows:
             constant_count(self.offset, "OFFSET"),
             self.group_size,
         )
+
+    def limit_by_rank(self, *, ties: bool) -> None:
+        """Replace LIMIT and OFFSET by filters on the rows' numbers in their order.
+
+        With ``ties``, rows that are equal to the last one stay as well.
+        """
+        arity = len(self.base_types)
+        keys = []
+        for order in self.order_by:
+            kind = self.column_type(order.column)
+            key = (
+                ColumnRef(0, order.column, kind)
+                if order.column < arity
+                else self.scalars[order.column - arity]
+            )
+            keys.append((key, order.desc, order.nulls_last))
+
+        def ranked(func: str) -> HirScalar:
+            call = WindowCall(func, (), (), tuple(keys), DEFAULT_FRAME, False, _INT8)
+            return ColumnRef(0, self.add(call), _INT8)
+
+        tests: list[HirScalar] = []
+        limit, offset = self.limit, self.offset
+        if offset is not None:
+            tests.append(_or_null(HirCall("gt", (ranked("row_number"), offset), _BOOL), offset))
+        if limit is not None:
+            last = limit
+            if offset is not None:
+                start = offset
+                if not isinstance(offset, Literal):
+                    zero = int_literal(0, INT8)
+                    start = HirCall("coalesce", (offset, zero), _INT8)
+                last = HirCall("add_int8_int8", (limit, start), ColumnType(INT8, True))
+            rank = ranked("rank" if ties else "row_number")
+            tests.append(_or_null(HirCall("le", (rank, last), _BOOL), limit))
+        types = self.all_types()
+        self.base = HirFilter(self.mapped(), tuple(tests))
+        self.base_types, self.scalars = types, []
+        self.limit = self.offset = None
 
     def relation(self) -> HirRelation:
         """Return the output columns as a relation, LIMIT and OFFSET applied, order forgotten."""
@@ -199,6 +248,11 @@ class Rows:
     def finishing(self, limit: int | None, offset: int) -> RowSetFinishing:
         """Return what is left to do for a client."""
         return RowSetFinishing(self.order_by, limit, offset, tuple(self.outputs))
+
+
+def _or_null(test: HirScalar, count: HirScalar) -> HirScalar:
+    """Return ``test``, true where ``count`` is NULL: a LIMIT or OFFSET of NULL is none."""
+    return test if isinstance(count, Literal) else HirCall("coalesce", (test, TRUE), _BOOL)
 
 
 def project(relation: HirRelation, outputs: Sequence[int], arity: int) -> HirRelation:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from headwater.catalog.items import relation_desc
 from headwater.errors import (
     AmbiguousColumn,
+    DuplicateAlias,
     InvalidColumnReference,
     UndefinedColumn,
     WrongObjectType,
@@ -286,6 +287,10 @@ class _Using:
         rest = [index for index in padded.star if index not in gone]
         tables = padded.tables
         if alias is not None:
+            if any(table.name == alias for table in tables):
+                raise DuplicateAlias(
+                    f'table name "{alias}" specified more than once', position=self.position
+                )
             named = tuple(
                 (name, index) for (name, _, _), index in zip(self.pairs, merged, strict=True)
             )

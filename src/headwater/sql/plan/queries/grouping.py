@@ -12,6 +12,7 @@ from itertools import combinations
 
 from headwater.errors import GroupingError, ProgramLimitExceeded
 from headwater.ir.literals import TRUE, int_literal, null_literal
+from headwater.ir.scalar import Literal, Parameter
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.context import (
     AGGREGATE_BASE,
@@ -26,7 +27,6 @@ from headwater.sql.plan.hir import (
     HirCall,
     HirFilter,
     HirGetLocal,
-    HirIf,
     HirJoin,
     HirJoinKind,
     HirLet,
@@ -71,7 +71,7 @@ class GroupRewriter:
         return self.rewriter.scalar(expr)
 
     def _whole(self, expr: HirScalar, depth: int) -> HirScalar | None:
-        if not isinstance(expr, HirCall | HirIf):
+        if isinstance(expr, ColumnRef | Literal | Parameter):
             return None
         key = expr if depth == 0 else shift(expr, -depth)
         column = self.keys.get(key)

@@ -11,6 +11,7 @@ from headwater.errors import FeatureNotSupported
 from headwater.ir.functions import CastContext, lookup
 from headwater.ir.literals import int_literal
 from headwater.sql.plan.coerce import cast
+from headwater.sql.plan.frames import DEFAULT_FRAME
 from headwater.sql.plan.hir import (
     ColumnRef,
     HirCall,
@@ -22,7 +23,6 @@ from headwater.sql.plan.hir import (
     HirTableFunc,
     WindowCall,
 )
-from headwater.sql.plan.scalars.windows import DEFAULT_FRAME
 from headwater.sql.plan.types import type_of
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import (

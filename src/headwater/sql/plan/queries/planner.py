@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from headwater.errors import (
     DatatypeMismatch,
     DuplicateAlias,
-    FeatureNotSupported,
     InvalidColumnReference,
     InvalidRecursion,
     SyntaxError_,
@@ -26,10 +25,8 @@ from headwater.sql.plan.context import (
 from headwater.sql.plan.fold import row_count
 from headwater.sql.plan.hir import (
     ColumnRef,
-    HirCall,
     HirConstant,
     HirDistinct,
-    HirFilter,
     HirGetLocal,
     HirLet,
     HirLetRec,
@@ -39,20 +36,19 @@ from headwater.sql.plan.hir import (
     HirScalar,
     HirThreshold,
     HirUnion,
-    WindowCall,
 )
+from headwater.sql.plan.hir_visit import Rewriter, shift
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.queries.select import plan_select
 from headwater.sql.plan.queries.table_functions import UNIT
 from headwater.sql.plan.rows import Rows
-from headwater.sql.plan.scalars.windows import DEFAULT_FRAME
 from headwater.sql.plan.shows import plan_show
 from headwater.sql.plan.types import try_common_type, type_of
 from headwater.sql.resolve.datatypes import resolve_type, show_type
 from headwater.sql.resolve.location import location
-from headwater.sql.resolve.scope import Scope
+from headwater.sql.resolve.scope import Scope, ScopeColumn
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import BOOL, INT8, TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import INT8, TEXT, BaseType, ColumnType, ScalarType
 
 _LIMITS = {
     ast.RecursionLimitKind.RETURN: True,
@@ -194,12 +190,19 @@ class Queries:
         """Plan an ORDER BY that sees only output columns: of a set operation, of VALUES."""
         order_by = []
         for item in items:
-            index = self._output(ctx, rows, item.expression)
+            index = self._output(ctx, rows, item.expression, outer, ctes)
             nulls_first = item.descending if item.nulls_first is None else item.nulls_first
             order_by.append(ColumnOrder(index, item.descending, not nulls_first))
         return tuple(order_by)
 
-    def _output(self, ctx: StatementContext, rows: Rows, node: ast.Expr) -> int:
+    def _output(
+        self,
+        ctx: StatementContext,
+        rows: Rows,
+        node: ast.Expr,
+        outer: Scope | None,
+        ctes: Ctes,
+    ) -> int:
         if isinstance(node, ast.Number) and node.text.isdigit():
             number = int(node.text)
             if not 1 <= number <= len(rows.outputs):
@@ -218,13 +221,19 @@ class Queries:
                     f'ORDER BY "{node.parts[0]}" is ambiguous', position=node.position
                 )
             return rows.outputs[matches[0]]
-        raise FeatureNotSupported(
-            "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
-            detail="Only result column names can be used, not expressions or functions.",
-            hint="Add the expression/function to every SELECT, or move the UNION into a FROM"
-            " clause.",
-            position=location(node),
-        )
+        # Beyond PostgreSQL: any expression over the output columns.
+        columns = [
+            ScopeColumn(name, rows.output_type(number)) for number, name in enumerate(rows.names)
+        ]
+        scope = Scope(columns, range(len(columns)), [], outer)
+        expr = ExprContext(ctx, scope, ctes, "ORDER BY").plan_typed(node)
+
+        def leaf(found: HirScalar, depth: int) -> HirScalar:
+            if isinstance(found, ColumnRef) and found.level == depth:
+                return shift(rows.expression(found.index), depth)
+            return found
+
+        return rows.add(Rewriter(leaf).scalar(expr))
 
     def _limit(
         self, ctx: StatementContext, query: ast.Query, rows: Rows, outer: Scope | None, ctes: Ctes
@@ -251,7 +260,7 @@ class Queries:
                     "WITH TIES cannot be specified without ORDER BY clause",
                     position=query.position,
                 )
-            _with_ties(rows)
+            rows.limit_by_rank(ties=True)
 
     # --- VALUES -----------------------------------------------------------------------------------
 
@@ -374,40 +383,6 @@ def _common(types: Sequence[ScalarType], positions: Sequence[int], construct: st
         f"{construct} types {show_type(left)} and {show_type(right)} cannot be matched",
         position=at,
     )
-
-
-def _with_ties(rows: Rows) -> None:
-    """Replace LIMIT and OFFSET by filters on the rows' ranks: rows equal to the last stay."""
-    arity = len(rows.base_types)
-    keys = []
-    for order in rows.order_by:
-        kind = rows.column_type(order.column)
-        key = (
-            ColumnRef(0, order.column, kind)
-            if order.column < arity
-            else rows.scalars[order.column - arity]
-        )
-        keys.append((key, order.desc, order.nulls_last))
-    int8 = ColumnType(INT8, False)
-
-    def ranked(func: str) -> HirScalar:
-        return WindowCall(func, (), (), tuple(keys), DEFAULT_FRAME, False, int8)
-
-    tests: list[HirScalar] = []
-    limit, offset = rows.limit, rows.offset
-    if offset is not None:
-        row = ColumnRef(0, rows.add(ranked("row_number")), int8)
-        tests.append(HirCall("gt", (row, offset), ColumnType(BOOL, True)))
-    if limit is not None:
-        last = limit
-        if offset is not None:
-            last = HirCall("add_int8_int8", (limit, offset), ColumnType(INT8, True))
-        rank = ColumnRef(0, rows.add(ranked("rank")), int8)
-        tests.append(HirCall("le", (rank, last), ColumnType(BOOL, True)))
-    types = rows.all_types()
-    rows.base = HirFilter(rows.mapped(), tuple(tests))
-    rows.base_types, rows.scalars = types, []
-    rows.limit = rows.offset = None
 
 
 def _column_location(operand: ast.SetExpr, column: int) -> int:

@@ -13,10 +13,11 @@ from headwater.ir.literals import int_literal, literal_from_text
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node
 from headwater.sql.plan.calls import call_operator
-from headwater.sql.plan.coerce import get_field, make_record
+from headwater.sql.plan.coerce import get_field
 from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import ColumnRef, HirCall, HirScalar
 from headwater.sql.plan.scalars.conditionals import unify
+from headwater.sql.plan.scalars.rows import close_row, open_row
 from headwater.sql.plan.types import any_nullable, type_of
 from headwater.sql.resolve.datatypes import show_type
 from headwater.sql.resolve.location import location
@@ -29,7 +30,6 @@ from headwater.types.scalar import (
     array_of,
     list_of,
     map_of,
-    record_of,
 )
 
 
@@ -75,9 +75,7 @@ def _map(ctx: ExprContext, node: ast.MapExpr) -> HirScalar:
 
 
 def _row(ctx: ExprContext, node: ast.Row) -> HirScalar:
-    fields = [ctx.plan_typed(item) for item in node.items]
-    kind = record_of(*((f"f{number}", type_of(f)) for number, f in enumerate(fields, 1)))
-    return make_record(tuple(fields), kind)
+    return close_row(ctx, open_row(ctx, node))
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from headwater.errors import (
     WrongObjectType,
 )
 from headwater.ir.functions import FunctionKind, Signature
-from headwater.ir.literals import text_literal
-from headwater.ir.scalar import CallUnmaterializable, UnmaterializableFunc
+from headwater.ir.literals import literal_bool, text_literal
+from headwater.ir.scalar import CallUnmaterializable, Literal, UnmaterializableFunc
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import NamedType, Node, ObjectName
 from headwater.sql.plan.calls import apply, choose_function, overloads_of
 from headwater.sql.plan.context import ExprContext, Handler
-from headwater.sql.plan.hir import HirCall, HirScalar
+from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.scalars import catalog_functions
 from headwater.sql.plan.scalars.aggregates import plan_aggregate
 from headwater.sql.plan.scalars.catalog_functions import plan_catalog_function
@@ -213,13 +213,12 @@ def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
 def _current_schemas(ctx: ExprContext, node: ast.Function) -> HirScalar:
     if len(node.arguments) != 1:
         raise UndefinedFunction("function current_schemas does not exist", position=node.position)
-    argument = node.arguments[0]
-    if not isinstance(argument, ast.Boolean):
-        raise FeatureNotSupported(
-            "the argument of current_schemas must be a constant", position=argument.position
-        )
-    func = U.CURRENT_SCHEMAS_WITH_SYSTEM if argument.value else U.CURRENT_SCHEMAS_WITHOUT_SYSTEM
-    return _moment(ctx, func, array_of(TEXT))
+    argument = ctx.plan_as(node.arguments[0], BOOL)
+    with_system = _moment(ctx, U.CURRENT_SCHEMAS_WITH_SYSTEM, array_of(TEXT))
+    without = _moment(ctx, U.CURRENT_SCHEMAS_WITHOUT_SYSTEM, array_of(TEXT))
+    if isinstance(argument, Literal):
+        return with_system if literal_bool(argument) else without
+    return HirIf(argument, with_system, without)
 
 
 def _grouping(ctx: ExprContext, node: ast.Function) -> HirScalar:

@@ -110,7 +110,15 @@ def identifier(ctx: ExprContext, node: ast.Identifier) -> HirScalar:
     return whole
 
 
-def _whole_row(ctx: ExprContext, node: ast.Identifier) -> HirScalar | None:
+def _row_of_table(ctx: ExprContext, node: ast.QualifiedWildcard) -> HirScalar:
+    """Plan ``t.*`` inside an expression: the whole row."""
+    whole = _whole_row(ctx, node)
+    if whole is None:
+        raise ctx.scope.missing_table(node.parts[-1], node.position)
+    return whole
+
+
+def _whole_row(ctx: ExprContext, node: ast.Identifier | ast.QualifiedWildcard) -> HirScalar | None:
     found = ctx.scope.find_table(node.parts, node.position)
     if found is None:
         return None
@@ -209,7 +217,7 @@ HANDLERS: dict[type[Node], Handler] = {
     ast.Null: _null,
     ast.Default: _default,
     ast.Wildcard: _wildcard,
-    ast.QualifiedWildcard: _wildcard,
+    ast.QualifiedWildcard: _row_of_table,
     ast.RecordWildcard: _wildcard,
     ast.Parameter: _parameter,
     ast.IntervalLiteral: _interval,

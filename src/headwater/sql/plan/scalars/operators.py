@@ -21,7 +21,7 @@ from headwater.sql.plan.calls import is_null as call_is_null
 from headwater.sql.plan.coerce import get_field, is_record_maker, require_bool
 from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import HirScalar, ScalarSubquery
-from headwater.sql.plan.scalars.rows import row_subquery
+from headwater.sql.plan.scalars.rows import close_row, plan_operand, row_subquery
 from headwater.sql.plan.types import common_type, type_of
 from headwater.sql.resolve.location import location
 from headwater.types.scalar import BOOL, TEXT, BaseType
@@ -49,7 +49,7 @@ def _binary(ctx: ExprContext, node: ast.BinaryOp) -> HirScalar:
     while type(left) is ast.BinaryOp:
         chain.append(left)
         left = left.left
-    expr = ctx.plan(left)
+    expr = plan_operand(ctx, left)
     for link in reversed(chain):
         expr = _apply_binary(ctx, link, expr, _right(ctx, link, expr))
     return expr
@@ -60,7 +60,7 @@ def _right(ctx: ExprContext, node: ast.BinaryOp, left: HirScalar) -> HirScalar:
     right = node.right
     if isinstance(right, ast.Subquery) and is_record_maker(left) and node.operator in _NEGATED:
         return row_subquery(ctx, right, len(type_of(left).type.fields))
-    return ctx.plan(right)
+    return plan_operand(ctx, right)
 
 
 def _apply_binary(
@@ -75,6 +75,7 @@ def _apply_binary(
         compared = compare_rows(ctx, node.operator, left, right, positions, node.position)
         if compared is not None:
             return compared
+    left, right = close_row(ctx, left), close_row(ctx, right)
     return call_operator(ctx, node.operator, (left, right), positions, node.position)
 
 
@@ -169,7 +170,7 @@ def _is_null_test(ctx: ExprContext, operand: HirScalar, node: ast.Is) -> HirScal
 
 
 def _is_distinct(ctx: ExprContext, node: ast.IsDistinctFrom) -> HirScalar:
-    left, right = ctx.plan(node.left), ctx.plan(node.right)
+    left, right = plan_operand(ctx, node.left), plan_operand(ctx, node.right)
     if is_record_maker(left) and is_record_maker(right):
         lefts, rights = _fields(left), _fields(right)
         if len(lefts) != len(rights):
@@ -179,7 +180,7 @@ def _is_distinct(ctx: ExprContext, node: ast.IsDistinctFrom) -> HirScalar:
         pairs = zip(lefts, rights, strict=True)
         result = disjunction([_distinct_pair(ctx, a, b, node) for a, b in pairs])
     else:
-        result = _distinct_pair(ctx, left, right, node)
+        result = _distinct_pair(ctx, close_row(ctx, left), close_row(ctx, right), node)
     return negation(result) if node.negated else result
 
 
@@ -225,8 +226,8 @@ def _in_list(ctx: ExprContext, node: ast.InList) -> HirScalar:
     """Plan ``x IN (…)`` as a disjunction of equalities, of one type where one can be found."""
     if not node.items:
         return negation(FALSE) if node.negated else FALSE
-    operand = ctx.plan(node.operand)
-    items = [ctx.plan(item) for item in node.items]
+    operand = plan_operand(ctx, node.operand)
+    items = [plan_operand(ctx, item) for item in node.items]
     position = node.position
     if not is_record_maker(operand) and len(items) > 1:
         operand, items = _unify_list(ctx, node, operand, items)
@@ -235,7 +236,8 @@ def _in_list(ctx: ExprContext, node: ast.InList) -> HirScalar:
         positions = (node.operand.position, item_node.position)
         compared = compare_rows(ctx, "=", operand, item, positions, position)
         if compared is None:
-            compared = call_operator(ctx, "=", (operand, item), positions, position)
+            pair = (close_row(ctx, operand), close_row(ctx, item))
+            compared = call_operator(ctx, "=", pair, positions, position)
         tests.append(compared)
     result = disjunction(tests)
     return negation(result) if node.negated else result

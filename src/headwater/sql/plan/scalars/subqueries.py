@@ -37,6 +37,7 @@ from headwater.sql.plan.hir import (
 from headwater.sql.plan.hir_visit import shift
 from headwater.sql.plan.overload import Choice, choose_operator
 from headwater.sql.plan.scalars.operators import compare_rows
+from headwater.sql.plan.scalars.rows import close_row, plan_operand
 from headwater.sql.plan.scalars.rows import columns_of as _columns
 from headwater.sql.plan.types import same_type, type_of
 from headwater.sql.resolve.location import location
@@ -147,7 +148,7 @@ def _compare(
     compared = compare_rows(ctx, operator, moved, record, positions, position)
     if compared is not None:
         return compared
-    return call_operator(ctx, operator, (moved, record), positions, position)
+    return call_operator(ctx, operator, (close_row(ctx, moved), record), positions, position)
 
 
 def _is_record(expr: HirScalar) -> bool:
@@ -156,7 +157,7 @@ def _is_record(expr: HirScalar) -> bool:
 
 def in_subquery(ctx: ExprContext, node: ast.InSubquery) -> Comparison:
     """Plan ``operand [NOT] IN (query)``."""
-    operand = ctx.plan(node.operand)
+    operand = plan_operand(ctx, node.operand)
     relation, desc = _plan_query(ctx, node.query)
     positions = (node.operand.position, node.query.position)
     test = _compare(ctx, operand, "=", _columns(desc), positions, node.position)
@@ -165,7 +166,7 @@ def in_subquery(ctx: ExprContext, node: ast.InSubquery) -> Comparison:
 
 def any_all(ctx: ExprContext, node: ast.AnyAll) -> Comparison:
     """Plan ``operand op ANY | ALL (query or array)``."""
-    operand = ctx.plan(node.operand)
+    operand = plan_operand(ctx, node.operand)
     positions = (node.operand.position, node.right.position)
     if isinstance(node.right, ast.Query):
         relation, desc = _plan_query(ctx, node.right)

@@ -13,6 +13,7 @@ from headwater.ir.scalar import Literal
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import choose_function, convey
 from headwater.sql.plan.context import ExprContext
+from headwater.sql.plan.frames import DEFAULT_FRAME
 from headwater.sql.plan.hir import (
     FrameBound,
     FrameBoundKind,
@@ -28,11 +29,6 @@ from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import type_of
 from headwater.types.scalar import INT8, ColumnType
 
-DEFAULT_FRAME = WindowFrame(
-    FrameUnits.RANGE,
-    FrameBound(FrameBoundKind.UNBOUNDED_PRECEDING),
-    FrameBound(FrameBoundKind.CURRENT_ROW),
-)
 _BOUND_KINDS = {
     ast.FrameBoundKind.UNBOUNDED_PRECEDING: FrameBoundKind.UNBOUNDED_PRECEDING,
     ast.FrameBoundKind.PRECEDING: FrameBoundKind.PRECEDING,

@@ -1,0 +1,9 @@
+"""The frame of a window function where none is written."""
+
+from headwater.sql.plan.hir import FrameBound, FrameBoundKind, FrameUnits, WindowFrame
+
+DEFAULT_FRAME = WindowFrame(
+    FrameUnits.RANGE,
+    FrameBound(FrameBoundKind.UNBOUNDED_PRECEDING),
+    FrameBound(FrameBoundKind.CURRENT_ROW),
+)
