@@ -72,7 +72,8 @@ class ExportState:
         both one step before their upper. An index stays readable ``lag_ms`` back.
         """
         if self.kind is ExportKind.INDEX:
-            base, back = self._upper, self.lag_ms
+            # A closed index (over constants) stays readable at its end.
+            base, back = (self._upper or self.since), self.lag_ms
         elif self.kind is ExportKind.MATERIALIZED_VIEW:
             base, back = self.durable_upper, 1
         else:

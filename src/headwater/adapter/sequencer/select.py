@@ -22,7 +22,7 @@ from headwater.ir.visit import walk_scalar
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 from headwater.pgwire.oids import result_column
-from headwater.sql.lower.peek import IndexPeek, fast_path
+from headwater.sql.lower.peek import IndexPeek, fast_path, project_for_finishing
 from headwater.sql.lower.substitute import unmaterializable_of
 from headwater.sql.plan.statements import Planned, SelectPlan
 from headwater.types.relation import RelationDesc
@@ -49,6 +49,7 @@ def read_select(
         session.transaction.admit_read()
     finishing = bound_finishing(coord, plan, params)
     expr = coord.planner.relation(plan.query, params)
+    expr, finishing = project_for_finishing(expr, finishing)
     read = plan_read(coord, session, planned, expr, as_of=wanted, alone=alone)
     return read, finishing
 
