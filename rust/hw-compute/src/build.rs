@@ -1,11 +1,14 @@
 //! One dataflow from its description: imports, objects, exports.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_bytes::ByteBuf;
-use timely::dataflow::Scope;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, Stream};
 
 use crate::arrangement::arrange;
 use crate::container::{RowStream, Time};
@@ -47,6 +50,10 @@ impl Place {
 /// Keeps a dataflow alive: its own registration has one, and so does every dataflow that imports from it.
 pub type Alive = Rc<()>;
 
+/// Whether anything has moved that the worker's loop reports: so that it need not look at every export
+/// each time a peek wakes it.
+pub type Moved = Rc<Cell<bool>>;
+
 /// An exported index and the dataflow that maintains it.
 pub struct Exported {
     /// The arrangements.
@@ -65,6 +72,8 @@ pub struct Surroundings<'a> {
     pub place: Place,
     /// Where subscriptions go.
     pub gather: &'a Arc<Gather>,
+    /// Set by what has moved.
+    pub moved: &'a Moved,
 }
 
 /// A sink that writes to a shard.
@@ -119,7 +128,7 @@ pub fn build<'s>(
         context.globals.insert(object.id.clone(), bundle);
     }
     for export in &description.index_exports {
-        export_index(&mut context, export, built)?;
+        export_index(&mut context, export, around.moved, built)?;
     }
     for export in &description.sink_exports {
         export_sink(&context, export, around, built)?;
@@ -148,7 +157,7 @@ fn import_source(
         mfp: import.mfp.as_ref(),
         share: (processes > 1).then_some((process as u64, processes as u64)),
     };
-    let (halves, feed) = source(context.scope, &reading)?;
+    let (halves, feed) = source(context.scope, &reading, around.moved)?;
     let arity = import.mfp.as_ref().map_or(import.desc.arity(), |mfp| mfp.output_arity());
     context.globals.insert(import.id.clone(), Bundle::of_rows(arity, halves.oks, vec![halves.errs]));
     built.feeds.push((token, feed));
@@ -205,6 +214,18 @@ fn import_index<'s>(
     Ok(())
 }
 
+/// Sets `moved` whenever the frontier of `batches` moves; the trace they come from has moved before.
+fn watch<C: timely::Container>(batches: Stream<'_, u64, C>, moved: Moved) {
+    let mut builder = OperatorBuilder::new("Watch".into(), batches.scope());
+    let mut input = builder.new_input(batches, Pipeline);
+    builder.build(move |_| {
+        move |_| {
+            input.for_each(|_, _| ());
+            moved.set(true);
+        }
+    });
+}
+
 fn bundle<'a, 's>(context: &'a Context<'s, u64>, id: &GlobalId) -> Result<&'a Bundle<'s, u64>, RenderError> {
     let unbound = || RenderError::Unbound(crate::plan::RelationId::Global { id: id.clone() });
     context.globals.get(id).ok_or_else(unbound)
@@ -213,6 +234,7 @@ fn bundle<'a, 's>(context: &'a Context<'s, u64>, id: &GlobalId) -> Result<&'a Bu
 fn export_index(
     context: &mut Context<'_, u64>,
     export: &IndexExport,
+    moved: &Moved,
     built: &mut Built,
 ) -> Result<(), RenderError> {
     let mut source = bundle(context, &export.on)?.clone();
@@ -222,6 +244,8 @@ fn export_index(
         _ => return Err(RenderError::NoArrangement(format!("index {}", export.id))),
     };
     let errs = arrange(source.errors(context.scope), &format!("Index {} errors", export.id));
+    watch(arranged.stream, Rc::clone(moved));
+    watch(errs.stream, Rc::clone(moved));
     let mut index = Index {
         oks: arranged.trace,
         errs: errs.trace,
@@ -267,9 +291,10 @@ fn export_sink(
                 mfp: None,
                 share: None,
             };
-            let (persisted, feed) = source(context.scope, &reading)?;
+            let (persisted, feed) = source(context.scope, &reading, around.moved)?;
             let writers = around.place.workers as u64;
-            let correction = materialized_view(&name, halves, persisted, context.as_of, writers);
+            let correction =
+                materialized_view(&name, halves, persisted, context.as_of, writers, around.moved);
             if around.place.writes() {
                 let encoded = rmp_serde::to_vec_named(desc).expect("plain data always encodes");
                 built.requests.push(ShellRequest::OpenSink {

@@ -13,6 +13,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::scheduling::Activator;
 
+use crate::build::Moved;
 use crate::container::{FlatBuilder, hash};
 use crate::expr::Mfp;
 use crate::plan::Frontier;
@@ -116,10 +117,11 @@ pub struct Reading<'a> {
 /// Errors are rows of one text.
 const ERROR_ARITY: usize = 1;
 
-/// Makes the operator, and the feed that the worker's loop fills.
+/// Makes the operator, and the feed that the worker's loop fills; `moved` is set where reading fails.
 pub fn source<'s>(
     scope: Scope<'s, u64>,
     reading: &Reading<'_>,
+    moved: &Moved,
 ) -> Result<(Halves<'s, u64>, SharedFeed), RenderError> {
     let feed = SharedFeed::default();
     let mut reader = Reader {
@@ -139,7 +141,7 @@ pub fn source<'s>(
     let (errs, err_stream) = builder.new_output();
     let mut oks = OutputBuilder::<u64, FlatBuilder<u64>>::from(oks);
     let mut errs = OutputBuilder::<u64, FlatBuilder<u64>>::from(errs);
-    let queue = Rc::clone(&feed);
+    let (queue, moved) = (Rc::clone(&feed), Rc::clone(moved));
     builder.build(move |caps| {
         let mut caps: Option<[Capability<u64>; 2]> = caps.try_into().ok();
         let mut out = Out::default();
@@ -164,6 +166,7 @@ pub fn source<'s>(
                         if let Err(error) = read {
                             // The frontier stays where it is: nothing wrong is ever said.
                             feed.failure = Some(error);
+                            moved.set(true);
                             feed.queue.clear();
                             continue;
                         }

@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 use timely::progress::Antichain;
 use timely::worker::Worker as TimelyWorker;
 
-use crate::build::{Alive, Built, BuiltSink, Exported, Place, Surroundings, build};
+use crate::build::{Alive, Built, BuiltSink, Exported, Moved, Place, Surroundings, build};
 use crate::check::check;
 use crate::gather::{Gather, before};
 use crate::peek::Peeks;
@@ -75,6 +75,8 @@ struct Worker<'t> {
     peeks: Peeks,
     next_token: u64,
     scratch: Antichain<u64>,
+    /// Whether there may be something to report.
+    moved: Moved,
 }
 
 /// Commands obeyed before the dataflows get to run again.
@@ -93,6 +95,7 @@ pub fn run(timely: &mut TimelyWorker, place: Place, commands: &Receiver<WorkerCo
         peeks: Peeks::default(),
         next_token: 0,
         scratch: Antichain::new(),
+        moved: Moved::default(),
     };
     loop {
         let mut obeyed = 0;
@@ -103,7 +106,9 @@ pub fn run(timely: &mut TimelyWorker, place: Place, commands: &Receiver<WorkerCo
             }
             obeyed += 1;
         }
-        worker.report();
+        if worker.moved.replace(false) {
+            worker.report();
+        }
         if !worker.peeks.is_empty() {
             let indexes = &worker.indexes;
             worker.peeks.serve(|id| indexes.get(id).map(|exported| &exported.index), &worker.gather);
@@ -131,6 +136,7 @@ impl Worker<'_> {
             WorkerCommand::Write { token, lower, upper } => {
                 if let Some(sink) = self.sinks.get(&token) {
                     sink.built.correction.borrow_mut().write(lower, upper);
+                    self.moved.set(true);
                 }
             }
             WorkerCommand::Compute(command) => self.obey_controller(&command),
@@ -166,6 +172,7 @@ impl Worker<'_> {
             next_token: &mut self.next_token,
             place: self.place,
             gather: &self.gather,
+            moved: &self.moved,
         };
         let result = self.timely.dataflow_named::<u64, _, _>(&description.name, |scope| {
             build(scope, description, &mut around, &mut built)

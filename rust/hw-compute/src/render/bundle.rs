@@ -8,7 +8,7 @@ use timely::progress::timestamp::Refines;
 
 use super::RenderError;
 use super::operators::{Halves, JoinLogic, Logic, Out, flat_map, flat_map_arranged, join};
-use super::thinning::{Restorer, Splitter};
+use super::thinning::{Picker, Restorer, Splitter};
 use crate::arrangement::{RowArranged, RowTrace, arrange};
 use crate::container::{Flat, RowStream, Time};
 use crate::expr::{Mfp, MfpPlan, ScalarExpr, Scratch, mfp_can_fail};
@@ -60,6 +60,8 @@ impl<'s, T: Time + Refines<u64>> Arrangement<'s, T> {
 /// Applies an MFP to full rows and writes what comes of them, temporal bounds included.
 pub struct Mapper {
     plan: MfpPlan,
+    /// Instead of the plan, where it but projects: bytes are copied undecoded.
+    project: Option<Picker>,
     scratch: Scratch,
     temporal: bool,
     as_of: u64,
@@ -70,7 +72,12 @@ impl Mapper {
     /// Compiles `mfp`. Times are moved forward to `as_of`, and updates from `until` on left out.
     pub fn new(mfp: &Mfp, as_of: u64, until: Option<u64>) -> Result<Self, RenderError> {
         let plan = mfp.compile()?;
-        Ok(Mapper { temporal: plan.is_temporal(), plan, scratch: Scratch::new(), as_of, until })
+        let only_projects = mfp.expressions.is_empty() && mfp.predicates.is_empty() && !mfp.is_temporal();
+        let columns = mfp.projection.iter().map(|index| ScalarExpr::Column { index: *index });
+        let project = (only_projects && !plan.is_identity())
+            .then(|| Picker::new(&columns.collect::<Vec<_>>(), mfp.input_arity))
+            .transpose()?;
+        Ok(Mapper { temporal: plan.is_temporal(), plan, project, scratch: Scratch::new(), as_of, until })
     }
     /// Whether rows pass unchanged.
     pub fn is_identity(&self) -> bool {
@@ -87,7 +94,11 @@ impl Mapper {
             return self.map_temporal(row, time, diff, out);
         }
         let tail = out.oks.tail();
-        match self.plan.evaluate_row(row, &mut self.scratch, tail) {
+        let evaluated = match &mut self.project {
+            Some(picker) => picker.pick(row, tail).map(|()| true),
+            None => self.plan.evaluate_row(row, &mut self.scratch, tail),
+        };
+        match evaluated {
             Ok(true) => {
                 let end = tail.len();
                 out.oks.seal(end, time, diff);

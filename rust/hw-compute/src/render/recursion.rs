@@ -142,26 +142,46 @@ fn iterate<'s>(
         context.locals.insert(binding.id, Bundle::of_rows(binding.arity, rows.inner, vec![]));
     }
     let (mut results, mut errs) = (vec![], vec![]);
+    let mut failure = None;
     for (binding, variable) in bindings.iter().zip(variables) {
-        let value = render(context, binding.value)?;
-        let mut rows = value.stream("LetRec", context.times())?;
-        errs.push(value.errors(context.scope));
-        if let Some(limit) = binding.limit {
-            let limited = keep_rounds(rows, level, limit.clone());
-            rows = limited.oks;
-            if !limit.return_at_limit {
-                errs.push(limit_error(limited.errs, limit));
+        // timely insists that every loop is closed, also where rendering has failed.
+        let rows = match failure.is_none().then(|| definition(context, binding, &mut errs)) {
+            Some(Ok(rows)) => rows,
+            Some(Err(error)) => {
+                failure = Some(error);
+                concatenate(context.scope, vec![])
             }
-        }
-        // Consolidated, so that what changes nothing ends the loop.
-        let rows = consolidate(rows, "LetRecVariable");
+            None => concatenate(context.scope, vec![]),
+        };
         variable.set(Collection::new(rows.clone()));
         // The bindings that follow see this round's value.
         context.locals.insert(binding.id, Bundle::of_rows(binding.arity, rows.clone(), vec![]));
         results.push((binding.arity, leave_dynamic(rows, level)));
     }
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let errs = leave_dynamic(concatenate(context.scope, errs), level);
     Ok(results.into_iter().map(|(arity, rows)| Bundle::of_rows(arity, rows, vec![errs.clone()])).collect())
+}
+
+/// Renders one definition; its rows are consolidated, so that what changes nothing ends the loop.
+fn definition<'s>(
+    context: &mut Context<'s, Dyn>,
+    binding: &Binding<'_>,
+    errs: &mut Vec<RowStream<'s, Dyn>>,
+) -> Result<RowStream<'s, Dyn>, RenderError> {
+    let value = render(context, binding.value)?;
+    let mut rows = value.stream("LetRec", context.times())?;
+    errs.push(value.errors(context.scope));
+    if let Some(limit) = binding.limit {
+        let limited = keep_rounds(rows, context.level, limit.clone());
+        rows = limited.oks;
+        if !limit.return_at_limit {
+            errs.push(limit_error(limited.errs, limit));
+        }
+    }
+    Ok(consolidate(rows, "LetRecVariable"))
 }
 
 /// Divides updates at round `limit.rounds` (from 0) and later from those before: what a definition computes

@@ -23,6 +23,7 @@ use timely::progress::Antichain;
 
 use super::{collect, frontier_of};
 use crate::arrangement::RowBatcher;
+use crate::build::Moved;
 use crate::container::run::{Run, sort};
 use crate::container::{Flat, by_key_among};
 use crate::gather::{before, least};
@@ -115,6 +116,7 @@ pub fn materialized_view<'s>(
     persisted: Halves<'s, u64>,
     as_of: u64,
     writers: u64,
+    moved: &Moved,
 ) -> SharedCorrection {
     let shared = Rc::new(RefCell::new(Correction::new(as_of)));
     let mut builder = OperatorBuilder::new(name.to_owned(), desired.oks.scope());
@@ -122,7 +124,7 @@ pub fn materialized_view<'s>(
     let mut desired_errs = builder.new_input(desired.errs, by_key_among(writers));
     let mut persisted_oks = builder.new_input(persisted.oks, by_key_among(writers));
     let mut persisted_errs = builder.new_input(persisted.errs, by_key_among(writers));
-    let state = Rc::clone(&shared);
+    let (state, moved) = (Rc::clone(&shared), Rc::clone(moved));
     builder.build(move |_| {
         move |frontiers| {
             let mut state = state.borrow_mut();
@@ -132,6 +134,7 @@ pub fn materialized_view<'s>(
             persisted_errs.for_each(|_, data| state.errs.take(data, true));
             state.desired = least(frontier_of(&frontiers[0]), frontier_of(&frontiers[1]));
             state.persisted = least(frontier_of(&frontiers[2]), frontier_of(&frontiers[3]));
+            moved.set(true);
         }
     });
     shared

@@ -151,3 +151,20 @@ fn recursion_within_recursion() {
     let limit = Some(LetRecLimit { rounds: 3, return_at_limit: true });
     check(&let_rec(vec![(1, symmetric, limit)], local(1, 2)), 9, 8, 1);
 }
+
+#[test]
+fn recursion_that_cannot_be_rendered_fails_alone() {
+    let mut world = World::new(1);
+    let missing = Plan::Mfp {
+        input: Box::new(global("edge", 2)),
+        mfp: Mfp::identity(2),
+        key: Some(cols(&[0])),
+        lookups: None,
+    };
+    let bindings = vec![(1, global("edge", 2), None), (2, missing, None), (3, local(1, 2), None)];
+    let built = dataflow("broken", &[("edge", 2)], 0).object("o", let_rec(bindings, local(3, 2)));
+    world.replica().create(built.index("i", "o", &[0], 2));
+    let failed = world.wait("the failure", |world| world.replica().failures().first().cloned());
+    assert!(failed.1.contains("arrangement"), "{}", failed.1);
+    assert!(world.peek("i", 2, 0).is_err());
+}

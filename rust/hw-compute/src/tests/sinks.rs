@@ -42,7 +42,7 @@ fn want(a: &Shard, time: u64) -> (Rows, i64) {
 }
 
 fn wait_written(world: &mut World, upper: u64) {
-    world.wait("the view", |world| (world.shards["v"].upper >= upper).then_some(()));
+    world.wait("the view", |world| world.shards.get("v").filter(|shard| shard.upper >= upper).map(|_| ()));
 }
 
 fn check_at(world: &World, time: u64) {
@@ -153,6 +153,33 @@ fn dropping_a_view_closes_what_it_opened() {
     assert_eq!(world.replica().open_sources(), 2);
     world.replica().allow_compaction("v", None);
     world.wait("the sources to close", |world| (world.replica().open_sources() == 0).then_some(()));
+}
+
+#[test]
+fn processes_share_rows_and_one_of_them_writes() {
+    let mut world = World::default();
+    world.add_cluster(2);
+    for replica in &world.replicas {
+        replica.create(view(0));
+        replica.create(dataflow("plain", &[("a", 2)], 0).index("i", "a", &[0], 2));
+    }
+    let (mut rng, mut now) = (Rng(31), Rows::new());
+    for time in 1..12 {
+        let changes = random_changes(&mut rng, &mut now, time);
+        world.append("a", changes, time + 1);
+    }
+    wait_written(&mut world, 12);
+    (0..12).for_each(|time| check_at(&world, time));
+    assert_eq!(world.lost, 0, "nobody else writes");
+    // Each process answers for its part of the index.
+    let peek = world.peek_of("i", 2, 11);
+    let mut got = vec![];
+    for at in 0..2 {
+        let uuid = world.send_peek(at, peek.clone());
+        got.push(world.answer(at, &uuid).expect("rows"));
+    }
+    assert!(got.iter().all(|rows| !rows.is_empty()), "both have some");
+    assert_eq!(got.into_iter().flatten().collect::<Rows>(), now);
 }
 
 fn subscribed(world: &mut World, upper: Option<u64>) -> Vec<(Vec<u8>, u64, i64)> {

@@ -255,6 +255,28 @@ impl World {
         self.replicas.push(Replica { server, recorder, readings, writings, paused: false });
         self.replicas.len() - 1
     }
+    /// Starts a replica of two processes, which follow each other in `replicas`.
+    pub fn add_cluster(&mut self, workers: usize) {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listeners = [free(), free()];
+        let address = |listener: &std::net::TcpListener| listener.local_addr().expect("bound").to_string();
+        let addresses: Vec<String> = listeners.iter().map(address).collect();
+        drop(listeners);
+        let start = |process: usize| {
+            let config = Config { workers, process, addresses: addresses.clone() };
+            std::thread::spawn(move || {
+                let recorder = Arc::new(Recorder::default());
+                let responder: Arc<dyn Responder> = Arc::<Recorder>::clone(&recorder);
+                (ComputeServer::start(&config, responder).expect("threads and sockets"), recorder)
+            })
+        };
+        // Each waits for the other.
+        for starting in [start(0), start(1)] {
+            let (server, recorder) = starting.join().expect("no panics");
+            let (readings, writings) = (HashMap::new(), HashMap::new());
+            self.replicas.push(Replica { server, recorder, readings, writings, paused: false });
+        }
+    }
     /// The only replica.
     pub fn replica(&mut self) -> &mut Replica {
         &mut self.replicas[0]
