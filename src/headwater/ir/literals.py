@@ -71,6 +71,13 @@ def bytes_datum(value: bytes) -> bytes:
     return b"\x31" + value.replace(b"\0", b"\0\xff") + b"\0\0"
 
 
+def interval_datum(months: int, days: int, micros: int) -> bytes:
+    """Return the encoding of an interval."""
+    estimate = (months * _MONTH_DAYS + days) * _DAY_MICROS + micros + (1 << 79)
+    parts = (months + (1 << 31)).to_bytes(4, "big") + (days + (1 << 31)).to_bytes(4, "big")
+    return bytes((_INTERVAL,)) + estimate.to_bytes(10, "big") + parts
+
+
 @lru_cache(maxsize=256)
 def null_literal(type: ScalarType) -> Literal:
     """Return NULL of ``type``."""

@@ -15,13 +15,14 @@ from headwater.ir.literals import (
     null_literal,
 )
 from headwater.ir.scalar import Literal, Parameter
-from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
-from headwater.sql.plan.types import can_coerce, same_type, type_of
+from headwater.sql.plan.hir import ColumnRef, HirCall, HirIf, HirScalar
+from headwater.sql.plan.types import can_coerce, same_type, through_text, type_of
 from headwater.sql.resolve.datatypes import show_type
 from headwater.types.scalar import BOOL, TEXT, BaseType, ColumnType, ScalarType
 
 _RECORD_MAKE = "record_make"
 _RECORD_GET = "record_get"
+_CONTAINERS = frozenset({BaseType.ARRAY, BaseType.LIST, BaseType.MAP, BaseType.RECORD})
 _LENGTH_LIMITED = frozenset({BaseType.VARCHAR, BaseType.BPCHAR})
 
 
@@ -119,17 +120,31 @@ def cast(expr: HirScalar, target: ScalarType, context: CastContext) -> HirScalar
     if isinstance(expr, Literal) and is_null(expr):
         return null_literal(target)
     if source.base is target.base and _is_relabelling(source, target):
-        if isinstance(expr, HirIf) or not hasattr(expr, "type"):
-            return expr
-        return retype(expr, target)
+        return _relabelled(expr, declared, target)
     if source.base is BaseType.RECORD and target.base is BaseType.RECORD:
         return _cast_record(expr, target, context)
     found = lookup_cast(source.base, target.base)
+    through = None if found is not None else through_text(source.base, target.base, context)
+    if through is not None:
+        return cast(cast(expr, TEXT, context), target, context)
     if found is None:
         raise CannotCoerce(f"cannot cast type {show_type(source)} to {show_type(target)}")
     if isinstance(expr, Literal) and (found.relabel or _fits(expr, source, target)):
         return Literal(expr.data, ColumnType(target, declared.nullable))
     return _call(found, expr, declared, target, context)
+
+
+def _relabelled(expr: HirScalar, declared: ColumnType, target: ScalarType) -> HirScalar:
+    """Return an expression declared to be of ``target``, whose values its values are.
+
+    A call's type may tell its kernel what to do, a length or a scale, so that it stays as it is.
+    """
+    if isinstance(expr, ColumnRef | Literal | Parameter):
+        return retype(expr, target)
+    found = lookup_cast(target.base, target.base)
+    if found is None or target.base in _CONTAINERS:
+        return expr
+    return HirCall(found.assign_kernel, (expr,), ColumnType(target, declared.nullable))
 
 
 def _fits(literal: Literal, source: ScalarType, target: ScalarType) -> bool:

@@ -372,6 +372,11 @@ def _select(choices: list[Choice], types: tuple[ScalarType, ...]) -> Choice | Am
         ]
         if len(fitting) == 1:
             return fitting[0]
+    if known:
+        # Beyond PostgreSQL: the one overload that takes preferred types, as for date + '1 day'.
+        best = [c for c in choices if all(c.targets[i].base in PREFERRED for i in unknown)]
+        if len(best) == 1:
+            return best[0]
     return AMBIGUOUS
 
 

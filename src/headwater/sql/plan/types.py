@@ -164,10 +164,26 @@ def can_coerce(source: ScalarType, target: ScalarType, context: CastContext) -> 
         )
     cast = lookup_cast(base, wanted)
     if cast is None:
-        return False
-    if (base is BaseType.BPCHAR) and wanted is BaseType.ARRAY:
-        return False
+        return through_text(base, wanted, context) is not None
     return cast.context <= context
+
+
+_STRINGS = frozenset({BaseType.VARCHAR, BaseType.BPCHAR, BaseType.NAME})
+
+
+def through_text(source: BaseType, target: BaseType, context: CastContext) -> BaseType | None:
+    """Return text where a cast has to go through it, None if none may.
+
+    Source: PostgreSQL, section "CREATE CAST": any type converts to strings on assignment and from
+    strings where the cast is written, by their text form.
+    """
+    if target in _STRINGS and context >= CastContext.ASSIGNMENT:
+        cast = lookup_cast(source, BaseType.TEXT)
+        return BaseType.TEXT if cast is not None else None
+    if source in _STRINGS and context is CastContext.EXPLICIT:
+        cast = lookup_cast(BaseType.TEXT, target)
+        return BaseType.TEXT if cast is not None else None
+    return None
 
 
 def _can_coerce_nested(source: ScalarType, target: ScalarType, context: CastContext) -> bool:

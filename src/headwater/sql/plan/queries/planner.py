@@ -315,17 +315,19 @@ class Queries:
                     f"each {body.operator.value} query must have the same number of columns",
                     position=_column_location(operand, 0),
                 )
+        targets = []
         for column in range(width):
             types = [member.output_type(column).type for member in members]
             positions = [_column_location(operand, column) for operand in operands]
             target = _common(types, positions, body.operator.value)
+            targets.append(target)
             for member in members:
                 member.coerce_output(column, target, CastContext.IMPLICIT, ctx)
         types_of_columns = []
         for column in range(width):
             kinds = [member.output_type(column) for member in members]
             nullable = any(kind.nullable for kind in kinds)
-            types_of_columns.append(ColumnType(kinds[0].type, nullable))
+            types_of_columns.append(ColumnType(targets[column], nullable))
         relations = [member.relation() for member in members]
         relation = _combine(ctx, body, relations, types_of_columns)
         return Rows(relation, types_of_columns, members[0].names, list(range(width)))

@@ -9,6 +9,7 @@ from headwater.errors import (
     UndefinedColumn,
     WrongObjectType,
 )
+from headwater.ir.functions import CastContext
 from headwater.ir.literals import int_literal, literal_from_text
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node
@@ -154,7 +155,7 @@ def _indexes(ctx: ExprContext, items: Sequence[ast.SubscriptItem]) -> list[HirSc
     indexes = []
     for item in items:
         assert item.lower is not None
-        indexes.append(ctx.plan_as(item.lower, INT8))
+        indexes.append(ctx.plan_as(item.lower, INT8, CastContext.ASSIGNMENT))
     return indexes
 
 

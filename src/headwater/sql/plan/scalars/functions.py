@@ -44,6 +44,8 @@ _UNMATERIALIZABLE: dict[str, tuple[UnmaterializableFunc, ScalarType]] = {
     "mz_now": (U.MZ_NOW, MZ_TIMESTAMP),
     "now": (U.NOW, TIMESTAMPTZ),
     "transaction_timestamp": (U.NOW, TIMESTAMPTZ),
+    "statement_timestamp": (U.NOW, TIMESTAMPTZ),
+    "clock_timestamp": (U.NOW, TIMESTAMPTZ),
     "current_timestamp": (U.CURRENT_TIMESTAMP, TIMESTAMPTZ),
     "current_user": (U.CURRENT_USER, TEXT),
     "current_role": (U.CURRENT_USER, TEXT),

@@ -6,7 +6,9 @@ from headwater.ir.literals import (
     FALSE,
     TRUE,
     int_literal,
+    interval_datum,
     literal_from_text,
+    literal_interval,
     null_literal,
     text_datum,
 )
@@ -15,7 +17,7 @@ from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node, ObjectName
 from headwater.sql.plan.coerce import make_record
 from headwater.sql.plan.context import ExprContext, Handler
-from headwater.sql.plan.hir import ColumnRef, HirScalar
+from headwater.sql.plan.hir import ColumnRef, HirCall, HirScalar
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import resolve_type
 from headwater.types.scalar import (
@@ -83,7 +85,34 @@ def _interval(_ctx: ExprContext, node: ast.IntervalLiteral) -> HirScalar:
     except HeadwaterError as error:
         error.position = node.position
         raise
-    return literal
+    least = node.trailing or node.leading
+    if least is None and node.precision is None:
+        return literal
+    months, days, micros = literal_interval(literal)
+    unit = _FIELD_MICROS.get(least) if least is not None else None
+    if least is ast.IntervalField.YEAR:
+        months = _truncated(months, 12)
+    if least in (ast.IntervalField.YEAR, ast.IntervalField.MONTH):
+        days = 0
+    if least in _DATE_FIELDS:
+        micros = 0
+    elif unit is not None:
+        micros = _truncated(micros, unit)
+    if node.precision is not None:
+        step = 10 ** max(0, 6 - node.precision)
+        micros = (abs(micros) + step // 2) // step * step * (1 if micros >= 0 else -1)
+    return Literal(interval_datum(months, days, micros), literal.type)
+
+
+def _truncated(value: int, unit: int) -> int:
+    return abs(value) // unit * unit * (1 if value >= 0 else -1)
+
+
+_DATE_FIELDS = frozenset({ast.IntervalField.YEAR, ast.IntervalField.MONTH, ast.IntervalField.DAY})
+_FIELD_MICROS = {
+    ast.IntervalField.HOUR: 3_600_000_000,
+    ast.IntervalField.MINUTE: 60_000_000,
+}
 
 
 def _interval_with_fields(node: ast.IntervalLiteral) -> str:
@@ -159,12 +188,26 @@ def _cast(ctx: ExprContext, node: ast.Cast) -> HirScalar:
 
 def plan_container(ctx: ExprContext, node: ast.Expr, target: ScalarType) -> HirScalar:
     """Plan an empty container with the type that it is cast to; others by their items."""
-    empty = (isinstance(node, ast.ArrayExpr | ast.ListExpr) and not node.items) or (
-        isinstance(node, ast.MapExpr) and not node.entries
-    )
-    if empty and target.base in (BaseType.ARRAY, BaseType.LIST, BaseType.MAP):
+    if isinstance(node, ast.ListExpr) and node.items and target.base is BaseType.LIST:
+        assert target.element is not None
+        items = [plan_container(ctx, item, target.element) for item in node.items]
+        typed = [
+            ctx.coerce(expr, target.element, item.position, CastContext.EXPLICIT)
+            for expr, item in zip(items, node.items, strict=True)
+        ]
+        return HirCall("list_make", tuple(typed), ColumnType(target, False))
+    if _is_empty(node) and target.base in (BaseType.ARRAY, BaseType.LIST, BaseType.MAP):
         return literal_from_text("{}", target)
     return ctx.plan(node)
+
+
+def _is_empty(node: ast.Expr) -> bool:
+    """Return whether a constructor has no elements; ``ARRAY[[], []]`` has none either."""
+    if isinstance(node, ast.ArrayExpr):
+        return all(isinstance(i, ast.ArrayExpr) and _is_empty(i) for i in node.items)
+    if isinstance(node, ast.ListExpr):
+        return not node.items
+    return isinstance(node, ast.MapExpr) and not node.entries
 
 
 def _reg_cast(ctx: ExprContext, operand: ast.Expr, target: ScalarType) -> HirScalar | None:
