@@ -24,7 +24,8 @@ TELLING_QUERIES = (
     "SELECT DISTINCT ON (k % 5) k % 5 AS g, k, s FROM {t} ORDER BY k % 5, v",
     "SELECT a.k, b.s FROM {t} a JOIN {t} b ON a.k = b.k + 1 WHERE a.k % 3 = 0",
     "SELECT k, v FROM {t} ORDER BY s LIMIT 17",
-    "SELECT a.k AS left_k, b.k AS right_k FROM {t} a LEFT JOIN {t} b ON a.k = b.k * 2 AND b.k > 20 WHERE a.k < 100",
+    "SELECT a.k AS left_k, b.k AS right_k FROM {t} a LEFT JOIN {t} b "
+    "ON a.k = b.k * 2 AND b.k > 20 WHERE a.k < 100",
 )
 
 
@@ -112,7 +113,8 @@ def test_replicas_give_identical_bytes_at_the_same_time(
         connection.execute(f"CREATE VIEW {view} AS {query.format(t=table)}".encode())
         ((key,),) = rows(
             connection,
-            f"SELECT c.name FROM mz_columns c JOIN mz_objects o ON o.id = c.id WHERE o.name = '{view}' AND c.position = 1",
+            "SELECT c.name FROM mz_columns c JOIN mz_objects o ON o.id = c.id "
+            f"WHERE o.name = '{view}' AND c.position = 1",
         )
         connection.execute(f"CREATE INDEX ON {view} ({key})".encode())
         views.append(view)
@@ -234,7 +236,8 @@ def test_a_materialized_view_outlives_the_replicas_that_maintain_it(
     connection.execute("CREATE CLUSTER maker SIZE '1'")
     fill(connection, "raw", 100)
     connection.execute(
-        "CREATE MATERIALIZED VIEW made IN CLUSTER maker AS SELECT count(*) AS c, sum(k) AS s FROM raw"
+        "CREATE MATERIALIZED VIEW made IN CLUSTER maker AS "
+        "SELECT count(*) AS c, sum(k) AS s FROM raw"
     )
     assert rows(connection, "SELECT c, s FROM made") == [(100, 4950)]
     connection.execute("ALTER CLUSTER maker SET (REPLICATION FACTOR 0)")
