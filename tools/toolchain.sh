@@ -6,7 +6,7 @@ need() { # name, why, how
     missing=1
     printf 'missing: %s\n   needed for %s\n   %s\n' "$1" "$2" "$3" >&2
 }
-command -v cargo >/dev/null 2>&1 || need "Rust (cargo)" "the extension" "install Rust 1.88 or newer with rustup"
+command -v cargo >/dev/null 2>&1 || need "Rust (cargo)" "the extension" "install Rust 1.91 or newer with rustup"
 if command -v "$python" >/dev/null 2>&1; then
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         need "CPython 3.11+" "everything" "$python is older; set PYTHON=/path/to/python3.11"

@@ -52,13 +52,7 @@ impl LoadGenerator {
     }
 
     /// Makes one step of a round: `([(output, flat updates)], whether there is another step)`.
-    fn step<'py>(
-        &self,
-        py: Python<'py>,
-        offset: u64,
-        step: u64,
-        now_micros: i64,
-    ) -> PyResult<(Vec<(&'static str, Bound<'py, PyBytes>)>, bool)> {
+    fn step<'py>(&self, py: Python<'py>, offset: u64, step: u64, now_micros: i64) -> PyResult<Step<'py>> {
         let (made, more) = py.detach(|| {
             let mut generator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let mut outputs = Outputs::default();
@@ -72,6 +66,9 @@ impl LoadGenerator {
         Ok((made.map(|(name, bytes)| (name, PyBytes::new(py, &bytes))).collect(), more))
     }
 }
+
+/// Updates by output, and whether there is another step.
+type Step<'py> = (Vec<(&'static str, Bound<'py, PyBytes>)>, bool);
 
 type Taken<'py> = (
     Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, BTreeMap<i32, i64>, u64, u64)>,

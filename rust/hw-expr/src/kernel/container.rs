@@ -16,7 +16,7 @@ fn ok<T>(value: T) -> Result<T> {
     Ok(value)
 }
 
-fn build<'a>(arena: &'a Arena, write: impl FnOnce(&mut Vec<u8>)) -> &'a [u8] {
+fn build(arena: &Arena, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
     arena.build(write)
 }
 

@@ -39,7 +39,7 @@ fn offset(text: &str, n: usize) -> usize {
 }
 
 /// Characters from `start`, from 1, that lie in the text; `len` counts from `start` even before 1.
-fn substring<'a>(text: &'a str, start: i64, len: Option<i64>) -> Result<&'a str> {
+fn substring(text: &str, start: i64, len: Option<i64>) -> Result<&str> {
     let end = match len {
         Some(len) if len < 0 => {
             return Err(EvalError::raise("22011", "negative substring length not allowed"));

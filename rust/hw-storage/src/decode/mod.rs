@@ -47,7 +47,7 @@ pub enum Decoder {
     /// One bytea column.
     Bytes,
     /// Text columns.
-    Csv(csv::Csv),
+    Csv(Box<csv::Csv>),
 }
 
 impl Decoder {
@@ -58,7 +58,9 @@ impl Decoder {
             Format::Json { columns } => Decoder::JsonColumns(json::Columns::new(columns, from_text)),
             Format::Text => Decoder::Text,
             Format::Bytes => Decoder::Bytes,
-            Format::Csv { columns, delimiter, .. } => Decoder::Csv(csv::Csv::new(columns.len(), delimiter)?),
+            Format::Csv { columns, delimiter, .. } => {
+                Decoder::Csv(Box::new(csv::Csv::new(columns.len(), delimiter)?))
+            }
         })
     }
     /// The number of columns a payload becomes.

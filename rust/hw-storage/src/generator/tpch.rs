@@ -230,7 +230,7 @@ impl Tpch {
         let status = if shipped == items { "F" } else { ["O", "P"][usize::from(shipped > 0)] };
         // A third of the customers never order.
         let customer = 1 + rng.below(self.customers);
-        let customer = if customer % 3 == 0 { (customer - 1).max(1) } else { customer };
+        let customer = if customer.is_multiple_of(3) { (customer - 1).max(1) } else { customer };
         out.push("orders", diff, |row| {
             push_int(row, key as i64);
             push_int(row, customer as i64);
