@@ -4,6 +4,7 @@ A target that is missed is reported and is no failure: machines differ. The exit
 a measurement could not be made.
 """
 
+import signal
 import sys
 import time
 import traceback
@@ -53,6 +54,7 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
     print(heading(names), flush=True)
     missed, failed = [], []
     for name in names or MEASUREMENTS:

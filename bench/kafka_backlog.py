@@ -35,7 +35,7 @@ def _ours(connection: Connection, name: str) -> tuple[float, float]:
     )
     deadline = time.monotonic() + ROUND_SECONDS_MAX
     progress = (
-        "SELECT sum(s.offset_committed) FROM mz_internal.mz_source_statistics s "
+        "SELECT sum(s.updates_committed) FROM mz_internal.mz_source_statistics s "
         f"JOIN mz_sources o ON o.id = s.id WHERE o.name = '{name}'"
     )
     while int(str((connection.execute(progress.encode()).fetchone() or (0,))[0] or 0)) < MESSAGES:
