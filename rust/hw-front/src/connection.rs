@@ -35,12 +35,12 @@ pub enum End {
     /// The client is gone, or said that it goes.
     Gone,
     /// With a last word to the client.
-    Fatal(Box<ErrorFields>),
+    Fatal(ErrorFields),
 }
 
 impl From<Violation> for End {
     fn from(violation: Violation) -> Self {
-        End::Fatal(Box::new(violation.fields()))
+        End::Fatal(violation.fields())
     }
 }
 
@@ -48,7 +48,7 @@ impl From<Violation> for End {
 #[derive(Debug)]
 pub enum Fault {
     /// The statement fails.
-    Error(Box<ErrorFields>),
+    Error(ErrorFields),
     /// The connection ends.
     End(End),
 }
@@ -61,7 +61,7 @@ impl From<End> for Fault {
 
 impl From<ErrorFields> for Fault {
     fn from(error: ErrorFields) -> Self {
-        Fault::Error(Box::new(error))
+        Fault::Error(error)
     }
 }
 
@@ -209,9 +209,17 @@ impl<S: Socket> Connection<S> {
                 }
                 () = until(deadline) => {
                     let text = "terminating connection due to idle-in-transaction timeout";
-                    return Err(End::Fatal(Box::new(ErrorFields::fatal("25P03", text))));
+                    return Err(End::Fatal(ErrorFields::fatal("25P03", text)));
                 }
             }
+        }
+    }
+    /// Reads what has come already, without waiting.
+    pub(crate) async fn read_ready(&mut self) -> Result<(), End> {
+        self.input.reserve(READ_CHUNK_BYTES);
+        match try_now(std::pin::pin!(self.socket.read_buf(&mut self.input))).await {
+            None | Some(Ok(1..)) => Ok(()),
+            Some(_) => Err(End::Gone),
         }
     }
     /// Waits for `future`, watching everything else meanwhile. Dropping it in mid-way must be sound.
@@ -262,8 +270,8 @@ impl<S: Socket> Connection<S> {
                 wire::parameter_status(&mut self.out, &name, &value);
             }
             Some(Command::TerminateConnection { error, .. }) => {
-                let error = ErrorFields { severity: "FATAL".to_owned(), ..error };
-                return Err(End::Fatal(Box::new(error)));
+                let error = error.with_severity("FATAL");
+                return Err(End::Fatal(error));
             }
             Some(Command::CancelConnection { .. }) | None => {}
         }
@@ -341,18 +349,14 @@ impl<S: Socket> Connection<S> {
             }
         };
         let gone = |_| {
-            End::Fatal(Box::new(ErrorFields::fatal(
-                "57P01",
-                "terminating connection due to administrator command",
-            )))
+            End::Fatal(ErrorFields::fatal("57P01", "terminating connection due to administrator command"))
         };
         let bytes = bytes.map_err(gone)?;
-        let Reply { mut answer, trailer } =
-            decode_reply(&bytes).map_err(|error| End::Fatal(Box::new(error)))?;
-        if let (Answer::Failed { error }, Some(reason)) = (&mut answer, asked_to_cancel) {
-            if error.sqlstate == "57014" {
-                *error = reason.fields();
-            }
+        let Reply { mut answer, trailer } = decode_reply(&bytes).map_err(End::Fatal)?;
+        if let (Answer::Failed { error }, Some(reason)) = (&mut answer, asked_to_cancel)
+            && error.sqlstate == "57014"
+        {
+            *error = reason.fields();
         }
         self.session.apply(trailer, &mut self.out);
         Ok((id, answer))

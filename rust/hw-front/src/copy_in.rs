@@ -55,7 +55,7 @@ impl<'a> Records<'a> {
                         String::from_utf8_lossy(value).chars().take(SHOWN_CHARACTERS).collect();
                     let (table, line) = (self.table, self.line);
                     let context = format!("COPY {table}, line {line}, column {}: \"{shown}\"", column.name);
-                    ErrorFields { context, ..error }
+                    error.within(context)
                 })?;
             }
         }
@@ -73,7 +73,7 @@ impl<'a> Records<'a> {
         Ok(())
     }
     fn in_line(&self, error: ErrorFields) -> ErrorFields {
-        ErrorFields { context: format!("COPY {}, line {}", self.table, self.line), ..error }
+        error.within(format!("COPY {}, line {}", self.table, self.line))
     }
     fn is_full(&self) -> bool {
         self.rows.row_bytes() >= BATCH_BYTES || self.rows.len() >= BATCH_ROWS_MAX
@@ -116,14 +116,14 @@ impl Lines {
 
 /// Why COPY did not end well: Python has been told of it already, or has said it itself, or not.
 enum CopyFault {
-    Here(Box<ErrorFields>),
-    There(Box<ErrorFields>),
+    Here(ErrorFields),
+    There(ErrorFields),
     End(End),
 }
 
 impl From<ErrorFields> for CopyFault {
     fn from(error: ErrorFields) -> Self {
-        CopyFault::Here(Box::new(error))
+        CopyFault::Here(error)
     }
 }
 
@@ -148,7 +148,7 @@ impl<S: Socket> Connection<S> {
                 Ok(())
             }
             Err(CopyFault::Here(error)) => {
-                let fail = Request::CopyFail { error: (*error).clone() };
+                let fail = Request::CopyFail { error: error.clone() };
                 match self.ask(&fail).await?.1 {
                     Answer::Failed { .. } => {}
                     _ => return Err(Fault::End(unexpected())),
@@ -212,7 +212,7 @@ impl<S: Socket> Connection<S> {
                 self.session.dirty = !sync;
                 Ok(tag)
             }
-            Answer::Failed { error } => Err(CopyFault::There(Box::new(error))),
+            Answer::Failed { error } => Err(CopyFault::There(error)),
             _ => Err(unexpected().into()),
         }
     }
@@ -221,7 +221,7 @@ impl<S: Socket> Connection<S> {
         let rows = rows.encode().map_err(|error| ErrorFields::new("54000", error.to_string()))?;
         match self.ask(&Request::CopyData { rows: ByteBuf::from(rows) }).await?.1 {
             Answer::Synced => Ok(()),
-            Answer::Failed { error } => Err(CopyFault::There(Box::new(error))),
+            Answer::Failed { error } => Err(CopyFault::There(error)),
             _ => Err(unexpected().into()),
         }
     }

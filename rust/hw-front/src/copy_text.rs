@@ -179,7 +179,7 @@ mod tests {
     fn errors_name_line_and_column() {
         let error = |data: &[u8]| {
             let error = read(&CopyFormat::default(), data, 100).expect_err("malformed");
-            (error.sqlstate, error.message, error.context)
+            (error.sqlstate.clone(), error.message.clone(), error.context.clone())
         };
         let case = |state: &str, message: &str, context: &str| (state.into(), message.into(), context.into());
         assert_eq!(error(b"1\ta\n2\n"), case("22P04", "missing data for column \"name\"", "COPY t, line 2"));

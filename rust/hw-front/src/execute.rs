@@ -175,10 +175,10 @@ impl<S: Socket> Connection<S> {
     }
     /// Sends the output if there is much of it, in mid-result.
     pub(crate) async fn flush_full(&mut self, stream: &mut RowStream) -> Result<(), Fault> {
-        if self.out.len() > crate::connection::OUTPUT_BYTES {
-            if let Some(reason) = self.flush_rows().await? {
-                return Err(canceled(stream, reason));
-            }
+        if self.out.len() > crate::connection::OUTPUT_BYTES
+            && let Some(reason) = self.flush_rows().await?
+        {
+            return Err(canceled(stream, reason));
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl<S: Socket> Connection<S> {
             b'F' => Err(ErrorFields::new("0A000", "function calls are not supported").into()),
             other => {
                 let text = format!("invalid frontend message type {other}");
-                Err(Fault::End(End::Fatal(Box::new(ErrorFields::fatal("08P01", text)))))
+                Err(Fault::End(End::Fatal(ErrorFields::fatal("08P01", text))))
             }
         };
         self.end_statement();
@@ -162,6 +162,10 @@ impl<S: Socket> Connection<S> {
         let name = name?;
         // Zero and less mean no limit.
         let max_rows = u32::try_from(max_rows).unwrap_or(0);
+        if self.input.is_empty() {
+            // Sync is often on its way; with it one question does for two.
+            self.read_ready().await?;
+        }
         let sync = frames::peek_kind(&self.input) == Some(b'S');
         self.begin_statement();
         let mut portal = self.session.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
@@ -185,18 +189,16 @@ impl<S: Socket> Connection<S> {
             }
             PortalState::Bound { statement, params } => {
                 let (statement, params) = (Arc::clone(statement), std::mem::take(params));
-                if sync {
-                    if let Some(mut stream) = self.fast(&statement, &params) {
-                        match self.fill(&mut stream).await {
-                            Ok(_) => {
-                                portal.state =
-                                    PortalState::Open { stream, tag: "SELECT".to_owned(), counted: true };
-                                return self.send_portal(portal, u64::from(max_rows)).await;
-                            }
-                            // Python finds out what is wrong, or that nothing is.
-                            Err(Fault::Error(error)) if error.sqlstate != "57014" => {}
-                            Err(fault) => return Err(fault),
+                if sync && let Some(mut stream) = self.fast(&statement, &params) {
+                    match self.fill(&mut stream).await {
+                        Ok(_) => {
+                            portal.state =
+                                PortalState::Open { stream, tag: "SELECT".to_owned(), counted: true };
+                            return self.send_portal(portal, u64::from(max_rows)).await;
                         }
+                        // Python finds out what is wrong, or that nothing is.
+                        Err(Fault::Error(error)) if error.sqlstate != "57014" => {}
+                        Err(fault) => return Err(fault),
                     }
                 }
                 let handle = statement.handle;
@@ -221,10 +223,8 @@ impl<S: Socket> Connection<S> {
         let (kind, name) = target(body)?;
         if kind == b'S' {
             self.session.statements.remove(&name);
-        } else if let Some(portal) = self.session.portals.remove(&name) {
-            if portal.declared {
-                self.front.tell(self.peer.conn, &Request::ClosePortal { name });
-            }
+        } else if self.session.portals.remove(&name).is_some_and(|portal| portal.declared) {
+            self.front.tell(self.peer.conn, &Request::ClosePortal { name });
         }
         wire::empty(&mut self.out, wire::CLOSE_COMPLETE);
         Ok(())
@@ -289,7 +289,7 @@ fn parameters(
         let mut datum = Vec::with_capacity(value.len() + 4);
         codec::read(&mut datum, &parameter.ty, value, format_of(formats, i)).map_err(|error| {
             let context = format!("unnamed portal parameter ${}", i + 1);
-            ErrorFields { context, ..error }
+            error.within(context)
         })?;
         Ok(Some(ByteBuf::from(datum)))
     };

@@ -11,11 +11,19 @@ use hw_types::scalar::ScalarType;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// An error or notice as data.
+///
+/// In a box, so that results that may be errors stay small.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorFields {
+#[serde(transparent)]
+pub struct ErrorFields(Box<Fields>);
+
+/// What there is to say of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fields {
     /// Five characters.
     pub sqlstate: String,
     /// Lower case, no full stop.
@@ -41,10 +49,23 @@ fn error_severity() -> String {
     "ERROR".to_owned()
 }
 
+impl Deref for ErrorFields {
+    type Target = Fields;
+    fn deref(&self) -> &Fields {
+        &self.0
+    }
+}
+
+impl DerefMut for ErrorFields {
+    fn deref_mut(&mut self) -> &mut Fields {
+        &mut self.0
+    }
+}
+
 impl ErrorFields {
     /// An error that ends the statement.
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
-        ErrorFields {
+        ErrorFields(Box::new(Fields {
             sqlstate: sqlstate.to_owned(),
             message: message.into(),
             detail: String::new(),
@@ -52,15 +73,25 @@ impl ErrorFields {
             position: 0,
             severity: error_severity(),
             context: String::new(),
-        }
+        }))
     }
     /// An error that ends the connection.
     pub fn fatal(sqlstate: &str, message: impl Into<String>) -> Self {
-        ErrorFields { severity: "FATAL".to_owned(), ..ErrorFields::new(sqlstate, message) }
+        ErrorFields::new(sqlstate, message).with_severity("FATAL")
     }
     /// A notice.
     pub fn notice(sqlstate: &str, message: impl Into<String>) -> Self {
-        ErrorFields { severity: "NOTICE".to_owned(), ..ErrorFields::new(sqlstate, message) }
+        ErrorFields::new(sqlstate, message).with_severity("NOTICE")
+    }
+    /// The same of another severity.
+    pub fn with_severity(mut self, severity: &str) -> Self {
+        self.severity = severity.to_owned();
+        self
+    }
+    /// The same, and where it happened.
+    pub fn within(mut self, context: String) -> Self {
+        self.context = context;
+        self
     }
 }
 

@@ -236,10 +236,7 @@ mod tests {
         let mut session = Session::new(&front, &peer);
         let sent = |session: &Session, severity: &str| {
             let mut out = Vec::new();
-            session.notice(
-                &ErrorFields { severity: severity.into(), ..ErrorFields::new("00000", "m") },
-                &mut out,
-            );
+            session.notice(&ErrorFields::new("00000", "m").with_severity(severity), &mut out);
             !out.is_empty()
         };
         assert!(sent(&session, "NOTICE") && sent(&session, "WARNING") && sent(&session, "INFO"));

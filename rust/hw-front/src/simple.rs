@@ -63,5 +63,5 @@ impl<S: Socket> Connection<S> {
 /// The end of a connection whose adapter answers something else than it was asked.
 pub fn unexpected() -> End {
     let text = "the adapter answered something else than asked";
-    End::Fatal(Box::new(crate::protocol::ErrorFields::fatal("XX000", text)))
+    End::Fatal(crate::protocol::ErrorFields::fatal("XX000", text))
 }

@@ -48,8 +48,8 @@ impl<S: Socket> Connection<S> {
             Answer::Started => {}
             Answer::Failed { error } => {
                 *has_session = false;
-                let error = ErrorFields { severity: "FATAL".to_owned(), ..error };
-                return Err(End::Fatal(Box::new(error)));
+                let error = error.with_severity("FATAL");
+                return Err(End::Fatal(error));
             }
             _ => return Err(unexpected()),
         }
@@ -103,7 +103,7 @@ fn parameters(packet: Bytes, out: &mut Vec<u8>, minor: &mut u32) -> Result<BTree
             version >> 16,
             version & 0xffff
         );
-        return Err(End::Fatal(Box::new(ErrorFields::fatal("0A000", text))));
+        return Err(End::Fatal(ErrorFields::fatal("0A000", text)));
     }
     *minor = (version & 0xffff).min(MINOR_MAX);
     let mut parameters = BTreeMap::new();
@@ -129,7 +129,7 @@ fn parameters(packet: Bytes, out: &mut Vec<u8>, minor: &mut u32) -> Result<BTree
 
 fn text(reader: &mut Reader) -> Result<String, End> {
     let text = reader.text()?;
-    text.map_err(|error| End::Fatal(Box::new(ErrorFields { severity: "FATAL".to_owned(), ..error })))
+    text.map_err(|error| End::Fatal(error.with_severity("FATAL")))
 }
 
 fn startup_request(
@@ -140,7 +140,7 @@ fn startup_request(
 ) -> Result<Request, End> {
     let user = parameters.remove("user").filter(|user| !user.is_empty()).ok_or_else(|| {
         let text = "no PostgreSQL user name specified in startup packet";
-        End::Fatal(Box::new(ErrorFields::fatal("28000", text)))
+        End::Fatal(ErrorFields::fatal("28000", text))
     })?;
     let database =
         parameters.remove("database").filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
@@ -149,7 +149,7 @@ fn startup_request(
         .is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0"))
     {
         let error = ErrorFields::fatal("0A000", "replication connections are not supported");
-        return Err(End::Fatal(Box::new(error)));
+        return Err(End::Fatal(error));
     }
     if let Some(options) = parameters.remove("options") {
         command_line(&options, &mut parameters)?;
@@ -172,7 +172,7 @@ fn command_line(options: &str, into: &mut BTreeMap<String, String>) -> Result<()
         let setting = setting.as_deref().and_then(|setting| setting.split_once('='));
         let Some((name, value)) = setting else {
             let text = format!("invalid command-line argument for server process: {word}");
-            return Err(End::Fatal(Box::new(ErrorFields::fatal("42601", text))));
+            return Err(End::Fatal(ErrorFields::fatal("42601", text)));
         };
         into.insert(name.trim().replace('-', "_"), value.to_owned());
     }
@@ -215,7 +215,7 @@ mod tests {
         let mut minor = 9;
         let got = parameters(packet(0x30000, b"user\0u\0\0"), &mut out, &mut minor).expect("valid");
         assert_eq!((got["user"].as_str(), minor, out.len()), ("u", 0, 0));
-        parameters(packet(0x30005, b"user\0u\0_pq_.x\01\0\0"), &mut out, &mut minor).expect("valid");
+        parameters(packet(0x30005, b"user\0u\0_pq_.x\0y\0\0"), &mut out, &mut minor).expect("valid");
         assert_eq!(&out[..], b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0");
         assert_eq!(minor, 2);
         assert!(parameters(packet(0x20000, b"\0"), &mut out, &mut minor).is_err());

@@ -207,10 +207,10 @@ impl Subscribe {
             };
             out.push_with(write, 0, 1);
         }
-        if let (true, Some(upper)) = (self.spec.progress, batch.upper) {
-            if self.spec.up_to.is_none_or(|up_to| upper < up_to) {
-                self.push_progress(&mut out, upper);
-            }
+        if let (true, Some(upper)) = (self.spec.progress, batch.upper)
+            && self.spec.up_to.is_none_or(|up_to| upper < up_to)
+        {
+            self.push_progress(&mut out, upper);
         }
         out
     }

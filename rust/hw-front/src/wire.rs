@@ -13,7 +13,7 @@ pub fn begin(out: &mut Vec<u8>, kind: u8) -> usize {
 
 /// Ends the message that began at `at`.
 #[inline]
-pub fn end(out: &mut Vec<u8>, at: usize) {
+pub fn end(out: &mut [u8], at: usize) {
     let length = (out.len() - at) as u32;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
 }
@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn an_error_carries_what_is_known() {
         let mut out = Vec::new();
-        let fields = ErrorFields { hint: "h".into(), position: 7, ..ErrorFields::new("42601", "no\0pe") };
+        let mut fields = ErrorFields::new("42601", "no\0pe");
+        (fields.hint, fields.position) = ("h".into(), 7);
         error(&mut out, &fields);
         assert_eq!(&out[..], b"E\0\0\0\x26SERROR\0VERROR\0C42601\0Mnope\0Hh\0P7\0\0");
     }

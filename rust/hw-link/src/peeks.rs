@@ -173,6 +173,21 @@ impl PeekManager {
             self.clean_up(&pending, None);
         }
     }
+    /// Ends all peeks of a cluster with an error, because it is dropped for example.
+    pub fn fail(&self, cluster: &str, error: &ReadError) {
+        let mut state = self.lock();
+        let failed: Vec<Pending> = state
+            .peeks
+            .extract_if(|_, pending| pending.spec.cluster == cluster)
+            .map(|(_, pending)| pending)
+            .collect();
+        drop(state);
+        for pending in failed {
+            self.clean_up(&pending, None);
+            // The reader may have given up in this very moment.
+            let _ = pending.answer.send(Err(error.clone()));
+        }
+    }
     /// A replica has its history: send what is pending for it.
     pub fn replica_ready(&self, cluster: &str, replica: &str, processes: usize) {
         let mut state = self.lock();

@@ -119,6 +119,17 @@ async fn errors_limits_and_cancellation_end_a_peek() {
     assert_eq!(log.take(), want);
 }
 
+#[tokio::test]
+async fn peeks_of_a_cluster_can_be_failed() {
+    let (_, manager) = manager();
+    let mut ours = manager.peek(spec(1)).expect("started");
+    let other = manager.peek(PeekSpec { cluster: "other".into(), ..spec(2) }).expect("started");
+    let error = ReadError::new("42704", "the cluster was dropped");
+    manager.fail("c", &error);
+    assert_eq!(ours.rows().await, Err(error));
+    assert!(!other.is_asked());
+}
+
 #[test]
 fn the_specification_is_the_python_struct() {
     // msgspec.msgpack.encode(PeekSource(uuid=b"\1"*16, cluster="c", peek=b"p", finishing=…)).

@@ -6,6 +6,7 @@
 use hw_link::Bytes;
 use hw_link::address::Address;
 use hw_link::client::{self, ReplicaSpec};
+use hw_link::response::ReadError;
 use hw_link::server::{self, CommandSink, Responder, Server};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -67,6 +68,16 @@ impl Links {
     }
     fn forget_subscribe(&self, id: &str) {
         self.0.subscriptions().forget(id);
+    }
+    /// Ends a subscription with an error.
+    fn fail_subscribe(&self, id: &str, sqlstate: &str, message: &str) {
+        if let Some(subscription) = self.0.subscriptions().get(id) {
+            subscription.fail(ReadError::new(sqlstate, message));
+        }
+    }
+    /// Ends all peeks of a cluster with an error.
+    fn fail_peeks(&self, cluster: &str, sqlstate: &str, message: &str) {
+        self.0.peeks().fail(cluster, &ReadError::new(sqlstate, message));
     }
 }
 
