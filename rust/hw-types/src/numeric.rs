@@ -125,33 +125,21 @@ impl Numeric {
     /// The digits of the coefficient as text, and their number.
     fn digits(&self) -> ([u8; MAX_DIGITS as usize], usize) {
         let mut digits = [0; MAX_DIGITS as usize];
-        let mut at = MAX_DIGITS as usize;
-        // Split once, so that the loops below run on machine words.
-        let (mut high, mut low) = match self.coefficient() {
-            Some(c) => ((c / POW10[19]), (c % POW10[19]) as u64),
+        let len = match self.coefficient() {
+            Some(c) => match u64::try_from(c) {
+                Ok(word) => {
+                    let len = digits_u64(word) as usize;
+                    write_digits(word, &mut digits[..len]);
+                    len
+                }
+                Err(_) => write_wide(c, &mut digits),
+            },
             None => {
-                let big = self.big_coefficient();
-                let base = BigUint::from(POW10[19]);
-                (to_u128(&(&big / &base)).unwrap_or(0), to_u128(&(big % base)).unwrap_or(0) as u64)
+                let text = self.big_coefficient().to_str_radix(10);
+                digits[..text.len()].copy_from_slice(text.as_bytes());
+                text.len()
             }
         };
-        let mut placed = 0;
-        while placed < 19 && (low != 0 || high != 0) {
-            at -= 1;
-            digits[at] = b'0' + (low % 10) as u8;
-            low /= 10;
-            placed += 1;
-        }
-        while high != 0 {
-            at -= 1;
-            digits[at] = b'0' + (high % 10) as u8;
-            high /= 10;
-        }
-        while at < digits.len() && digits[at] == b'0' {
-            at += 1;
-        }
-        let len = digits.len() - at;
-        digits.copy_within(at.., 0);
         (digits, len)
     }
     /// `±coefficient × 10^exponent`, rounded to what a numeric can hold.
@@ -230,6 +218,35 @@ impl Numeric {
     }
     /// Reads what [`Numeric::encode`] wrote, and how many bytes that was.
     pub(crate) fn decode(negative: bool, from: &[u8]) -> Option<(Numeric, usize)> {
+        Numeric::decode_short(negative, from).or_else(|| Numeric::decode_long(negative, from))
+    }
+    /// Up to 18 digits, which fit a machine word; `None` leaves the rest to [`Numeric::decode_long`].
+    #[inline]
+    fn decode_short(negative: bool, from: &[u8]) -> Option<(Numeric, usize)> {
+        const PAIRS: usize = 9;
+        let flip = if negative { 0xff } else { 0 };
+        let (first, rest) = from.split_first()?;
+        let adjusted = i32::from(first ^ flip) - 0x80;
+        let mut word = 0u64;
+        for (i, byte) in rest.iter().take(PAIRS).enumerate() {
+            let byte = byte ^ flip;
+            let pair = u64::from(byte / 2);
+            if pair > 99 {
+                return None;
+            }
+            if byte & 1 == 1 {
+                word = word * 100 + pair;
+                continue;
+            }
+            let odd = pair % 10 == 0;
+            word = if odd { word * 10 + pair / 10 } else { word * 100 + pair };
+            let exponent = adjusted - (2 * i as i32 + i32::from(!odd));
+            let valid = adjusted < MAX_DIGITS as i32 && exponent >= -MAX_SCALE && word != 0;
+            return valid.then(|| (Numeric::raw(negative, 0, u128::from(word), exponent), i + 2));
+        }
+        None
+    }
+    fn decode_long(negative: bool, from: &[u8]) -> Option<(Numeric, usize)> {
         let flip = if negative { 0xff } else { 0 };
         let adjusted = i32::from(from.first()? ^ flip) - 0x80;
         let (mut low, mut hi, mut count, mut at) = (0u128, 0u8, 0i32, 1);
@@ -430,7 +447,39 @@ fn parse_exponent(text: &str) -> Result<i32, NumericError> {
 
 /// The decimal digits of a positive number.
 pub(crate) fn digits_u128(value: u128) -> u32 {
+    match u64::try_from(value) {
+        Ok(word) => digits_u64(word),
+        Err(_) => value.ilog10() + 1,
+    }
+}
+
+fn digits_u64(value: u64) -> u32 {
     value.checked_ilog10().map_or(0, |log| log + 1)
+}
+
+/// Writes a number's digits into exactly as many bytes.
+fn write_digits(mut value: u64, into: &mut [u8]) {
+    for digit in into.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+/// As [`write_digits`], of a number beyond a machine word; returns how many there are.
+fn write_wide(value: u128, into: &mut [u8; MAX_DIGITS as usize]) -> usize {
+    const HALF: u128 = POW10[19];
+    let len = digits_u128(value) as usize;
+    // At most 39 digits: 19, 19 and one.
+    let (rest, low) = (value / HALF, (value % HALF) as u64);
+    let (top, middle) = (rest / HALF, (rest % HALF) as u64);
+    write_digits(low, &mut into[len - 19..len]);
+    let rest_len = len - 19;
+    let middle_len = rest_len.min(19);
+    write_digits(middle, &mut into[rest_len - middle_len..rest_len]);
+    if rest_len > 19 {
+        write_digits(top as u64, &mut into[..rest_len - 19]);
+    }
+    len
 }
 
 /// The number where it fits.

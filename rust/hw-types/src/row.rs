@@ -163,6 +163,7 @@ pub fn push_uint(out: &mut Vec<u8>, value: u64) {
 /// Appends a text.
 #[inline]
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 3);
     out.push(TEXT);
     push_escaped(out, text.as_bytes());
 }

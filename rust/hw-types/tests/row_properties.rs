@@ -225,3 +225,36 @@ fn deep_nesting_is_refused() {
     let deep = [vec![0x41; 4000], vec![0; 4000]].concat();
     assert_eq!(row::check(&deep, 1), Err(row::RowError::Depth));
 }
+
+#[test]
+fn quotients_round_half_away_at_39_digits() {
+    let n = |text: &str| Numeric::parse(text).expect("a number");
+    let divide = |a: &str, b: &str| n(a).div(&n(b)).map(|quotient| quotient.to_string());
+    assert_eq!(divide("1", "3"), Ok("0.333333333333333333333333333333333333333".into()));
+    assert_eq!(divide("2", "3"), Ok("0.666666666666666666666666666666666666667".into()));
+    assert_eq!(divide("10", "4"), Ok("2.5".into()));
+    assert_eq!(divide("-1", "7"), Ok("-0.142857142857142857142857142857142857143".into()));
+    assert_eq!(
+        divide("1", "123456789012345678901234567890"),
+        Ok("0.000000000000000000000000000008100000073".into())
+    );
+}
+
+proptest! {
+    #[test]
+    fn dividing_undoes_multiplying(a in 1i64..1_000_000_000, b in 1i64..1_000_000_000, e in -9i32..9) {
+        let x = Numeric::from_parts(false, a as u128, e).expect("small");
+        let y = Numeric::from(b);
+        let product = x.mul(&y).expect("small");
+        prop_assert_eq!(product.div(&y), Ok(x));
+        prop_assert_eq!(x.add(&y).and_then(|sum| sum.sub(&y)), Ok(x));
+    }
+
+    #[test]
+    fn word_division_is_big_division(a in 1u64.., b in 1u64..) {
+        // Six more zeros push the coefficients beyond a word, and the quotient stays the same.
+        let wide = |v: u64| Numeric::from_parts(false, u128::from(v) * 1_000_003, 0).expect("fits");
+        let narrow = |v: u64| Numeric::from_parts(false, u128::from(v), 0).expect("fits");
+        prop_assert_eq!(narrow(a).div(&narrow(b)), wide(a).div(&wide(b)));
+    }
+}

@@ -145,15 +145,15 @@ impl Basic {
     }
 }
 
+/// A field of an encoded record; empty where it has no such field.
+fn record_field(record: &[u8], index: usize) -> &[u8] {
+    container::raw_items(record.get(1..).unwrap_or(&[])).nth(index).unwrap_or(&[])
+}
+
 fn compare_records(a: &[u8], b: &[u8], order_by: &[ColumnOrder]) -> std::cmp::Ordering {
-    // Past the record's tag its fields are columns; an end byte stops the walk.
-    let field = |record: &'_ [u8], index: usize| -> Vec<u8> {
-        let body = record.get(1..).unwrap_or(&[]);
-        container::raw_items(body).nth(index).unwrap_or(&[]).to_vec()
-    };
     for by in order_by {
-        let (x, y) = (field(a, by.column), field(b, by.column));
-        let ordering = order::compare_datums(&x, &y, by.desc, by.nulls_last);
+        let (x, y) = (record_field(a, by.column), record_field(b, by.column));
+        let ordering = order::compare_datums(x, y, by.desc, by.nulls_last);
         if ordering.is_ne() {
             return ordering;
         }

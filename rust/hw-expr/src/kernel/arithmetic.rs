@@ -218,6 +218,6 @@ const OTHERS: Table = &[
     kernel!("mul_numeric_numeric", |a: Numeric, b: Numeric| a.mul(&b)),
     kernel!("div_numeric_numeric", |a: Numeric, b: Numeric| a.div(&b)),
     kernel!("mod_numeric_numeric", |a: Numeric, b: Numeric| a.rem(&b)),
-    kernel!("neg_numeric", |a: Numeric| Ok::<_, EvalError>(a.neg())),
+    kernel!("neg_numeric", |a: Numeric| Ok::<_, EvalError>(a.negated())),
     kernel!("abs_numeric", |a: Numeric| Ok::<_, EvalError>(a.abs())),
 ];

@@ -286,7 +286,7 @@ fn power(base: &Numeric, exponent: &Numeric) -> Result<Numeric> {
     }
     let odd = whole && exponent.to_i128().is_some_and(|n| n % 2 != 0);
     let value = exp_of(&(ln_of(&base.abs()) * scaled(exponent) / unit()))?;
-    Ok(if base.is_negative() && odd { value.neg() } else { value })
+    Ok(if base.is_negative() && odd { value.negated() } else { value })
 }
 
 /// Exact multiplication, rounded once at the end.

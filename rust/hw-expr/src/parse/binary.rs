@@ -98,7 +98,9 @@ fn push(ty: &ScalarType, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
 fn numeric(bytes: &[u8]) -> Result<Numeric> {
     let words: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
     let [count, weight, sign, _scale, groups @ ..] = words.as_slice() else { return Err(bad("numeric")) };
-    if !bytes.len().is_multiple_of(2) || groups.len() != usize::from(*count) || groups.iter().any(|group| *group > 9999)
+    if !bytes.len().is_multiple_of(2)
+        || groups.len() != usize::from(*count)
+        || groups.iter().any(|group| *group > 9999)
     {
         return Err(bad("numeric"));
     }

@@ -193,7 +193,11 @@ pub fn rescale(value: &Numeric, scale: Option<i64>) -> Result<Numeric> {
 
 fn truncate_name(text: &str) -> &str {
     const NAME_BYTES: usize = 63;
-    &text[..text.floor_char_boundary(NAME_BYTES.min(text.len()))]
+    let mut end = NAME_BYTES.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn first_char(text: &str) -> &str {

@@ -52,7 +52,7 @@ impl Numeric {
         (at(self), at(other), exponent)
     }
     /// The number negated.
-    pub fn neg(self) -> Numeric {
+    pub fn negated(self) -> Numeric {
         let kind = match self.kind {
             Kind::NegInfinity => Kind::Infinity,
             Kind::Negative => Kind::Positive,
@@ -64,7 +64,7 @@ impl Numeric {
     }
     /// The magnitude.
     pub fn abs(self) -> Numeric {
-        if self.is_negative() { self.neg() } else { self }
+        if self.is_negative() { self.negated() } else { self }
     }
     /// The sum.
     pub fn add(&self, other: &Numeric) -> Result<Numeric> {
@@ -85,7 +85,7 @@ impl Numeric {
     }
     /// The difference.
     pub fn sub(&self, other: &Numeric) -> Result<Numeric> {
-        self.add(&other.neg())
+        self.add(&other.negated())
     }
     /// The sign: -1, 0 or 1; NaN has 0.
     fn signum(&self) -> i32 {
@@ -137,6 +137,9 @@ impl Numeric {
         {
             return Numeric::from_parts(negative, a / b, exponent);
         }
+        if let (Some(a), Some(b)) = (self.word(), other.word()) {
+            return divide_words(negative, a, b, exponent);
+        }
         // Two digits more than are kept, and a last one that says whether anything was cut.
         let (a, b) = (self.big_coefficient(), other.big_coefficient());
         let shift = MAX_DIGITS + 2 + self.digit_count().max(other.digit_count());
@@ -145,6 +148,10 @@ impl Numeric {
         let exact = &quotient * &b == numerator;
         let marked = quotient * BigUint::from(10u8) + BigUint::from(u8::from(!exact));
         Numeric::from_big(negative, marked, exponent - shift as i32 - 1)
+    }
+    /// The coefficient where it fits a machine word.
+    fn word(&self) -> Option<u64> {
+        self.coefficient().and_then(|coefficient| u64::try_from(coefficient).ok())
     }
     /// What is left of the quotient cut to a whole number; it has the sign of `self`.
     pub fn rem(&self, other: &Numeric) -> Result<Numeric> {
@@ -261,4 +268,23 @@ impl Numeric {
         }
         Numeric::parse(&format!("{value:.*e}", digits - 1))
     }
+}
+
+/// `±a / b × 10^exponent` by long division, 19 digits a step.
+fn divide_words(negative: bool, a: u64, b: u64, exponent: i32) -> Result<Numeric> {
+    const STEPS: usize = 3;
+    const STEP: usize = 19;
+    let mut digits = [b'0'; 20 + STEPS * STEP + 1];
+    super::write_digits(a / b, &mut digits[..20]);
+    let mut rest = a % b;
+    for step in 0..STEPS {
+        let numerator = u128::from(rest) * POW10[STEP];
+        let from = 20 + step * STEP;
+        // The quotient is below 10^19, since the rest is below the divisor.
+        super::write_digits((numerator / u128::from(b)) as u64, &mut digits[from..from + STEP]);
+        rest = (numerator % u128::from(b)) as u64;
+    }
+    // A last digit says whether anything was cut.
+    digits[20 + STEPS * STEP] += u8::from(rest != 0);
+    Numeric::from_digits(negative, &digits, exponent - (STEPS * STEP) as i32 - 1)
 }
