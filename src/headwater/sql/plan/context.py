@@ -319,9 +319,18 @@ class ExprContext:
         return inner
 
     def inside_window(self) -> "ExprContext":
-        """Return the context of a window function's arguments: aggregates, no windows."""
+        """Return the context of a window function's arguments: aggregates and windows may stand.
+
+        PostgreSQL does not let windows nest; we compute the inner one first.
+        """
         inner = ExprContext(
-            self.statement, self.scope, self.ctes, self.clause, aggregates=self.aggregates
+            self.statement,
+            self.scope,
+            self.ctes,
+            self.clause,
+            aggregates=self.aggregates,
+            windows=True,
+            named_windows=self.named_windows,
         )
         inner.in_aggregate = self.in_aggregate
         return inner

@@ -243,8 +243,10 @@ def try_common_type(
 ) -> ScalarType | tuple[ScalarType, ScalarType]:
     """Return the common type, or the first two types that clash."""
     chosen: ScalarType | None = None
+    has_open = False
     for candidate in types:
         if candidate.base is BaseType.UNKNOWN:
+            has_open = True
             continue
         if chosen is None or chosen == candidate:
             chosen = candidate
@@ -264,7 +266,10 @@ def try_common_type(
             if unsigned is None:
                 return chosen, candidate
             chosen = unsigned
-    return TEXT if chosen is None else chosen
+    if chosen is None:
+        return TEXT
+    # A literal of open type has no modifier, and only a modifier that all share survives.
+    return chosen.without_modifier() if has_open else chosen
 
 
 def _widens(chosen: ScalarType, candidate: ScalarType) -> bool:

@@ -32,6 +32,7 @@ from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import ColumnDefinition, Node, ObjectName
 from headwater.sql.ast.option import Option, OptionList, Refresh, RefreshKind, TypeValue
 from headwater.sql.ast.printer import to_sql
+from headwater.sql.ast.visit import walk
 from headwater.sql.plan.context import ExprContext, StatementContext
 from headwater.sql.plan.ddl import (
     CreateIndexPlan,
@@ -270,7 +271,9 @@ def _check_distinct(names: Sequence[str], position: int) -> None:
 def view_query(
     ctx: StatementContext, query: ast.Query, columns: Sequence[str], position: int
 ) -> tuple[HirRelation, RelationDesc]:
-    """Plan the query of a view, its columns renamed."""
+    """Plan the query of a view, its columns renamed. Raises: FeatureNotSupported for SHOW."""
+    if any(isinstance(part, ast.Show) for part in walk(query)):
+        raise FeatureNotSupported("SHOW commands are not allowed in views", position=position)
     relation, desc = QUERIES.subquery(ctx, query, None, {})
     no_parameters(ctx, "A view")
     if len(columns) > desc.arity:

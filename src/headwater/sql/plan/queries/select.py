@@ -13,6 +13,7 @@ from headwater.errors import (
     InvalidColumnReference,
     InvalidParameterValue,
     SyntaxError_,
+    WindowingError,
     WrongObjectType,
 )
 from headwater.ir.functions import CastContext
@@ -305,6 +306,10 @@ class _SelectPlanner:
                 found = self._output(node.parts[0], "GROUP BY", node.position)
         if found is None:
             found = self._context("GROUP BY").plan_typed(node)
+        elif has_window(found):
+            raise WindowingError(
+                "window functions are not allowed in GROUP BY", position=node.position
+            )
         elif has_mark(found):
             raise GroupingError(
                 "aggregate functions are not allowed in GROUP BY", position=node.position
@@ -331,20 +336,28 @@ class _SelectPlanner:
 
     def _compute_windows(self, exprs: list[HirScalar]) -> list[HirScalar]:
         """Add a column for each window function in ``exprs``. Returns: them, over the columns."""
+        # One that stands inside another is computed before it.
+        while any(has_window(expr) for expr in exprs):
+            exprs = self._compute_innermost(exprs)
+        return exprs
+
+    def _compute_innermost(self, exprs: list[HirScalar]) -> list[HirScalar]:
         found: dict[WindowCall, int] = {}
         arity = len(self.types)
 
         def whole(expr: HirScalar, depth: int) -> HirScalar | None:
             if depth or not isinstance(expr, WindowCall):
                 return None
+            keys = [key for key, _, _ in expr.order_by]
+            if any(has_window(part) for part in (*expr.args, *expr.partition_by, *keys)):
+                return None
             number = found.setdefault(expr, len(found))
             return ColumnRef(0, arity + number, expr.type)
 
         rewriter = Rewriter(lambda leaf, _: leaf, whole)
         rewritten = [rewriter.scalar(expr) if has_window(expr) else expr for expr in exprs]
-        if found:
-            self.relation = HirMap(self.relation, tuple(found))
-            self.types = [*self.types, *(call.type for call in found)]
+        self.relation = HirMap(self.relation, tuple(found))
+        self.types = [*self.types, *(call.type for call in found)]
         return rewritten
 
     def _expand(
