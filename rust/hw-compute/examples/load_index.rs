@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
@@ -46,12 +46,6 @@ impl Rng {
         self.0 ^= self.0 << 17;
         self.0
     }
-}
-
-fn resident_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("linux");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("a number of pages") * 4096
 }
 
 /// Loads typed pairs from memory; returns the seconds.
@@ -158,16 +152,14 @@ fn send(server: &ComputeServer, command: &ComputeCommand) {
     server.command(&rmp_serde::to_vec_named(command).expect("plain data")).expect("workers run");
 }
 
-/// Loads an index; returns the seconds and the bytes an update.
-fn load(updates: u64, keys: u64, workers: usize, encoding: Encoding) -> (f64, f64, usize) {
+/// Loads an index; returns the seconds and the bytes of all rows.
+fn load(updates: u64, keys: u64, workers: usize, encoding: Encoding) -> (f64, usize) {
     let (parts, row_bytes) = parts(updates, keys, encoding);
-    let part_bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
     let listener = Arc::new(Listener::default());
     let config = Config { workers, process: 0, addresses: vec![] };
     let responder: Arc<dyn Responder> = Arc::<Listener>::clone(&listener);
     let server = ComputeServer::start(&config, responder).expect("threads");
     send(&server, &ComputeCommand::CreateDataflow { dataflow: Box::new(index()) });
-    let before = resident_bytes() - part_bytes;
     let start = Instant::now();
     server.feed(1, parts, Some(1)).expect("workers run");
     let mut upper = listener.uppers.lock().expect("no panics");
@@ -176,14 +168,7 @@ fn load(updates: u64, keys: u64, workers: usize, encoding: Encoding) -> (f64, f6
     }
     drop(upper);
     let seconds = start.elapsed().as_secs_f64();
-    // Merges go on for a moment, and freed memory goes back to the system a little later.
-    send(&server, &ComputeCommand::AllowCompaction { id: "i".into(), since: Some(1) });
-    for n in 2..6 {
-        server.feed(1, vec![], Some(n)).expect("workers run");
-        std::thread::sleep(Duration::from_millis(400));
-    }
-    let held = resident_bytes().saturating_sub(before);
-    (seconds, held as f64 / updates as f64, row_bytes)
+    (seconds, row_bytes)
 }
 
 /// Arranges the same rows without a server; returns the bytes an update that the arrangement holds.
@@ -226,13 +211,12 @@ fn main() {
     let rate = |seconds: f64| updates as f64 / seconds / 1e6;
     let held = arranged_bytes(updates, keys);
     let typed = typed(updates, keys, workers);
-    println!("arrangement:         {held:5.1} bytes an update");
-    println!("typed (u64, u64):    {:5.2} M updates/s", rate(typed));
+    println!("typed (u64, u64): {:.2} M updates/s", rate(typed));
     for encoding in [Encoding::Flat, Encoding::Parquet] {
-        let (seconds, held, row_bytes) = load(updates, keys, workers, encoding);
+        let (seconds, row_bytes) = load(updates, keys, workers, encoding);
         let row = row_bytes as f64 / updates as f64;
         println!(
-            "index from {encoding:?} parts: {:5.2} M updates/s, {:.2} x typed; {held:.1} bytes an update resident, {:.2} x rows' {row:.1}",
+            "index from {encoding:?} parts: {:.2} M updates/s, {:.2} x typed; {held:.1} bytes an update, {:.2} x rows' {row:.1}",
             rate(seconds),
             typed / seconds,
             held / row,

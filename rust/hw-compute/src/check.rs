@@ -116,6 +116,24 @@ impl Names {
                 })?;
                 made.first().copied().map_or_else(|| malformed("a delta join without paths"), Ok)
             }
+            Plan::Reduce { .. } | Plan::TopK { .. } => self.grouped(plan),
+            Plan::Negate { input } => self.plan(input),
+            Plan::Threshold { input, arity } => self.same(input, *arity, "a threshold"),
+            Plan::ArrangeBy { input, arity, keys } => {
+                exprs(keys.iter().flatten(), *arity, "a key")?;
+                self.same(input, *arity, "an arrangement")
+            }
+            Plan::Union { inputs, .. } => {
+                let arities = self.plans(inputs)?;
+                require(arities.windows(2).all(|pair| pair[0] == pair[1]), || {
+                    format!("a union of {arities:?} columns")
+                })?;
+                arities.first().copied().map_or_else(|| malformed("a union of nothing"), Ok)
+            }
+        }
+    }
+    fn grouped(&mut self, plan: &Plan) -> Checked<usize> {
+        match plan {
             Plan::Reduce { input, input_arity, key, aggregates, mfp_after, .. } => {
                 let arity = self.plan(input)?;
                 require(arity == *input_arity, || {
@@ -136,19 +154,7 @@ impl Names {
                 exprs(limit, *arity, "a limit")?;
                 Ok(*arity)
             }
-            Plan::Negate { input } => self.plan(input),
-            Plan::Threshold { input, arity } => self.same(input, *arity, "a threshold"),
-            Plan::ArrangeBy { input, arity, keys } => {
-                exprs(keys.iter().flatten(), *arity, "a key")?;
-                self.same(input, *arity, "an arrangement")
-            }
-            Plan::Union { inputs, .. } => {
-                let arities = self.plans(inputs)?;
-                require(arities.windows(2).all(|pair| pair[0] == pair[1]), || {
-                    format!("a union of {arities:?} columns")
-                })?;
-                arities.first().copied().map_or_else(|| malformed("a union of nothing"), Ok)
-            }
+            _ => malformed("not a plan of groups"),
         }
     }
     fn same(&mut self, input: &Plan, arity: usize, what: &str) -> Checked<usize> {

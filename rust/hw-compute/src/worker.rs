@@ -262,7 +262,7 @@ impl Worker<'_> {
                     self.gather.desired(worker, sink.built.token, desired);
                 }
             }
-            while let Some((lower, upper, oks, errs)) = correction.next() {
+            while let Some((lower, upper, oks, errs)) = correction.next_batch() {
                 self.gather.batch(sink.built.token, lower, upper, &oks, &errs);
             }
         }

@@ -226,7 +226,7 @@ impl MfpPlan {
                     columns.push(value);
                 }
                 Step::Filter(expr) => {
-                    if expr.eval(columns, arena)? != Datum::True {
+                    if !matches!(expr.eval(columns, arena)?, Datum::True) {
                         return Ok(false);
                     }
                 }

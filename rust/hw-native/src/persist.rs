@@ -1,7 +1,8 @@
 //! What Python sees of `hw-persist`.
 
 use hw_persist::{
-    Encoded, Half, MergeInput, PartError, PartFilter, RowRange, decode_part_filtered, encode_part, merge_parts,
+    Encoded, Half, MergeInput, PartError, PartFilter, RowRange, decode_part_filtered, encode_part,
+    merge_parts,
 };
 use hw_types::flat::Updates;
 use hw_types::relation::RelationDesc;

@@ -385,11 +385,14 @@ class ClientSession:
 
     def _trailer(self) -> _Trailer:
         session = self.session
-        prepared = tuple(
-            p.NamedStatement(statement.name, self._describe(statement))
-            for statement in session.prepared_by_sql
-        )
-        session.prepared_by_sql = []
+        # Taken out first: a statement that can't be planned fails once, and is forgotten.
+        made, session.prepared_by_sql = session.prepared_by_sql, []
+        try:
+            prepared = tuple(p.NamedStatement(s.name, self._describe(s)) for s in made)
+        except HeadwaterError:
+            for statement in made:
+                session.drop_statement(statement.handle)
+            raise
         deallocated = session.deallocated
         session.deallocated = []
         parameters, settings = session.changes()

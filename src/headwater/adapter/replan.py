@@ -28,6 +28,7 @@ from headwater.catalog.items import (
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import DataCorrupted, InternalError
 from headwater.ir.relation import Project, RelationExpr
+from headwater.ir.typing import arity
 from headwater.sql.plan import ddl
 from headwater.sql.plan.hir import HirGet
 from headwater.sql.plan.statements import Planned, SelectPlan
@@ -62,9 +63,7 @@ def builtin_view(
     if not isinstance(plan, SelectPlan):
         raise InternalError(f"builtin view {definition.key} is not a query")
     expr = planner.relation(plan.query)
-    if plan.finishing.project != tuple(range(len(plan.finishing.project))) or (
-        len(plan.finishing.project) != plan.desc.arity
-    ):
+    if plan.finishing.project != tuple(range(arity(expr))):
         expr = Project(expr, plan.finishing.project)
     return BuiltinView(
         id=record.id,
@@ -124,7 +123,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 depends_on=depends_on,
                 desc=plan.desc,
                 shard=_shard(stored),
-                defaults=tuple(None if c.default is None else "(expression)" for c in plan.columns),
+                defaults=tuple(c.default_sql for c in plan.columns),
                 retain_history_ms=stored.retain_history_ms,
             )
         case ddl.CreateTableFromSourcePlan():

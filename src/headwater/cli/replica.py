@@ -1,13 +1,12 @@
 """``headwater replica``: one replica process."""
 
 import asyncio
-import logging
-import sys
 from typing import Annotated
 
 import typer
 
 from headwater.cluster.replica import Replica, die_with_parent
+from headwater.runtime.logs import log_to_stderr
 
 
 def replica(
@@ -27,11 +26,7 @@ def replica(
     CREATE CLUSTER c REPLICAS (r1 (STORAGECTL ADDRESSES ['host:port'], ...)), or
     CREATE CLUSTER REPLICA c.r1 (COMPUTECTL ADDRESSES ['host:port']).
     """
-    logging.basicConfig(
-        level=log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(log_level)
     if parent is not None:
         die_with_parent(parent)
     arguments = [f"--listen={listen}", f"--workers={workers}", f"--log-level={log_level}"]

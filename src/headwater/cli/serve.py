@@ -1,7 +1,6 @@
 """``headwater serve``: one environment in the foreground."""
 
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from headwater.environment.config import (
 )
 from headwater.environment.server import serve_until_stopped
 from headwater.errors import HeadwaterError
+from headwater.runtime.logs import log_to_stderr
 
 # Planning holds the interpreter's lock in long stretches; a short interval keeps ticks on time.
 # Source: design, section 11: a tick loop beside a busy thread is late by 5 ms at the default.
@@ -57,11 +57,7 @@ def serve(
     With --data alone everything is in that folder: parts as files, states in SQLite. Replicas run
     as child processes. One line is printed when connections are taken.
     """
-    logging.basicConfig(
-        level=log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(log_level)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         config = EnvironmentConfig(

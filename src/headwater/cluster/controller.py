@@ -228,10 +228,13 @@ class ClusterController:
             case Ready(pid=pid):
                 state.pid = pid
             case ShardFailed(shard=shard, error=error):
-                logger.error(
-                    "a shard can't be served by a replica",
-                    extra={"replica": state.replica, "shard": shard, "reason": error.message},
-                )
+                reason = None if error is None else f"shard {shard}: {error.message}"
+                if reason is not None:
+                    logger.error(
+                        "a shard can't be served by a replica",
+                        extra={"replica": state.replica, "reason": reason},
+                    )
+                self._set_status(state, online=state.online, reason=reason)
             case _ as response:
                 self._storage.respond(state.replica, response)
 

@@ -133,5 +133,6 @@ class Replica:
         assert self._link is not None
         self._link.respond(CHANNEL_SHELL, payload)
 
-    def _shard_failed(self, shard: ShardId, error: HeadwaterError) -> None:
-        self._send_shell(msgspec.msgpack.encode(ShardFailed(shard, error.fields())))
+    def _shard_failed(self, shard: ShardId, error: HeadwaterError | None) -> None:
+        fields = error.fields() if error is not None else None
+        self._send_shell(msgspec.msgpack.encode(ShardFailed(shard, fields)))

@@ -11,10 +11,12 @@ see the winner's batch come back, subtract it, and find nothing left to write th
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
+from headwater.compute.perseverance import Perseverance
 from headwater.compute.protocol import OpenSink, SinkBatch
 from headwater.errors import invariant
 from headwater.persist.client import PersistClient
@@ -46,9 +48,16 @@ class BatchWriter(Protocol):
 class SinkWriter:
     """Commits one materialized view's batches on behalf of one replica process."""
 
-    def __init__(self, workers: BatchWriter, persist: PersistClient, request: OpenSink) -> None:
+    def __init__(
+        self,
+        workers: BatchWriter,
+        persist: PersistClient,
+        perseverance: Perseverance,
+        request: OpenSink,
+    ) -> None:
         self._workers = workers
         self._persist = persist
+        self._perseverance = perseverance
         self._token = request.token
         self._shard = ShardId(request.shard)
         self._desc = msgspec.msgpack.decode(request.desc, type=RelationDesc)
@@ -113,7 +122,9 @@ class SinkWriter:
                 continue  # nothing new, or the last append has not come back yet
             batch = await self._ask(lower, upper)
             try:
-                await writer.compare_and_append(batch.updates, lower, upper, errors=batch.errors)
+                await self._perseverance.until_done(
+                    self._shard, partial(_append, writer, batch, lower, upper)
+                )
                 self._durable = upper
             except UpperMismatch as lost:
                 # Someone else has written this interval; the shard's feed will tell us what.
@@ -126,3 +137,7 @@ class SinkWriter:
             return await self._batch
         finally:
             self._batch = None
+
+
+async def _append(writer: WriteHandle, batch: SinkBatch, lower: Timestamp, upper: Frontier) -> None:
+    await writer.compare_and_append(batch.updates, lower, upper, errors=batch.errors)

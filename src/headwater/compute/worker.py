@@ -8,11 +8,12 @@ commit of what a materialized view should hold. The shell answers by ``feed`` an
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from headwater.compute.perseverance import Perseverance, Report
 from headwater.compute.protocol import (
     CloseSink,
     CloseSource,
@@ -23,7 +24,9 @@ from headwater.compute.protocol import (
     SinkFrontier,
 )
 from headwater.compute.sink import FedPart, SinkWriter
-from headwater.errors import HeadwaterError
+from headwater.errors import DataCorrupted, HeadwaterError
+from headwater.native.loader import native
+from headwater.persist import flat
 from headwater.persist.client import PersistClient
 from headwater.persist.parts import InlinePart, PartRef
 from headwater.persist.read import Reader
@@ -63,8 +66,8 @@ class Workers(Protocol):
 class ComputeShell:
     """Serves the workers of one replica process.
 
-    ``failed`` is called with a shard and an error when a collection can't be read or written for
-    good: its dataflows stand still until the replica is restarted.
+    ``report`` is called with a shard and an error when a collection can't be read or written: its
+    dataflows stand still. It is called with None when that is over.
     """
 
     def __init__(
@@ -73,13 +76,14 @@ class ComputeShell:
         persist: PersistClient,
         tasks: Tasks,
         txns: ShardId,
-        failed: Callable[[ShardId, HeadwaterError], None],
+        report: Report,
     ) -> None:
         self._workers = workers
         self._persist = persist
         self._tasks = tasks
         self._txns = txns
-        self._failed = failed
+        self._report = report
+        self._perseverance = Perseverance(persist.clock, report)
         self._feeds: dict[int, asyncio.Task[None]] = {}
         self._sinks: dict[int, SinkWriter] = {}
 
@@ -106,7 +110,7 @@ class ComputeShell:
                 feed = self._feed_source(request)
                 self._spawn(request.token, ShardId(request.shard), feed)
             case OpenSink():
-                sink = SinkWriter(self._workers, self._persist, request)
+                sink = SinkWriter(self._workers, self._persist, self._perseverance, request)
                 self._sinks[request.token] = sink
                 self._spawn(request.token, ShardId(request.shard), self._run_sink(request, sink))
             case CloseSource(token=token) | CloseSink(token=token):
@@ -127,27 +131,65 @@ class ComputeShell:
                 await work
             except HeadwaterError as error:
                 logger.exception("a shard can't be served", extra={"shard": shard})
-                self._failed(shard, error)
+                self._report(shard, error)
 
         self._feeds[token] = self._tasks.spawn(guarded(), name=f"feed {shard}")
 
     async def _feed_source(self, request: OpenSource) -> None:
-        reader = await self._persist.open_reader(
-            ShardId(request.shard), txns=self._txns if request.table else None
+        shard, txns = ShardId(request.shard), self._txns if request.table else None
+        reader = await self._perseverance.until_done(
+            shard, lambda: self._persist.open_reader(shard, txns=txns)
         )
-        await feed_history(self._workers, reader, request.token, request.as_of, request.until)
+        if request.until is None:
+            fetch = self._fetch_from(shard, reader)
+            await feed_history(self._workers, reader, fetch, request.token, request.as_of, None)
+            return
+        # Someone waits for the end of this import: damage is an answer too, and ends it.
+        reached: list[Frontier] = [request.as_of]
+        fetch = self._fetch_from(shard, reader, unless=DataCorrupted)
+        try:
+            await feed_history(
+                self._workers,
+                reader,
+                fetch,
+                request.token,
+                request.as_of,
+                request.until,
+                reached.append,
+            )
+        except DataCorrupted as error:
+            time = reached[-1]
+            assert time is not None  # an import that is closed reads no more
+            self._workers.feed(request.token, [_fed_error(error, time)], None)
+            raise
 
     async def _run_sink(self, request: OpenSink, sink: SinkWriter) -> None:
-        reader = await sink.open()
+        shard = ShardId(request.shard)
+        reader = await self._perseverance.until_done(shard, sink.open)
+        fetch = self._fetch_from(shard, reader)
         start, fed = request.as_of, sink.set_persisted
         async with asyncio.TaskGroup() as group:
-            group.create_task(feed_history(self._workers, reader, request.token, start, None, fed))
+            group.create_task(
+                feed_history(self._workers, reader, fetch, request.token, start, None, fed)
+            )
             group.create_task(sink.run())
+
+    def _fetch_from(
+        self, shard: ShardId, reader: Reader, *, unless: tuple[()] | type[HeadwaterError] = ()
+    ) -> "Fetch":
+        def fetch(part: PartRef) -> Awaitable[bytes]:
+            return self._perseverance.until_done(shard, lambda: reader.fetch(part), unless=unless)
+
+        return fetch
+
+
+Fetch = Callable[[PartRef], Awaitable[bytes]]
 
 
 async def feed_history(
     workers: Workers,
     reader: Reader,
+    fetch: Fetch,
     token: int,
     as_of: Frontier,
     until: Frontier,
@@ -169,12 +211,12 @@ async def feed_history(
         progressed(None)
         return
     snapshot = await reader.snapshot(as_of)
-    await _feed_parts(workers, reader, token, snapshot.parts, snapshot.errors)
+    await _feed_parts(workers, fetch, token, snapshot.parts, snapshot.errors)
     upper: Frontier = Timestamp(as_of + 1)
     workers.feed(token, (), upper)
     progressed(upper)
     async for delta in reader.listen(as_of):
-        await _feed_parts(workers, reader, token, delta.parts, delta.errors)
+        await _feed_parts(workers, fetch, token, delta.parts, delta.errors)
         upper = delta.upper
         if until is not None and precedes(until, upper):
             upper = None
@@ -188,7 +230,7 @@ async def feed_history(
 
 async def _feed_parts(
     workers: Workers,
-    reader: Reader,
+    fetch: Fetch,
     token: int,
     parts: Sequence[PartRef],
     errors: Sequence[PartRef],
@@ -200,12 +242,18 @@ async def _feed_parts(
         while waiting or under_way:
             while waiting and len(under_way) < PREFETCH_PARTS:
                 half, part = waiting.pop(0)
-                under_way.append((half, part, asyncio.ensure_future(reader.fetch(part))))
+                under_way.append((half, part, asyncio.ensure_future(fetch(part))))
             half, part, task = under_way.pop(0)
             workers.feed(token, [_fed(half, part, await task)], 0)
     finally:
         for _, _, task in under_way:
             task.cancel()
+
+
+def _fed_error(error: HeadwaterError, time: Timestamp) -> FedPart:
+    """Return an error as an update of the error half at ``time``."""
+    row = native.encode_text(f"{error.sqlstate}:{error.message}")
+    return ("flat", 1, flat.build([(row, time, 1)]), None, time, time + 1, None)
 
 
 def _fed(half: int, ref: PartRef, data: bytes) -> FedPart:

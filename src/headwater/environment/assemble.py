@@ -23,7 +23,13 @@ from headwater.cluster.process import ProcessOrchestrator
 from headwater.cluster.transport import Links
 from headwater.compute.controller import ComputeController
 from headwater.environment.config import EnvironmentConfig
-from headwater.errors import HeadwaterError, SystemError_
+from headwater.errors import (
+    ExternalError,
+    Fenced,
+    HeadwaterError,
+    SystemError_,
+    TransientError,
+)
 from headwater.http.app import HttpServer
 from headwater.persist.blob import open_blob
 from headwater.persist.client import PersistClient
@@ -196,7 +202,14 @@ class Environment:
                 if state.description.kind is CollectionKind.MATERIALIZED_VIEW:
                     self.compute.set_durable_upper(id, state.upper)
             self.compute.maintain()
-            await self.storage.maintain()
+            try:
+                await self.storage.maintain()
+            except Fenced as error:
+                self.on_failure(error)
+                return
+            except (TransientError, ExternalError) as error:
+                # A full disk, say: history is kept for longer.
+                logger.warning("maintenance is put off", extra={"reason": error.message})
 
     async def _guard_memory(self) -> None:
         """Keep all processes together below the limit, by ending the largest replica.

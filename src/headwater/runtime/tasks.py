@@ -59,7 +59,7 @@ class SupervisedTasks:
         ours = isinstance(error, InternalError) or not isinstance(error, HeadwaterError)
         logger.error(
             "background task failed",
-            exc_info=error if ours else None,
+            exc_info=error,
             extra={"task": task.get_name(), "reason": str(error)},
         )
         if self._on_failure is not None:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from headwater.errors import ExternalError, HeadwaterError, UserError
+from headwater.errors import ExternalError, Fenced, HeadwaterError, TransientError, UserError
 from headwater.ir.ingestion import IngestionDescription, IngestionExport
 from headwater.persist import flat
 from headwater.persist.client import PersistClient
@@ -100,7 +100,9 @@ class Ingestion:
             except UserError as error:
                 self._set_status(Status.STALLED, error)
                 await self._clock.sleep(RETRY_PAUSE_MAX_S)
-            except ExternalError as error:
+            except Fenced:
+                raise
+            except (ExternalError, TransientError) as error:
                 self._set_status(Status.STALLED, error)
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, RETRY_PAUSE_MAX_S)

@@ -43,11 +43,11 @@ impl BatchContainer for Bytes {
     type Owned = Vec<u8>;
     type ReadItem<'a> = &'a [u8];
     #[inline]
-    fn into_owned<'a>(item: &'a [u8]) -> Vec<u8> {
+    fn into_owned(item: &[u8]) -> Vec<u8> {
         item.to_vec()
     }
     #[inline]
-    fn clone_onto<'a>(item: &'a [u8], other: &mut Vec<u8>) {
+    fn clone_onto(item: &[u8], other: &mut Vec<u8>) {
         other.clear();
         other.extend_from_slice(item);
     }

@@ -8,7 +8,7 @@
 //! * [`bundle`]: bundles, and map-filter-project over them; [`operators`]: what all is built from;
 //!   [`thinning`]: rows from and to keys and vals.
 //! * [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`flat_map`], [`simple`]: one operator of the plan each, or a few.
-//! * [`recursion`]: `LetRec`.
+//! * [`mod@recursion`] renders `LetRec`.
 //!
 //! Times of what is read are moved forward to the dataflow's `as_of` wherever an arrangement is read, since
 //! an imported one may hold older times; updates from `until` on are dropped where it costs nothing.
@@ -174,11 +174,7 @@ pub fn render<'s, T: RenderTime>(
             context.locals = shadowed;
             result
         }
-        Plan::FlatMap { input, func, exprs, columns, mfp, key } => {
-            let input = render(context, input)?;
-            let call = flat_map::Call { func, exprs, columns: columns.len() };
-            flat_map::render(context, &input, &call, mfp, key.as_deref())
-        }
+        Plan::FlatMap { .. } | Plan::Reduce { .. } | Plan::TopK { .. } => render_grouped(context, plan),
         Plan::LinearJoin { inputs, path } => {
             let inputs = render_all(context, inputs)?;
             join_linear::render(context, &inputs, path)
@@ -186,23 +182,6 @@ pub fn render<'s, T: RenderTime>(
         Plan::DeltaJoin { inputs, paths } => {
             let inputs = render_all(context, inputs)?;
             T::delta_join(context, &inputs, paths)
-        }
-        Plan::Reduce { input, input_arity, key, aggregates, plan, mfp_after, input_key } => {
-            let input = render(context, input)?;
-            let shape = reduce::Shape { input_arity: *input_arity, key, aggregates, plan };
-            reduce::render(context, &input, &shape, mfp_after, input_key.as_deref())
-        }
-        Plan::TopK { input, arity, group_key, order_key, limit, offset, buckets, monotonic: _ } => {
-            let input = render(context, input)?;
-            let shape = top_k::Shape {
-                arity: *arity,
-                group_key,
-                order_key,
-                limit: limit.as_ref(),
-                offset: *offset,
-                buckets,
-            };
-            top_k::render(context, &input, &shape)
         }
         Plan::Negate { input } => {
             let input = render(context, input)?;
@@ -223,6 +202,38 @@ pub fn render<'s, T: RenderTime>(
             }
             Ok(bundle)
         }
+    }
+}
+
+/// The operators with a shape of their own.
+fn render_grouped<'s, T: RenderTime>(
+    context: &mut Context<'s, T>,
+    plan: &Plan,
+) -> Result<Bundle<'s, T>, RenderError> {
+    match plan {
+        Plan::FlatMap { input, func, exprs, columns, mfp, key } => {
+            let input = render(context, input)?;
+            let call = flat_map::Call { func, exprs, columns: columns.len() };
+            flat_map::render(context, &input, &call, mfp, key.as_deref())
+        }
+        Plan::Reduce { input, input_arity, key, aggregates, plan, mfp_after, input_key } => {
+            let input = render(context, input)?;
+            let shape = reduce::Shape { input_arity: *input_arity, key, aggregates, plan };
+            reduce::render(context, &input, &shape, mfp_after, input_key.as_deref())
+        }
+        Plan::TopK { input, arity, group_key, order_key, limit, offset, buckets, monotonic: _ } => {
+            let input = render(context, input)?;
+            let shape = top_k::Shape {
+                arity: *arity,
+                group_key,
+                order_key,
+                limit: limit.as_ref(),
+                offset: *offset,
+                buckets,
+            };
+            top_k::render(context, &input, &shape)
+        }
+        _ => Err(RenderError::Malformed("an operator is rendered elsewhere".into())),
     }
 }
 

@@ -99,11 +99,14 @@ pub fn flat_map<'s, T: Time>(rows: RowStream<'s, T>, name: &str, mut logic: Logi
     Halves { oks: ok_stream, errs: err_stream }
 }
 
+/// Applied to each update: key, val, time, diff; writes updates of another diff, and errors.
+pub type DiffLogic<T, R> = Box<dyn FnMut(&[u8], &[u8], &T, i64, &mut Flat<T, R>, &mut Flat<T, i64>)>;
+
 /// As [`flat_map`], for logic that changes the diff's type and cannot fail.
 pub fn map_diffs<'s, T: Time, R: Diff>(
     rows: RowStream<'s, T>,
     name: &str,
-    mut logic: Box<dyn FnMut(&[u8], &[u8], &T, i64, &mut Flat<T, R>, &mut Flat<T, i64>)>,
+    mut logic: DiffLogic<T, R>,
 ) -> (RowStream<'s, T, R>, RowStream<'s, T>) {
     let mut builder = OperatorBuilder::new(name.to_owned(), rows.scope());
     let (oks, ok_stream) = builder.new_output();
@@ -166,14 +169,14 @@ where
     let (mut oks, mut errs) = (Output::<T>::from(oks), Output::<T>::from(errs));
     let mut input = builder.new_input(arranged.stream, Pipeline);
     builder.build(move |_| {
-        let mut todo: VecDeque<([CapabilitySet<T>; 2], Todo<Tr::Batch>)> = VecDeque::new();
+        let mut todo = VecDeque::new();
         let mut out = Out::default();
         move |_| {
             let (mut oks, mut errs) = (oks.activate(), errs.activate());
             input.for_each(|cap, spans| {
                 for batch in spans.drain(..).filter_map(|span| span.inner) {
                     let cursor = batch.cursor();
-                    let caps = [cap.retain_stamp(0), cap.retain_stamp(1)];
+                    let caps: [CapabilitySet<T>; 2] = [cap.retain_stamp(0), cap.retain_stamp(1)];
                     todo.push_back((caps, Todo { batch, cursor, looked_up: 0 }));
                 }
             });

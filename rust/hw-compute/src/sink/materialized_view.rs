@@ -97,7 +97,7 @@ impl Correction {
         self.writes.push_back((lower, upper));
     }
     /// The next batch asked for, if both sides are complete up to it.
-    pub fn next(&mut self) -> Option<(Frontier, Frontier, Updates, Updates)> {
+    pub fn next_batch(&mut self) -> Option<(Frontier, Frontier, Updates, Updates)> {
         let (lower, upper) = *self.writes.front()?;
         if before(self.persisted, lower) || before(self.desired, upper) {
             return None;

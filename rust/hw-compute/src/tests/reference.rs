@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use hw_expr::aggregate::Aggregate;
 use hw_types::arena::Arena;
 use hw_types::datum::Datum;
+use hw_types::order::ColumnOrder;
 use hw_types::{order, row};
 
 use super::world::Rows;
@@ -118,27 +119,7 @@ pub fn evaluate(plan: &Plan, env: &Env) -> Relation {
         }
         Plan::TopK { input, group_key, order_key, limit, offset, .. } => {
             let input = evaluate(input, env);
-            let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, i64)>> = BTreeMap::new();
-            for (full, count) in &input.rows {
-                let by: Vec<u8> = group_key.iter().flat_map(|c| order::column(full, *c)).copied().collect();
-                groups.entry(by).or_default().push((full.clone(), *count));
-            }
-            let mut out = Relation { rows: Rows::new(), errors: input.errors };
-            for rows in groups.values_mut() {
-                rows.sort_by(|a, b| order::compare(&a.0, &b.0, order_key));
-                let limit = limit.as_ref().map(|limit| eval(limit, &rows[0].0).expect("limits never fail"));
-                let limit = limit.map(|limit| {
-                    datums(&limit, |datum, _| match datum[0] {
-                        Datum::Int(limit) => limit as usize,
-                        _ => usize::MAX,
-                    })
-                });
-                let single = rows.iter().flat_map(|(row, count)| std::iter::repeat_n(row, *count as usize));
-                for row in single.skip(*offset as usize).take(limit.unwrap_or(usize::MAX)) {
-                    out.add(row.clone(), 1);
-                }
-            }
-            out
+            top_k(input, group_key, order_key, limit.as_ref(), *offset)
         }
         Plan::Negate { input } => {
             let mut out = evaluate(input, env);
@@ -172,6 +153,36 @@ pub fn evaluate(plan: &Plan, env: &Env) -> Relation {
             map(&out.settle(), mfp, env.now)
         }
     }
+}
+
+fn top_k(
+    input: Relation,
+    group_key: &[usize],
+    order_key: &[ColumnOrder],
+    limit: Option<&ScalarExpr>,
+    offset: u64,
+) -> Relation {
+    let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, i64)>> = BTreeMap::new();
+    for (full, count) in &input.rows {
+        let by: Vec<u8> = group_key.iter().flat_map(|c| order::column(full, *c)).copied().collect();
+        groups.entry(by).or_default().push((full.clone(), *count));
+    }
+    let mut out = Relation { rows: Rows::new(), errors: input.errors };
+    for rows in groups.values_mut() {
+        rows.sort_by(|a, b| order::compare(&a.0, &b.0, order_key));
+        let limit = limit.map(|limit| eval(limit, &rows[0].0).expect("limits never fail"));
+        let limit = limit.map(|limit| {
+            datums(&limit, |datum, _| match datum[0] {
+                Datum::Int(limit) => limit as usize,
+                _ => usize::MAX,
+            })
+        });
+        let single = rows.iter().flat_map(|(row, count)| std::iter::repeat_n(row, *count as usize));
+        for row in single.skip(offset as usize).take(limit.unwrap_or(usize::MAX)) {
+            out.add(row.clone(), 1);
+        }
+    }
+    out
 }
 
 fn join(inputs: &[Plan], path: &JoinPath, env: &Env) -> Relation {

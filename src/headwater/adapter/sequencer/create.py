@@ -169,7 +169,7 @@ def table_item(
         depends_on=plan.depends_on,
         desc=plan.desc,
         shard=new_shard(coord, new.id),
-        defaults=tuple(None if c.default is None else "(expression)" for c in plan.columns),
+        defaults=tuple(c.default_sql for c in plan.columns),
         retain_history_ms=plan.retain_history_ms,
     )
 

@@ -11,7 +11,9 @@ from headwater.errors import (
     AsOfBeforeSince,
     DataException,
     ExternalError,
+    Fenced,
     HeadwaterError,
+    TransientError,
     UserError,
 )
 from headwater.ir.ingestion import SinkDescription
@@ -71,7 +73,9 @@ class RunningSink:
             except AsOfBeforeSince as error:
                 self._set_status(Status.CEASED, error)
                 return
-            except (ExternalError, UserError) as error:
+            except Fenced:
+                raise
+            except (ExternalError, TransientError, UserError) as error:
                 self._set_status(Status.STALLED, error)
             if self._clock.monotonic() - started > RETRY_PAUSE_MAX_S:
                 pause = RETRY_PAUSE_MIN_S
