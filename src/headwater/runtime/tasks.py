@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from headwater.errors import HeadwaterError, InternalError
-
 logger = logging.getLogger(__name__)
 
 
@@ -56,7 +54,6 @@ class SupervisedTasks:
         error = task.exception()
         if error is None:
             return
-        ours = isinstance(error, InternalError) or not isinstance(error, HeadwaterError)
         logger.error(
             "background task failed",
             exc_info=error,

@@ -341,9 +341,7 @@ async def test_ddl_of_a_client_that_cancels_is_done_as_a_whole(server, client):
     assert await client.tag("INSERT INTO t VALUES (1)") == "INSERT 0 1"
 
 
-async def test_a_resized_cluster_keeps_its_replicas_until_new_ones_take_over(
-    server, client
-):
+async def test_a_resized_cluster_keeps_its_replicas_until_new_ones_take_over(server, client):
     await client.run("CREATE CLUSTER c SIZE '25cc'; CREATE TABLE t (a int)")
     await client.tag("CREATE INDEX i IN CLUSTER c ON t (a)")
     cluster = server.coord.snapshot.cluster("c")
