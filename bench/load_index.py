@@ -14,7 +14,7 @@ EXAMPLE = ["-p", "hw-compute", "--example", "load_index"]
 _TYPED = re.compile(r"typed \(u64, u64\):\s+([0-9.]+) M updates/s")
 _LOADED = re.compile(
     r"index from (\w+) parts:\s+([0-9.]+) M updates/s, ([0-9.]+) x typed; "
-    r"([0-9.]+) bytes an update resident, ([0-9.]+) x rows' ([0-9.]+)"
+    r"([0-9.]+) bytes an update(?: resident)?, ([0-9.]+) x rows' ([0-9.]+)"
 )
 
 
@@ -31,9 +31,7 @@ def measure() -> Outcome:
     for encoding in ("Flat", "Parquet"):
         matches = [each for text in texts for each in _LOADED.finditer(text) if each[1] == encoding]
         rate = Series(f"index from {encoding} parts", "M updates/s", [float(m[2]) for m in matches])
-        bytes_ratio = Series(
-            f"resident, {encoding}", "x rows' bytes", [float(m[5]) for m in matches]
-        )
+        bytes_ratio = Series(f"held, {encoding}", "x rows' bytes", [float(m[5]) for m in matches])
         ratio = Series("ratio", "x", [float(m[3]) for m in matches]).median
         series += [rate, bytes_ratio]
         targets += [

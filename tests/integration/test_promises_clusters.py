@@ -43,10 +43,6 @@ def fill(connection: Connection, table: str, count: int = 500) -> None:
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="planning.scalars takes one Map; decorrelation makes one Map an expression",
-)
 def test_an_index_with_a_key_of_several_columns(connection: Connection) -> None:
     connection.execute("CREATE TABLE wide (a int, b int)")
     connection.execute("CREATE INDEX ON wide (a, b)")

@@ -272,7 +272,15 @@ class GroupCommit:
         if waiting and 0 < ahead <= TICK_S * 1_000:
             await self._clock.sleep(ahead / 1_000)
         ts = self._oracle.write_ts()
-        await self._guard(lambda: self._txns.advance(ts))
+        try:
+            await self._guard(lambda: self._txns.advance(ts))
+        except HeadwaterError as error:
+            if not error.retryable or self._fenced(error):
+                raise
+            # Nothing was written, on a full disk, say: the timeline stands until there is room.
+            logger.warning("the timeline can't advance", extra={"why": str(error)})
+            await self._clock.sleep(_RETRY_S)
+            return
         self._applied(ts)
 
     def _applied(self, ts: Timestamp) -> None:

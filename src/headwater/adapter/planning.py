@@ -11,7 +11,7 @@ from headwater.adapter.controllers import ComputeController
 from headwater.adapter.data_errors import raise_fields
 from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.errors import FeatureNotSupported, InternalError, UndefinedParameter
+from headwater.errors import FeatureNotSupported, UndefinedParameter
 from headwater.ir.dataflow import IndexImport, SourceImport
 from headwater.ir.functions import CastContext
 from headwater.ir.relation import Constant, ConstantError, Get, Global, Map, RelationExpr
@@ -230,11 +230,13 @@ class Planner:
         if not exprs:
             return ()
         relation = decorrelate(HirMap(on, exprs))
-        if not isinstance(relation, Map) or len(relation.scalars) != len(exprs):
+        scalars: tuple[ScalarExpr, ...] = ()
+        while isinstance(relation, Map):  # one for each expression, the last outermost
+            scalars = (*relation.scalars, *scalars)
+            relation = relation.input
+        if len(scalars) != len(exprs) or not isinstance(relation, Get):
             raise FeatureNotSupported("expressions of an index can't contain subqueries")
-        if not isinstance(relation.input, Get):
-            raise InternalError("a key is not over its relation")
-        return relation.scalars
+        return scalars
 
 
 def globals_of(expr: RelationExpr) -> frozenset[GlobalId]:

@@ -161,7 +161,7 @@ class ComputeShell:
             time = reached[-1]
             assert time is not None  # an import that is closed reads no more
             self._workers.feed(request.token, [_fed_error(error, time)], None)
-            raise
+            logger.error("a read met damage", extra={"shard": shard, "reason": error.message})
 
     async def _run_sink(self, request: OpenSink, sink: SinkWriter) -> None:
         shard = ShardId(request.shard)

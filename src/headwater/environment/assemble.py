@@ -48,6 +48,8 @@ from headwater.types.time import Timestamp
 
 # How often sinces follow uppers, and status relations follow what is running.
 MAINTENANCE_S = 0.5
+# How far tables may stay behind a source that moves, when a join waits for both.
+FOLLOW_SOURCES_S = 0.05
 # How often memory is looked at, where there is a limit.
 MEMORY_PERIOD_S = 1.0
 TXNS_SHARD = ShardId("txns")
@@ -103,6 +105,7 @@ class Environment:
         self.front.start()
         adapter.attach(await self._boot(running))
         self.tasks.spawn(self._maintain(), name="maintenance")
+        self.tasks.spawn(self._follow_sources(), name="follow sources")
         self.tasks.spawn(self._guard_memory(), name="memory")
         if config.internal_sql_address is not None:
             self._listen(config.internal_sql_address, internal=True)
@@ -210,6 +213,19 @@ class Environment:
             except (TransientError, ExternalError) as error:
                 # A full disk, say: history is kept for longer.
                 logger.warning("maintenance is put off", extra={"reason": error.message})
+
+    async def _follow_sources(self) -> None:
+        """Let tables keep up with sources, so that a join of both is not a tick behind."""
+        while True:
+            await self.clock.sleep(FOLLOW_SOURCES_S)
+            uppers = [
+                state.upper
+                for state in self.storage.collections().values()
+                if state.description.kind is CollectionKind.SOURCE
+            ]
+            furthest = max((upper for upper in uppers if upper is not None), default=0)
+            if furthest > self.coordinator.oracle.read_ts() + 1:
+                self.coordinator.group_commit.nudge(Timestamp(furthest - 1))
 
     async def _guard_memory(self) -> None:
         """Keep all processes together below the limit, by ending the largest replica.

@@ -97,9 +97,10 @@ _PARTITION_BASES = frozenset(
 
 def _create_table(ctx: StatementContext, node: ast_ddl.CreateTable) -> Outcome:
     path = new_path(ctx, node.name, temporary=node.temporary)
-    columns, keys, primary = table_columns(ctx, path.item, node.columns, node.constraints)
+    columns, _keys, primary = table_columns(ctx, path.item, node.columns, node.constraints)
     options = Options(ctx, node.options, "CREATE TABLE", _TABLE_OPTIONS)
-    desc = RelationDesc(tuple(Column(c.name, c.type.type, c.type.nullable) for c in columns), keys)
+    # Keys are not enforced yet, and so nothing may be concluded from them.
+    desc = RelationDesc(tuple(Column(c.name, c.type.type, c.type.nullable) for c in columns))
     partition_by(options, desc)
     no_parameters(ctx, "A table")
     return Outcome(

@@ -1,0 +1,125 @@
+"""What is wrong in a statement or a row is said with SQLSTATE and place; nothing is lost."""
+
+import psycopg
+import pytest
+
+from tests.fixtures.headwater import Headwater
+from tests.fixtures.replicas import rows
+
+pytestmark = pytest.mark.server
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def relations(server: Headwater) -> None:
+    with server.connect() as connection:
+        connection.execute("CREATE TABLE customers (id int, name text, born date)")
+        connection.execute("INSERT INTO customers VALUES (1, 'ann', '1990-01-01')")
+
+
+def refused(connection: Connection, statement: str) -> psycopg.Error:
+    with pytest.raises(psycopg.Error) as caught:
+        connection.execute(statement.encode())
+    assert rows(connection, "SELECT name FROM customers WHERE id = 1") == [("ann",)]
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("statement", "sqlstate", "position", "said"),
+    [
+        ("SELEC 1", "42601", "1", "SELEC"),
+        ("SELECT id FORM customers", "42601", "16", "customers"),
+        ("SELECT (1 + ", "42601", "13", "end of"),
+        ("SELECT 'open", "42601", "8", "unterminated"),
+        ("CREATE TABLE x (a int b)", "42601", "23", "b"),
+        ("SELECT * FROM customer", "42P01", "15", 'relation "customer" does not exist'),
+        ("SELECT nam FROM customers", "42703", "8", 'column "nam" does not exist'),
+        ("SELECT uper(name) FROM customers", "42883", "8", "uper(text) does not exist"),
+        ("SELECT id + name FROM customers", "42883", "11", "operator does not exist"),
+        ("SELECT id::colour FROM customers", "42704", "12", 'type "colour" does not exist'),
+        ("SELECT 'x'::int", "22P02", "8", "invalid input syntax for type integer"),
+        ("SELECT name FROM customers WHERE id", "42804", "34", "WHERE must be type boolean"),
+        ("INSERT INTO customers VALUES (1, 2, 3, 4)", "42601", "40", "more expressions"),
+        ("INSERT INTO customers (id) VALUES (true)", "42804", "36", "is of type integer"),
+        ("SELECT name, count(*) FROM customers", "42803", "8", "GROUP BY"),
+        ("SELECT 1 UNION SELECT 'a', 2", "42601", "23", "same number of columns"),
+        ("SELECT id FROM customers a, customers b", "42702", "8", "ambiguous"),
+        ("CREATE TABLE customers (a int)", "42P07", None, "already exists"),
+        ("CREATE INDEX i IN CLUSTER nowhere ON customers (id)", "42704", "27", "nowhere"),
+        ("SET cluster_size = 3", "42704", None, "unrecognized configuration parameter"),
+        ("SELECT 1 / 0", "22012", None, "division by zero"),
+        ("SELECT 2147483647 + 1", "22003", None, "integer out of range"),
+        ("DROP TABLE nothing", "42P01", "12", "does not exist"),
+    ],
+)
+def test_what_is_wrong_and_where(
+    connection: Connection, statement: str, sqlstate: str, position: str | None, said: str
+) -> None:
+    error = refused(connection, statement)
+    assert (error.sqlstate, error.diag.statement_position) == (sqlstate, position), str(error)
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("statement", "near"),
+    [
+        ("SELECT * FROM customer", "customers"),
+        ("SELECT nam FROM customers", "name"),
+        ("SELECT uper(name) FROM customers", "upper"),
+        ("SELECT * FROM customers WHERE customers.burn IS NULL", "born"),
+    ],
+)
+def test_the_nearest_names_are_hinted_at(connection: Connection, statement: str, near: str) -> None:
+    error = refused(connection, statement)
+    assert near in (error.diag.message_hint or ""), error.diag.message_hint
+
+
+@pytest.mark.parametrize(
+    ("expression", "bad", "sqlstate"),
+    [
+        ("100 / n", "0", "22012"),
+        ("(n + 2147483647)", "1", "22003"),
+        ("('x' || n)::int", "5", "22P02"),
+        ("(n::numeric * 2)::int2", "40000", "22003"),
+    ],
+)
+def test_an_error_in_a_row_comes_and_goes_with_the_row(
+    server: Headwater, expression: str, bad: str, sqlstate: str
+) -> None:
+    good = "-3"
+    with server.connect() as connection:
+        connection.execute("CREATE TABLE faulty (n int)")
+        value = f"CASE WHEN n = {good} THEN 0 ELSE {expression} END"
+        connection.execute(f"CREATE VIEW plain AS SELECT {value} AS v FROM faulty".encode())
+        connection.execute(f"CREATE VIEW kept AS SELECT {value} AS v FROM faulty".encode())
+        connection.execute("CREATE INDEX kept_idx ON kept (v)")
+        connection.execute(
+            f"CREATE MATERIALIZED VIEW summed AS SELECT sum({value}) AS v FROM faulty".encode()
+        )
+        relations = ("plain", "kept", "summed")
+        try:
+            connection.execute(f"INSERT INTO faulty VALUES ({good})".encode())
+            for relation in relations:
+                assert rows(connection, f"SELECT v FROM {relation}") == [(0,)]
+            for _ in range(2):
+                connection.execute(f"INSERT INTO faulty VALUES ({bad})".encode())
+                for relation in relations:
+                    error = refused(connection, f"SELECT v FROM {relation}")
+                    assert error.sqlstate == sqlstate, (relation, str(error))
+                connection.execute(f"DELETE FROM faulty WHERE n = {bad}".encode())
+                for relation in relations:
+                    assert rows(connection, f"SELECT v FROM {relation}") == [(0,)]
+            assert rows(connection, "SELECT n FROM faulty") == [(int(good),)]
+        finally:
+            connection.execute("DROP TABLE faulty CASCADE")
+
+
+def test_a_refused_statement_in_a_transaction_takes_all_of_it_back(connection: Connection) -> None:
+    connection.execute("CREATE TABLE pending (a int)")
+    connection.execute("BEGIN")
+    connection.execute("INSERT INTO pending VALUES (1)")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        connection.execute("INSERT INTO pendin VALUES (2)")
+    connection.execute("COMMIT")
+    assert rows(connection, "SELECT * FROM pending") == []
