@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from headwater.errors import HeadwaterError, InternalError
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,9 +56,10 @@ class SupervisedTasks:
         error = task.exception()
         if error is None:
             return
+        ours = isinstance(error, InternalError) or not isinstance(error, HeadwaterError)
         logger.error(
             "background task failed",
-            exc_info=error,
+            exc_info=error if ours else None,
             extra={"task": task.get_name(), "reason": str(error)},
         )
         if self._on_failure is not None:
