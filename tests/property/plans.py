@@ -98,7 +98,7 @@ def python_fold(expr: ScalarExpr) -> Literal | LiteralError:
 
 # --- the oracle -----------------------------------------------------------------------------------
 
-SEVERAL = "21000:more than one row returned by a subquery used as an expression"
+SEVERAL = "21000:more than one record produced in subquery"
 
 
 def evaluate_hir(relation, inputs, outer=(), ctes=None) -> Counter:  # noqa: C901

@@ -58,7 +58,7 @@ COUNT_TYPE = ColumnType(INT8, nullable=False)
 
 NULL_BOOL = Literal(NULL_DATUM, BOOL_OR_NULL)
 SEVERAL_ROWS = ErrorFields(
-    CardinalityViolation.sqlstate, "more than one row returned by a subquery used as an expression"
+    CardinalityViolation.sqlstate, "more than one record produced in subquery"
 )
 
 # The comparison that says the same with its arguments exchanged, and the one that is its negation.

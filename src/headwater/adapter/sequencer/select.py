@@ -14,7 +14,7 @@ from headwater.adapter.sequencer.read import (
 )
 from headwater.adapter.session import PreparedStatement, Session, notice
 from headwater.adapter.timestamps import Isolation
-from headwater.errors import InvalidRowCountInLimit, InvalidRowCountInOffset
+from headwater.errors import InvalidRowCountInLimit
 from headwater.ir.literals import literal_int
 from headwater.ir.relation import RowSetFinishing
 from headwater.ir.scalar import Literal, Parameter
@@ -24,6 +24,7 @@ from headwater.pgwire import protocol as p
 from headwater.pgwire.oids import result_column
 from headwater.sql.lower.peek import IndexPeek, fast_path, project_for_finishing
 from headwater.sql.lower.substitute import unmaterializable_of
+from headwater.sql.plan.fold import offset_rows
 from headwater.sql.plan.statements import Planned, SelectPlan
 from headwater.types.relation import RelationDesc
 from headwater.types.time import TIMESTAMP_MIN
@@ -65,9 +66,7 @@ def bound_finishing(
             raise InvalidRowCountInLimit("LIMIT must not be negative")
         finishing = msgspec.structs.replace(finishing, limit=limit)
     if plan.offset is not None:
-        offset = literal_int(coord.planner.constant(plan.offset, params)) or 0
-        if offset < 0:
-            raise InvalidRowCountInOffset("OFFSET must not be negative")
+        offset = offset_rows(literal_int(coord.planner.constant(plan.offset, params)))
         finishing = msgspec.structs.replace(finishing, offset=offset)
     return finishing
 

@@ -33,7 +33,7 @@ def parse_statements(sql: str) -> tuple[ParsedStatement, ...]:
         p.height = 0
         parsed = statement(p)
         if p.key not in (";", ""):
-            p.fail("the end of the statement")
+            p.fail("end of statement")
         end = p.ends[p.i - 1]
         found.append(ParsedStatement(parsed, sql[start:end], start))
 
@@ -56,4 +56,4 @@ def parse_data_type(sql: str) -> DataType:
 
 def _expect_end(p: TokenStream) -> None:
     if p.key:
-        p.fail("the end")
+        p.fail("EOF")

@@ -1,6 +1,6 @@
 """Queries: WITH, set operations, SELECT's clauses, ORDER BY, LIMIT, AS OF."""
 
-from headwater.errors import FeatureNotSupported
+from headwater.errors import FeatureNotSupported, SyntaxError_
 from headwater.sql.ast.base import ColumnDefinition
 from headwater.sql.ast.keywords import NOT_A_BARE_LABEL, words
 from headwater.sql.ast.query import (
@@ -36,7 +36,7 @@ from headwater.sql.parse.expression import (
 )
 from headwater.sql.parse.function import window_spec
 from headwater.sql.parse.show import show_relation
-from headwater.sql.parse.stream import QUOTED, WORD, TokenStream
+from headwater.sql.parse.stream import NUMBER, QUOTED, WORD, TokenStream
 from headwater.sql.parse.table import is_as_of, table_expressions
 
 _SET_LEVELS = {"UNION": 1, "EXCEPT": 1, "INTERSECT": 2}
@@ -46,6 +46,8 @@ _HINTS = (
     ("LIMIT", "INPUT", "GROUP", "SIZE"),
     ("EXPECTED", "GROUP", "SIZE"),
 )
+
+_LIMIT_ERROR = "Invalid WITH MUTUALLY RECURSIVE recursion limit"
 
 QUERY_LEVELS = 2
 """Levels of nesting and height that a query counts as: reading one takes that many more frames."""
@@ -101,17 +103,21 @@ def _bounds(p: TokenStream) -> tuple[Expr | None, Expr | None, bool]:
     limit = offset = None
     limited = shifted = with_ties = False
     while True:
-        if p.key == "LIMIT" and not limited:
+        if limited and p.key in ("LIMIT", "FETCH"):
+            raise SyntaxError_("multiple LIMIT/FETCH clauses not allowed", position=p.position)
+        if shifted and p.key == "OFFSET":
+            raise SyntaxError_("multiple OFFSET clauses not allowed", position=p.position)
+        if p.key == "LIMIT":
             p.advance()
             limited = True
             if not p.accept("ALL"):
                 limit = operand(p, 0)
-        elif p.key == "OFFSET" and not shifted:
+        elif p.key == "OFFSET":
             p.advance()
             shifted = True
             offset = operand(p, 0)
             p.accept_any(("ROW", "ROWS"))
-        elif p.key == "FETCH" and not limited:
+        elif p.key == "FETCH":
             limited = True
             limit, with_ties = _fetch_first(p)
         else:
@@ -168,18 +174,55 @@ def _cte(p: TokenStream) -> Cte:
 def _mutually_recursive(p: TokenStream, position: int) -> WithMutuallyRecursive:
     limit, kind = None, RecursionLimitKind.PLAIN
     if p.accept("("):
-        if p.accept_all("RETURN", "AT"):
-            kind = RecursionLimitKind.RETURN
-        elif p.accept_all("ERROR", "AT"):
-            kind = RecursionLimitKind.ERROR
-        p.expect_all("RECURSION", "LIMIT")
-        p.accept("=")
-        limit = p.integer()
+        limit, kind = _recursion_limit(p)
+        while p.accept(","):
+            at = p.position
+            _, other = _recursion_limit(p)
+            if other is kind:
+                raise SyntaxError_(f"{_limit_option(kind)} specified more than once", position=at)
+            raise SyntaxError_(
+                f"{_LIMIT_ERROR}. More than one recursion limit given. Please give at most one of"
+                " RECURSION LIMIT, ERROR AT RECURSION LIMIT, RETURN AT RECURSION LIMIT.",
+                position=at,
+            )
         p.expect(")")
     bindings = [_binding(p)]
     while p.accept(","):
         bindings.append(_binding(p))
     return WithMutuallyRecursive(tuple(bindings), limit, kind, position=position)
+
+
+def _limit_option(kind: RecursionLimitKind) -> str:
+    return f"{kind.value} RECURSION LIMIT".strip()
+
+
+def _recursion_limit(p: TokenStream) -> tuple[int, RecursionLimitKind]:
+    kind = RecursionLimitKind.PLAIN
+    if p.accept_all("RETURN", "AT"):
+        kind = RecursionLimitKind.RETURN
+    elif p.accept_all("ERROR", "AT"):
+        kind = RecursionLimitKind.ERROR
+    elif p.key != "RECURSION":
+        p.fail("RECURSION", "RETURN", "ERROR")
+    p.expect_all("RECURSION", "LIMIT")
+    p.accept("=")
+    position = p.position
+    wrong = f"invalid {_limit_option(kind)}: "
+    if p.key in (")", ","):
+        raise SyntaxError_(f"{wrong}must provide an unsigned integer value", position=position)
+    if p.key == "-":
+        raise SyntaxError_(
+            f"{wrong}invalid unsigned numeric value: invalid digit found in string",
+            position=position,
+        )
+    if p.kind is not NUMBER:
+        raise SyntaxError_(f"{wrong}cannot use value as number", position=position)
+    limit = p.integer()
+    if limit < 1:
+        raise SyntaxError_(
+            f"{_LIMIT_ERROR}. Recursion limit has to be greater than 0.", position=position
+        )
+    return limit, kind
 
 
 def _binding(p: TokenStream) -> RecursiveBinding:

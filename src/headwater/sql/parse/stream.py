@@ -13,6 +13,7 @@ from headwater.sql.ast.base import ObjectName
 from headwater.sql.ast.keywords import RESERVED
 from headwater.sql.ast.query import Expr, OrderItem, Query
 from headwater.sql.ast.statement import Statement
+from headwater.sql.parse.failing import describe
 from headwater.sql.parse.lexer import Kind, tokenize
 
 NESTING_MAX = 128
@@ -212,14 +213,11 @@ class TokenStream:
 
     def fail(self, *expected: str) -> NoReturn:
         """Raise the syntax error for the current token, saying what would have fitted."""
-        detail = f"expected {_one_of(expected)}" if expected else ""
-        if self.kinds[self.i] is END:
-            raise SyntaxError_(
-                "syntax error at end of input", detail=detail, position=len(self.text) + 1
-            )
-        near = self.text[self.starts[self.i] : self.ends[self.i]][:1000]
+        kind, at_end = self.kinds[self.i], self.kinds[self.i] is END
+        text = self.text[self.starts[self.i] : self.ends[self.i]]
         raise SyntaxError_(
-            f'syntax error at or near "{near}"', detail=detail, position=self.position
+            describe(expected, kind, self.key, text),
+            position=len(self.text) + 1 if at_end else self.position,
         )
 
     # --- names and small literals -----------------------------------------------------------------
@@ -229,7 +227,7 @@ class TokenStream:
         kind = self.kinds[self.i]
         return kind is QUOTED or (kind is WORD and self.key not in RESERVED)
 
-    def name(self, what: str = "a name") -> str:
+    def name(self, what: str = "identifier") -> str:
         """Read a name: a word that is not reserved, or a quoted one."""
         kind = self.kinds[self.i]
         if kind is not QUOTED and (kind is not WORD or self.key in RESERVED):
@@ -238,7 +236,7 @@ class TokenStream:
         self.advance()
         return value
 
-    def label(self, what: str = "a name") -> str:
+    def label(self, what: str = "identifier") -> str:
         """Read a name where any word will do: after AS, or after a dot."""
         if self.kinds[self.i] > QUOTED:
             self.fail(what)
@@ -246,7 +244,7 @@ class TokenStream:
         self.advance()
         return value
 
-    def object_name(self, what: str = "a name") -> ObjectName:
+    def object_name(self, what: str = "identifier") -> ObjectName:
         """Read a possibly qualified name, or the resolved form ``[u1 AS name]``."""
         position = self.position
         if self.key == "[":
@@ -268,14 +266,14 @@ class TokenStream:
         self.expect("]")
         return ObjectName(tuple(parts), item, position=position)
 
-    def object_names(self, what: str = "a name") -> tuple[ObjectName, ...]:
+    def object_names(self, what: str = "identifier") -> tuple[ObjectName, ...]:
         """Read names with commas between them."""
         names = [self.object_name(what)]
         while self.accept(","):
             names.append(self.object_name(what))
         return tuple(names)
 
-    def names(self, what: str = "a name") -> tuple[str, ...]:
+    def names(self, what: str = "identifier") -> tuple[str, ...]:
         """Read unqualified names with commas between them."""
         names = [self.name(what)]
         while self.accept(","):
@@ -289,7 +287,7 @@ class TokenStream:
         self.expect(")")
         return names
 
-    def string(self, what: str = "a string") -> str:
+    def string(self, what: str = "literal string") -> str:
         """Read a string literal's value."""
         if self.kinds[self.i] is not STRING:
             self.fail(what)
@@ -297,7 +295,7 @@ class TokenStream:
         self.advance()
         return value
 
-    def integer(self, what: str = "an integer") -> int:
+    def integer(self, what: str = "literal unsigned integer") -> int:
         """Read an unsigned integer literal."""
         if self.kinds[self.i] is not NUMBER or not self.values[self.i].isdecimal():
             self.fail(what)
@@ -312,13 +310,3 @@ class TokenStream:
     def if_exists(self) -> bool:
         """Step over IF EXISTS, if it is there."""
         return self.key == "IF" and self.accept_all("IF", "EXISTS")
-
-
-def _one_of(expected: tuple[str, ...]) -> str:
-    shown = [
-        text if not text or text[0].islower() or text[0].isupper() else f'"{text}"'
-        for text in expected
-    ]
-    if len(shown) == 1:
-        return shown[0]
-    return ", ".join(shown[:-1]) + " or " + shown[-1]

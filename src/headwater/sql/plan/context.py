@@ -335,31 +335,31 @@ class ExprContext:
         inner.in_aggregate = self.in_aggregate
         return inner
 
-    def refuse_aggregate(self, position: int) -> GroupingError:
-        """Return the error for an aggregate where none may stand."""
+    def refuse_aggregate(self, name: str, position: int) -> GroupingError:
+        """Return the error for the aggregate ``name`` where none may stand."""
         if self.in_aggregate:
             return GroupingError("aggregate function calls cannot be nested", position=position)
         return GroupingError(
-            f"aggregate functions are not allowed in {self.clause}", position=position
+            f"aggregate functions are not allowed in {self._place(name)}", position=position
         )
 
-    def refuse_window(self, position: int) -> WindowingError | GroupingError:
-        """Return the error for a window function where none may stand."""
+    def refuse_window(self, name: str, position: int) -> WindowingError | GroupingError:
+        """Return the error for the window function ``name`` where none may stand."""
         if self.in_aggregate:
             return GroupingError(
                 "aggregate function calls cannot contain window function calls", position=position
             )
         return WindowingError(
-            f"window functions are not allowed in {self.clause}", position=position
+            f"window functions are not allowed in {self._place(name)}", position=position
         )
 
-    def refuse_table_function(self, position: int) -> FeatureNotSupported:
-        """Return the error for a table function where none may stand."""
-        if self.in_aggregate:
-            return FeatureNotSupported(
-                "aggregate function calls cannot contain set-returning function calls",
-                position=position,
-            )
+    def refuse_table_function(self, name: str, position: int) -> FeatureNotSupported:
+        """Return the error for the table function ``name`` where none may stand."""
+        place = "aggregate function calls" if self.in_aggregate else self.clause
         return FeatureNotSupported(
-            f"set-returning functions are not allowed in {self.clause}", position=position
+            f"table functions are not allowed in {place} (function pg_catalog.{name})",
+            position=position,
         )
+
+    def _place(self, name: str) -> str:
+        return f"{self.clause} (function pg_catalog.{name})"

@@ -7,9 +7,18 @@ from headwater.errors import (
     InvalidRowCountInLimit,
     InvalidRowCountInOffset,
 )
-from headwater.ir.literals import error_of, fold_constant, is_null, literal_int
-from headwater.ir.scalar import Call, If, Literal, LiteralError, ScalarExpr
-from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
+from headwater.ir.literals import error_of, fold_constant, literal_int
+from headwater.ir.scalar import (
+    Call,
+    CallUnmaterializable,
+    If,
+    Literal,
+    LiteralError,
+    ScalarExpr,
+)
+from headwater.sql.plan.explain_hir import show_scalar
+from headwater.sql.plan.hir import Exists, HirCall, HirIf, HirScalar, ScalarSubquery
+from headwater.sql.plan.hir_visit import Rewriter
 
 
 def to_constant(expr: HirScalar) -> ScalarExpr | None:
@@ -49,22 +58,63 @@ def fold(expr: HirScalar, position: int = 0) -> HirScalar:
     return value
 
 
-def row_count(expr: HirScalar, clause: str, position: int) -> HirScalar | None:
-    """Check a LIMIT or OFFSET. Returns: None for NULL, which is none.
-
-    Raises: InvalidRowCountInLimit, InvalidRowCountInOffset.
-    """
+def limit_count(expr: HirScalar, position: int) -> HirScalar | None:
+    """Check a LIMIT. Returns: None for NULL, which is none. Raises: InvalidRowCountInLimit."""
     folded = fold(expr, position)
     if not isinstance(folded, Literal):
         return folded
-    if is_null(folded):
-        return None
     count = literal_int(folded)
-    assert count is not None
+    if count is None:
+        return None
     if count < 0:
-        error = InvalidRowCountInLimit if clause == "LIMIT" else InvalidRowCountInOffset
-        raise error(f"{clause} must not be negative", position=position)
+        raise InvalidRowCountInLimit("LIMIT must not be negative", position=position)
     return folded
+
+
+def offset_count(expr: HirScalar, position: int) -> HirScalar | None:
+    """Check an OFFSET. Returns: None for zero, which is none. Raises: InvalidRowCountInOffset.
+
+    NULL is refused, as in Materialize; PostgreSQL takes it for zero.
+    """
+    folded = fold(expr, position)
+    if not isinstance(folded, Literal):
+        _check_offset(folded, position)
+        return folded
+    count = offset_rows(literal_int(folded), position)
+    return folded if count else None
+
+
+def _check_offset(expr: HirScalar, position: int) -> None:
+    def leaf(node: HirScalar, _: int) -> HirScalar:
+        if isinstance(node, CallUnmaterializable):
+            raise FeatureNotSupported(
+                "Invalid OFFSET clause: must be simplifiable to a constant, possibly after"
+                f" parameter binding, got {show_scalar(expr)}",
+                position=position,
+            )
+        return node
+
+    def whole(node: HirScalar, _: int) -> HirScalar | None:
+        if isinstance(node, Exists | ScalarSubquery):
+            raise FeatureNotSupported("OFFSET does not allow subqueries", position=position)
+        return None
+
+    Rewriter(leaf, whole).scalar(expr)
+
+
+def offset_rows(count: int | None, position: int = 0) -> int:
+    """Return how many rows an OFFSET of that value skips. Raises: InvalidRowCountInOffset."""
+    if count is None:
+        raise InvalidRowCountInOffset(
+            "Invalid OFFSET clause: Expected an expression that evaluates to a non-null value,"
+            " got null",
+            position=position,
+        )
+    if count < 0:
+        raise InvalidRowCountInOffset(
+            f"Invalid OFFSET clause: must not be negative, got {count}", position=position
+        )
+    return count
 
 
 def constant_count(expr: HirScalar | None, clause: str) -> int:

@@ -178,7 +178,7 @@ class Scope:
                 if indexes:
                     return Found(level, indexes[0], scope.columns[indexes[0]])
                 raise UndefinedColumn(
-                    f"column {show(parts)} does not exist",
+                    f'column "{show(parts)}" does not exist',
                     hint=_hint(name, (f"{table.name}.{c}" for c, _ in table.columns)),
                     position=position,
                 )
@@ -244,7 +244,13 @@ class Scope:
     def undefined(self, parts: tuple[str, ...], position: int) -> UndefinedColumn | UndefinedTable:
         """Return the error for an identifier that :meth:`resolve` did not find."""
         if len(parts) > 1:
-            return self.missing_table(parts[-2], position)
+            missing = self.missing_table(parts[-2], position)
+            return UndefinedTable(
+                f'column "{show(parts)}" does not exist',
+                detail=missing.message[0].upper() + missing.message[1:] + ".",
+                hint=missing.hint or "",
+                position=position,
+            )
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None:

@@ -89,6 +89,19 @@ def rows(*expected):
             " from keyed",
             [(1, 10), (2, 20), (4, None)],
         ),
+        # A correlated recursion: one for each context, NULL among them.
+        (
+            "select b, (with mutually recursive n (x int) as (select a union select x + 1 from n"
+            " where x < t.b) select sum(x) from n) from t where b <= 20 or a is null",
+            [(10, 55), (20, 209), (20, 209), (30, None), (0, 3)],
+        ),
+        (
+            "select k, x from keyed, lateral (with mutually recursive n (x int) as"
+            " (select k union (with m as (select x from n) select m.x + 1 from m"
+            " where m.x <= (select min(x) from n) and exists (select 1 from n where n.x < k + 1)))"
+            " select x from n) as r where v is not null",
+            [(1, 1), (1, 2), (4, 4), (4, 5)],
+        ),
         (
             "select t.a, k from t full join keyed on t.a = k and v is not null",
             [(1, 1), (2, None), (2, None), (None, None), (3, None), (None, 2), (None, 4)],
@@ -109,7 +122,7 @@ def test_more_than_one_row_is_an_error():
     result = run("select a, (select c from s where s.a = t.a) from t")
     assert result.errors
     assert set(result.errors) == {
-        "21000:more than one row returned by a subquery used as an expression"
+        "21000:more than one record produced in subquery"
     }
 
 

@@ -683,6 +683,7 @@ def _is_create_sink(g: Gen, fields: Fields, depth: int) -> typing.Any:
 
 def _mutually(g: Gen, fields: Fields, depth: int) -> Fields:
     fields["bindings"] = g.some(lambda: g.node(query.RecursiveBinding, depth - 1))
+    fields["limit"] = fields["limit"] or None  # a limit of 0 is refused
     if fields["limit"] is None:
         fields["limit_kind"] = query.RecursionLimitKind.PLAIN
     return fields

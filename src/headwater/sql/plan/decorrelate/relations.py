@@ -9,8 +9,6 @@ from headwater.ir.relation import (
     Get,
     Global,
     Let,
-    LetRec,
-    LocalId,
     Map,
     Negate,
     Reduce,
@@ -31,6 +29,7 @@ from headwater.sql.plan.decorrelate.build import (
     project,
 )
 from headwater.sql.plan.decorrelate.joins import lower_join
+from headwater.sql.plan.decorrelate.recursion import lower_let_rec
 from headwater.sql.plan.decorrelate.scalars import lower_plain, lower_scalar
 from headwater.sql.plan.decorrelate.scope import (
     Context,
@@ -108,7 +107,7 @@ def _lower(  # noqa: C901, PLR0911, PLR0912 -- one case an operator
         case HirLet():
             return _lower_let(context, relation, outer, scope)
         case HirLetRec():
-            return product(outer, _lower_let_rec(context, relation))
+            return lower_let_rec(context, relation, outer, scope)
         case HirProject():
             inner = lower_relation(context, relation.input, outer, scope)
             columns = (prefix + output for output in relation.outputs)
@@ -147,26 +146,8 @@ def _lower_let(
     value = lower_relation(context, relation.value, UNIT, ())
     number = context.fresh()
     desc = context.typer.desc(value)
-    context.ctes[relation.id] = Get(LocalId(number), desc)
+    context.local(relation.id, number, desc)
     return Let(number, value, lower_relation(context, relation.body, outer, scope))
-
-
-def _lower_let_rec(context: Context, relation: HirLetRec) -> RelationExpr:
-    if context.free(relation):
-        raise FeatureNotSupported(
-            "WITH MUTUALLY RECURSIVE that refers to an enclosing query is not supported"
-        )
-    numbers = tuple(context.fresh() for _ in relation.ids)
-    descs = tuple(replace(desc, keys=()) for desc in relation.descs)
-    for identifier, number, desc in zip(relation.ids, numbers, descs, strict=True):
-        context.ctes[identifier] = Get(LocalId(number), desc)
-    return LetRec(
-        numbers,
-        tuple(lower_relation(context, value, UNIT, ()) for value in relation.values),
-        descs,
-        tuple(relation.limit for _ in numbers),
-        lower_relation(context, relation.body, UNIT, ()),
-    )
 
 
 def _lower_map(

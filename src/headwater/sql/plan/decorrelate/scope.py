@@ -30,6 +30,7 @@ from headwater.sql.plan.hir import (
     ScalarSubquery,
     WindowCall,
 )
+from headwater.types.relation import RelationDesc
 
 Level = Mapping[int, int]
 # For each scope, innermost first: the position of its columns in the collection at hand.
@@ -67,6 +68,12 @@ class Context:
         number = self.fresh()
         get = Get(LocalId(number), self.typer.desc(value))
         return Let(number, value, body(get))
+
+    def local(self, identifier: int, number: int, desc: RelationDesc) -> Get:
+        """Let CTE ``identifier`` be read from local ``number``. Returns: how."""
+        get = Get(LocalId(number), desc)
+        self.ctes[identifier] = get
+        return get
 
     def deeper(self) -> None:
         """Count one level of nesting more.
@@ -201,9 +208,9 @@ def replace_local(
         return shift_levels(value, depth)
 
     def scalar(expr: HirScalar) -> HirScalar:
-        return _map_subqueries(expr, lambda inner: replace_local(inner, number, value, depth + 1))
+        return map_subqueries(expr, lambda inner: replace_local(inner, number, value, depth + 1))
 
-    return _rebuild(
+    return rebuild(
         relation,
         lambda child, lateral: replace_local(child, number, value, depth + lateral),
         scalar,
@@ -214,7 +221,7 @@ def shift_levels(relation: HirRelation, by: int, cutoff: int = 1) -> HirRelation
     """Return ``relation`` with columns of levels from ``cutoff`` on moved ``by`` scopes out."""
     if by == 0:
         return relation
-    return _rebuild(
+    return rebuild(
         relation,
         lambda child, lateral: shift_levels(child, by, cutoff + lateral),
         lambda expr: _shift_scalar(expr, by, cutoff),
@@ -227,7 +234,7 @@ def _shift_scalar(expr: HirScalar, by: int, cutoff: int) -> HirScalar:
             return replace(node, level=node.level + by)
         return node
 
-    return _map_subqueries(
+    return map_subqueries(
         map_hir_scalar(expr, visit), lambda inner: shift_levels(inner, by, cutoff + 1)
     )
 
@@ -257,7 +264,9 @@ def map_hir_scalar(expr: HirScalar, function: Callable[[HirScalar], HirScalar]) 
     return walk(expr)
 
 
-def _map_subqueries(expr: HirScalar, function: Callable[[HirRelation], HirRelation]) -> HirScalar:
+def map_subqueries(expr: HirScalar, function: Callable[[HirRelation], HirRelation]) -> HirScalar:
+    """Apply ``function`` to the relations of ``expr``'s subqueries."""
+
     def visit(node: HirScalar) -> HirScalar:
         if isinstance(node, Exists | ScalarSubquery):
             inner = function(node.relation)
@@ -267,7 +276,7 @@ def _map_subqueries(expr: HirScalar, function: Callable[[HirRelation], HirRelati
     return map_hir_scalar(expr, visit)
 
 
-def _rebuild(
+def rebuild(
     relation: HirRelation,
     child: Callable[[HirRelation, int], HirRelation],
     scalar: Callable[[HirScalar], HirScalar],

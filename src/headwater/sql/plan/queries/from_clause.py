@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from headwater.catalog.items import relation_desc
 from headwater.errors import (
     AmbiguousColumn,
+    DatatypeMismatch,
     DuplicateAlias,
     InvalidColumnReference,
     UndefinedColumn,
@@ -35,8 +36,8 @@ from headwater.sql.plan.hir import (
 )
 from headwater.sql.plan.queries.table_functions import UNIT, Made, rows_from
 from headwater.sql.plan.scalars.subqueries import condition
-from headwater.sql.plan.types import common_type, type_of
-from headwater.sql.resolve.datatypes import resolve_type
+from headwater.sql.plan.types import common_type, try_common_type, type_of
+from headwater.sql.resolve.datatypes import resolve_type, show_type
 from headwater.sql.resolve.scope import Scope, ScopeColumn, ScopeTable, product
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import ColumnType
@@ -214,7 +215,7 @@ class FromPlanner:
         on: HirScalar = TRUE
         if isinstance(constraint, ast.JoinOn):
             on = condition(
-                ExprContext(self.ctx, both, self.ctes, "JOIN conditions"),
+                ExprContext(self.ctx, both, self.ctes, "ON"),
                 constraint.condition,
                 "JOIN/ON",
             )
@@ -257,7 +258,7 @@ class _Using:
 
     def condition(self, names: Sequence[str]) -> HirScalar:
         """Return the condition that the pairs of columns are equal."""
-        ctx = ExprContext(self.planner.ctx, self.both, {}, "JOIN conditions")
+        ctx = ExprContext(self.planner.ctx, self.both, {}, "ON")
         offset = len(self.left.columns)
         tests = []
         for name in names:
@@ -265,8 +266,18 @@ class _Using:
             right = offset + _common_column(self.right, name, "right", self.position)
             self.pairs.append((name, left, right))
             args = (_ref(self.both, left), _ref(self.both, right))
+            self._check_types(name, *args)
             tests.append(call_operator(ctx, "=", args, (0, 0), self.position))
         return conjunction(tests) if tests else TRUE
+
+    def _check_types(self, name: str, left: ColumnRef, right: ColumnRef) -> None:
+        common = try_common_type((left.type.type, right.type.type))
+        if isinstance(common, tuple):
+            shown = " and ".join(map(show_type, common))
+            raise DatatypeMismatch(
+                f'NATURAL/USING join column "{name}" types {shown} cannot be matched',
+                position=self.position,
+            )
 
     def scope(self, relation: HirRelation, alias: str | None) -> tuple[HirRelation, Scope]:
         """Return the join with merged columns first in ``*``, and once."""
@@ -302,7 +313,7 @@ class _Using:
         left_ref, right_ref = _ref(padded, left), _ref(padded, right)
         kinds = (left_ref.type.type, right_ref.type.type)
         target = common_type(kinds, "JOIN/USING", self.position)
-        ctx = ExprContext(self.planner.ctx, padded, {}, "JOIN conditions")
+        ctx = ExprContext(self.planner.ctx, padded, {}, "ON")
         if self.kind is HirJoinKind.FULL:
             args = (ctx.coerce(left_ref, target), ctx.coerce(right_ref, target))
             nullable = all(type_of(arg).nullable for arg in args)

@@ -93,11 +93,13 @@ class GroupRewriter:
             return ColumnRef(depth, column, found.type, found.name)
         grouped = self.columns.get(index)
         if grouped is None:
-            raise self._ungrouped(index, depth)
+            raise self._ungrouped(found, depth)
         return ColumnRef(depth, grouped, self.types[grouped], found.name)
 
-    def _ungrouped(self, index: int, depth: int) -> GroupingError:
-        name = self.scope.columns[index].name
+    def _ungrouped(self, found: ColumnRef, depth: int) -> GroupingError:
+        index, name = found.index, found.name
+        if index < len(self.scope.columns):
+            name = self.scope.columns[index].name
         for table in self.scope.tables:
             if any(at == index for _, at in table.columns):
                 name = f"{table.name}.{name}"

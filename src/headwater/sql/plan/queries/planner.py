@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from headwater.errors import (
+    AmbiguousColumn,
     DatatypeMismatch,
     DuplicateAlias,
     InvalidColumnReference,
     InvalidRecursion,
     SyntaxError_,
-    UndefinedColumn,
 )
 from headwater.ir.functions import CastContext
 from headwater.ir.relation import LetRecLimit
@@ -22,7 +22,7 @@ from headwater.sql.plan.context import (
     OrderedRelation,
     StatementContext,
 )
-from headwater.sql.plan.fold import row_count
+from headwater.sql.plan.fold import limit_count, offset_count
 from headwater.sql.plan.hir import (
     ColumnRef,
     HirConstant,
@@ -207,26 +207,25 @@ class Queries:
             number = int(node.text)
             if not 1 <= number <= len(rows.outputs):
                 raise InvalidColumnReference(
-                    f"ORDER BY position {number} is not in select list", position=node.position
+                    f"column reference {number} in ORDER BY clause is out of range"
+                    f" (1 - {len(rows.outputs)})",
+                    position=node.position,
                 )
             return rows.outputs[number - 1]
         if isinstance(node, ast.Identifier) and len(node.parts) == 1:
             matches = [i for i, name in enumerate(rows.names) if name == node.parts[0]]
-            if not matches:
-                raise UndefinedColumn(
-                    f'column "{node.parts[0]}" does not exist', position=node.position
-                )
             if len(matches) > 1:
-                raise InvalidColumnReference(
-                    f'ORDER BY "{node.parts[0]}" is ambiguous', position=node.position
+                raise AmbiguousColumn(
+                    f'column reference "{node.parts[0]}" is ambiguous', position=node.position
                 )
-            return rows.outputs[matches[0]]
-        # Beyond PostgreSQL: any expression over the output columns.
+            if matches:
+                return rows.outputs[matches[0]]
+        # Beyond PostgreSQL: any expression over the output columns and enclosing queries'.
         columns = [
             ScopeColumn(name, rows.output_type(number)) for number, name in enumerate(rows.names)
         ]
         scope = Scope(columns, range(len(columns)), [], outer)
-        expr = ExprContext(ctx, scope, ctes, "ORDER BY").plan_typed(node)
+        expr = ExprContext(ctx, scope, ctes, "ORDER BY clause of a set expression").plan_typed(node)
 
         def leaf(found: HirScalar, depth: int) -> HirScalar:
             if isinstance(found, ColumnRef) and found.level == depth:
@@ -244,16 +243,14 @@ class Queries:
             cut = _cut(rows)
             for name in Rows.__slots__:
                 setattr(rows, name, getattr(cut, name))
-        for clause, node in (("LIMIT", query.limit), ("OFFSET", query.offset)):
-            if node is None:
-                continue
-            context = ExprContext(ctx, Scope.empty(outer), ctes, clause)
-            count = row_count(context.plan_as(node, INT8), clause, node.position)
-            if clause == "LIMIT":
-                rows.limit = count
-            else:
-                is_zero = isinstance(count, Literal) and count.data == b"\x18"
-                rows.offset = None if is_zero else count
+        if query.limit is not None:
+            context = ExprContext(ctx, Scope.empty(outer), ctes, "LIMIT")
+            count = context.plan_as(query.limit, INT8)
+            rows.limit = limit_count(count, query.limit.position)
+        if query.offset is not None:
+            context = ExprContext(ctx, Scope.empty(outer), ctes, "OFFSET")
+            count = context.plan_as(query.offset, INT8)
+            rows.offset = offset_count(count, query.offset.position)
         if query.with_ties:
             if not rows.order_by:
                 raise SyntaxError_(
@@ -552,8 +549,6 @@ class _Bindings:
         ]
         limit = None
         if node.limit is not None:
-            if node.limit < 1:
-                raise SyntaxError_("RECURSION LIMIT must be positive", position=node.position)
             limit = LetRecLimit(node.limit, _LIMITS[node.limit_kind])
         names = tuple(binding.name for binding in node.bindings)
         self.recursive = HirLetRec(names, tuple(ids), tuple(values), tuple(descs), limit, UNIT)

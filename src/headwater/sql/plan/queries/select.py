@@ -127,6 +127,10 @@ class _SelectPlanner:
         distinct_on = [self._on_item(node) for node in select.distinct_on]
         order = [self._order_item(item) for item in order_items]
         groups = self._groups()
+        if groups is not None and any(map(has_table_function, groups.keys)):
+            parts = (self.exprs, having, qualify, distinct_on, [expr for expr, _ in order])
+            self.exprs, having, qualify, distinct_on, keys = self._expand_below(groups, parts)
+            order = [(key, o) for key, (_, o) in zip(keys, order, strict=True)]
         grouped = self.aggregates.found or self.aggregates.groupings or select.having is not None
         if groups is not None or grouped:
             rewriter = self.rewriter = self._group(groups or Groups(self._group_key))
@@ -247,7 +251,7 @@ class _SelectPlanner:
             expr: None for expr, found in zip(self.exprs, self.names, strict=True) if found == name
         }
         if len(matches) > 1:
-            raise _ambiguous(clause, name, position)
+            raise AmbiguousColumn(f'column reference "{name}" is ambiguous', position=position)
         return next(iter(matches), None)
 
     def _ordinal(self, node: ast.Expr, clause: str) -> HirScalar | None:
@@ -261,7 +265,9 @@ class _SelectPlanner:
         number = int(node.text)
         if not 1 <= number <= len(self.exprs):
             raise InvalidColumnReference(
-                f"{clause} position {number} is not in select list", position=node.position
+                f"column reference {number} in {clause} clause is out of range"
+                f" (1 - {len(self.exprs)})",
+                position=node.position,
             )
         return self.exprs[number - 1]
 
@@ -360,6 +366,18 @@ class _SelectPlanner:
         self.types = [*self.types, *(call.type for call in found)]
         return rewritten
 
+    def _expand_below(
+        self, groups: Groups, parts: Sequence[list[HirScalar]]
+    ) -> list[list[HirScalar]]:
+        """Join the table functions to the rows before those are grouped by their results."""
+        sizes = [len(part) for part in parts]
+        whole = [expr for part in (*parts, list(groups.keys)) for expr in part]
+        moved, _ = self._expand(whole, [])
+        groups.keys = {key: number for number, key in enumerate(moved[sum(sizes) :])}
+        self.table_functions.found.clear()
+        taken = iter(moved)
+        return [[next(taken) for _ in range(size)] for size in sizes]
+
     def _expand(
         self, exprs: list[HirScalar], extra: list[HirScalar]
     ) -> tuple[list[HirScalar], list[HirScalar]]:
@@ -440,17 +458,26 @@ class _SelectPlanner:
         return kept
 
 
-def _ambiguous(clause: str, name: str, position: int) -> AmbiguousColumn:
-    return AmbiguousColumn(f'{clause} "{name}" is ambiguous', position=position)
-
-
 def has_mark(expr: HirScalar) -> bool:
     """Return whether an expression contains the mark of an aggregate."""
     found = False
 
     def see(index: int) -> int:
         nonlocal found
-        found = found or index >= GROUPING_BASE
+        found = found or GROUPING_BASE <= index < TABLE_FUNCTION_BASE
+        return index
+
+    move_columns(expr, see)
+    return found
+
+
+def has_table_function(expr: HirScalar) -> bool:
+    """Return whether an expression contains the mark of a table function's result."""
+    found = False
+
+    def see(index: int) -> int:
+        nonlocal found
+        found = found or index >= TABLE_FUNCTION_BASE
         return index
 
     move_columns(expr, see)

@@ -53,7 +53,7 @@ def plan_aggregate(
 ) -> HirScalar:
     """Plan an aggregate call in a clause where aggregates may stand."""
     if ctx.aggregates is None:
-        raise ctx.refuse_aggregate(node.position)
+        raise ctx.refuse_aggregate(name, node.position)
     if node.within_group:
         raise FeatureNotSupported(
             f"WITHIN GROUP is not supported for {name}", position=node.position

@@ -96,12 +96,12 @@ def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
         return plan_aggregate(ctx, node, name, overloads)
     if kind is FunctionKind.WINDOW:
         raise WrongObjectType(
-            f"window function {name} requires an OVER clause", position=node.position
+            f"window function pg_catalog.{name} requires an OVER clause", position=node.position
         )
     _refuse_aggregate_syntax(node, name)
     if kind is FunctionKind.TABLE:
         if ctx.table_functions is None:
-            raise ctx.refuse_table_function(node.position)
+            raise ctx.refuse_table_function(name, node.position)
         return ctx.table_functions.planner(ctx, node)
     return _scalar(ctx, node, name, overloads)
 

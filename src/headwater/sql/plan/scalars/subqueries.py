@@ -69,8 +69,16 @@ def _exists(ctx: ExprContext, node: ast.Exists) -> HirScalar:
 def _scalar(ctx: ExprContext, node: ast.Subquery) -> HirScalar:
     relation, desc = _plan_query(ctx, node.query)
     if desc.arity != 1:
-        raise SyntaxError_("subquery must return only one column", position=node.position)
+        raise _wrong_width(1, desc, node.position)
     return ScalarSubquery(relation, ColumnType(desc.columns[0].type, True))
+
+
+def _wrong_width(expected: int, desc: RelationDesc, position: int) -> SyntaxError_:
+    noun = "column" if expected == 1 else "columns"
+    return SyntaxError_(
+        f"Expected subselect to return {expected} {noun}, got {desc.arity} columns",
+        position=position,
+    )
 
 
 # --- quantified comparisons -----------------------------------------------------------------------
@@ -308,8 +316,7 @@ def _gathered(
     ordered = ctx.statement.queries.ordered_subquery(ctx.statement, node.query, ctx.scope, ctx.ctes)
     desc = ordered.desc
     if desc.arity != width:
-        noun = "only one column" if width == 1 else "two columns"
-        raise SyntaxError_(f"subquery must return {noun}", position=node.position)
+        raise _wrong_width(width, desc, node.position)
     columns = _columns(desc)
     value_type = desc.columns[-1].type
     if name == "map_agg":

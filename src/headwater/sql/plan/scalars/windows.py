@@ -45,7 +45,7 @@ def plan_window(
 ) -> HirScalar:
     """Plan a call with OVER. Raises: WindowingError, WrongObjectType, FeatureNotSupported."""
     if not ctx.windows:
-        raise ctx.refuse_window(node.position)
+        raise ctx.refuse_window(name, node.position)
     kind = overloads[0].kind
     if kind not in (FunctionKind.AGGREGATE, FunctionKind.WINDOW):
         raise WrongObjectType(
