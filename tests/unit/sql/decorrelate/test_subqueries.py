@@ -121,9 +121,7 @@ def test_values(sql, expected):
 def test_more_than_one_row_is_an_error():
     result = run("select a, (select c from s where s.a = t.a) from t")
     assert result.errors
-    assert set(result.errors) == {
-        "21000:more than one record produced in subquery"
-    }
+    assert set(result.errors) == {"21000:more than one record produced in subquery"}
 
 
 def test_no_error_where_the_rows_concerned_are_absent():

@@ -42,7 +42,7 @@ def test_product_refuses_one_name_twice():
 
 def test_errors_point_and_hint():
     names = scope(("orders",), "customer_id", "amount")
-    wanted = r"column "orders\.customerid" does not exist"
+    wanted = r'column "orders\.customerid" does not exist'
     with pytest.raises(UndefinedColumn, match=wanted) as caught:
         names.resolve(("orders", "customerid"), 5)
     assert caught.value.hint == ('Perhaps you meant to reference the column "orders.customer_id".')
