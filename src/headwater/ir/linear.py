@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from headwater.ir import kernels
-from headwater.ir.relation import Filter, Map, Project, RelationExpr
+from headwater.ir.relation import Filter, Map, Negate, Project, RelationExpr, Union
 from headwater.ir.scalar import Column, Literal, LiteralError, Parameter, ScalarExpr
 from headwater.ir.typing import arity
 from headwater.ir.visit import columns_of, remap, substitute, walk_scalar
@@ -39,6 +39,11 @@ class Linear(msgspec.Struct, frozen=True):
             and not self.predicates
             and self.outputs == tuple(range(self.input_arity))
         )
+
+    @property
+    def may_fail(self) -> bool:
+        """Return whether some row might be an error."""
+        return any(map(kernels.may_fail, (*self.expressions, *self.predicates)))
 
     @property
     def width(self) -> int:
@@ -164,6 +169,11 @@ def extract(expr: RelationExpr) -> tuple[Linear, RelationExpr]:
         elif isinstance(node, Project):
             linear = linear.then_project(node.outputs)
     return linear, expr
+
+
+def subtracts(union: Union) -> bool:
+    """Return whether members may take away what others add: then rows can cancel."""
+    return any(isinstance(extract(member)[1], Negate) for member in union.inputs)
 
 
 def is_trivial(expr: ScalarExpr) -> bool:

@@ -44,8 +44,7 @@ def to_mfp(linear: Linear) -> Mfp:
         else:
             support = max(columns_of(expr), default=-1) + 1
             predicates.append(Predicate(support, expr))
-    # The sort is stable: of equal support, conditions stay as written, those that may fail last.
-    predicates.sort(key=lambda item: (item.support, kernels.may_fail(item.expr)))
+    predicates = _in_order(predicates)
     return Mfp(
         linear.input_arity,
         linear.expressions,
@@ -54,6 +53,19 @@ def to_mfp(linear: Linear) -> Mfp:
         tuple(lower),
         tuple(upper),
     )
+
+
+def _in_order(predicates: list[Predicate]) -> list[Predicate]:
+    """Return conditions by support, otherwise as written, those that may fail last.
+
+    A row that another condition rejects has no error, even if the other needs later columns.
+    """
+    safe, failing = [], []
+    for item in predicates:
+        (failing if kernels.may_fail(item.expr) else safe).append(item)
+    last = max((item.support for item in safe), default=0)
+    late = [Predicate(max(item.support, last), item.expr) for item in failing]
+    return sorted([*safe, *late], key=lambda item: item.support)
 
 
 def split_temporal(linear: Linear) -> tuple[Linear, Linear | None]:

@@ -14,7 +14,7 @@ from headwater.ir import physical as lir
 from headwater.ir import relation as mir
 from headwater.ir.dataflow import IndexImport
 from headwater.ir.kernels import with_expr
-from headwater.ir.linear import Linear, extract
+from headwater.ir.linear import Linear, extract, subtracts
 from headwater.ir.physical import ArrangementKey, Mfp, Plan
 from headwater.ir.relation import Global, JoinKind, LocalId, RelationExpr
 from headwater.ir.scalar import LiteralError
@@ -109,17 +109,14 @@ class Lowering:
             case mir.TopK():
                 return self._after(self._top_k(inner), linear)
             case mir.Negate():
-                below = self.raw(linear.to_relation(inner.input))
-                return Lowered(lir.Negate(below), RAW)
+                return self._negate(inner, linear)
             case mir.Threshold():
                 width = arity(inner)
                 threshold = lir.Threshold(self.raw(inner.input), width)
                 offered = Available(raw=False, keys=(columns_identity(width),))
                 return self._after(Lowered(threshold, offered), linear)
             case mir.Union():
-                inputs = tuple(self.raw(linear.to_relation(member)) for member in inner.inputs)
-                consolidate = any(isinstance(item, lir.Negate) for item in inputs)
-                return Lowered(lir.Union(inputs, consolidate), RAW)
+                return self._union(inner, linear)
             case mir.ArrangeBy():
                 if not linear.is_identity:
                     return self.lower(linear.to_relation(inner.input))
@@ -224,6 +221,21 @@ class Lowering:
         return Lowered(plan, body.available)
 
     # Operators.
+
+    def _negate(self, node: mir.Negate, linear: Linear) -> Lowered:
+        if linear.may_fail:
+            return self._after(Lowered(lir.Negate(self.raw(node.input)), RAW), linear)
+        return Lowered(lir.Negate(self.raw(linear.to_relation(node.input))), RAW)
+
+    def _union(self, node: mir.Union, linear: Linear) -> Lowered:
+        """Lower a union, ``linear`` in its members unless rows that cancel might fail there."""
+        above = None
+        if linear.may_fail and subtracts(node):
+            linear, above = Linear.identity(arity(node)), linear
+        inputs = tuple(self.raw(linear.to_relation(member)) for member in node.inputs)
+        consolidate = any(isinstance(item, lir.Negate) for item in inputs)
+        union = Lowered(lir.Union(inputs, consolidate), RAW)
+        return union if above is None else self._after(union, above)
 
     def _flat_map(self, node: mir.FlatMap, linear: Linear) -> Lowered:
         linear, temporal = split_temporal(linear)

@@ -1,7 +1,7 @@
 """Canonical form: one Map, Filter, Project in a row; no join in a join, no union in a union."""
 
 from headwater.ir import kernels
-from headwater.ir.linear import Linear, extract
+from headwater.ir.linear import Linear, extract, subtracts
 from headwater.ir.relation import (
     Constant,
     ConstantError,
@@ -79,6 +79,8 @@ def _union_members(member: RelationExpr) -> list[RelationExpr]:
         return [inner for child in member.inputs for inner in _union_members(child)]
     linear, inner = extract(member)
     if not linear.is_identity and isinstance(inner, Union):
+        if linear.may_fail and subtracts(inner):
+            return [member]
         return [
             found
             for child in inner.inputs

@@ -8,6 +8,7 @@ what turns outer joins whose padding is rejected above into inner joins.
 from collections.abc import Callable, Iterable, Sequence
 
 from headwater.ir import kernels
+from headwater.ir.linear import extract, subtracts
 from headwater.ir.relation import (
     Constant,
     ConstantError,
@@ -93,11 +94,9 @@ class _Pusher:
                 key = set(expr.group_key)
                 return self._push_some(expr, predicates, lambda item: columns_of(item) <= key)
             case Negate() | Threshold():
-                return _with_input(expr, self.push(expr.input, predicates))
+                return self._push_some(expr, predicates, _is_safe)
             case Union():
-                return replace_inputs(
-                    expr, [self.push(member, predicates) for member in expr.inputs]
-                )
+                return self._push_union(expr, predicates)
             case Let():
                 return self._push_let(expr, predicates)
             case LetRec():
@@ -136,6 +135,27 @@ class _Pusher:
             below.extend(kernels.conjuncts(simple))
         pushed = _with_input(expr, self.push(expr.input, _distinct(below)))
         return _filter(pushed, tuple(above))
+
+    def _push_union(self, expr: Union, predicates: Predicates) -> RelationExpr:
+        below, above = predicates, Predicates()
+        if subtracts(expr):
+            # Rows that cancel must not fail before they do.
+            below = tuple(filter(_is_safe, predicates))
+            above = tuple(item for item in predicates if not _is_safe(item))
+        members = [self.push(self._unless_rejected(m, above), below) for m in expr.inputs]
+        return _filter(replace_inputs(expr, members), above)
+
+    def _unless_rejected(self, member: RelationExpr, predicates: Predicates) -> RelationExpr:
+        """Return no rows in place of ``member`` if a condition above is false or NULL for all."""
+        linear, inner = extract(member)
+        types = self.typer.types(inner) if predicates else ()
+        for item in predicates:
+            expanded = substitute(item, linear.output)
+            if _size(expanded) <= INLINED_NODES_MAX and kernels.is_false_or_null(
+                simplify(expanded, types, self.context.fold)
+            ):
+                return Constant((), self.typer.desc(member))
+        return member
 
     def _push_width(self, expr: FlatMap, predicates: Predicates, width: int) -> RelationExpr:
         return self._push_some(
@@ -332,6 +352,10 @@ def merge_classes(classes: Iterable[Sequence[ScalarExpr]]) -> list[list[ScalarEx
         if not any(other is target for other in merged):
             merged.append(target)
     return [members for members in merged if len(members) > 1]
+
+
+def _is_safe(item: ScalarExpr) -> bool:
+    return not kernels.may_fail(item)
 
 
 def _is_class(call: Call) -> bool:

@@ -72,6 +72,17 @@ def rows(*expected):
             " where b >= 20",
             [(2, "x"), (2, "x"), (None, None)],
         ),
+        # Rows that cancel do not fail first: the default row of an aggregate, a missing match.
+        ("select a, 4 / (select count(*) from keyed) from t where b = 0", [(3, 1)]),
+        (
+            "select a, 12 / coalesce(v, 0) from t left join keyed on t.a = k where a = 1",
+            [(1, 2)],
+        ),
+        # Too many rows elsewhere.
+        (
+            "select k from keyed where (select b from t where t.a = k and b < 20) = 10",
+            [(1,)],
+        ),
         # Two levels out.
         (
             "select a from t where exists (select 1 from keyed where k = t.a and exists"
