@@ -60,7 +60,8 @@ def _in_order(predicates: list[Predicate]) -> list[Predicate]:
 
     A row that another condition rejects has no error, even if the other needs later columns.
     """
-    safe, failing = [], []
+    safe: list[Predicate] = []
+    failing: list[Predicate] = []
     for item in predicates:
         (failing if kernels.may_fail(item.expr) else safe).append(item)
     last = max((item.support for item in safe), default=0)
