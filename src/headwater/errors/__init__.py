@@ -8,7 +8,8 @@ Every error that can reach a user is a :class:`HeadwaterError`::
     ├── ExternalError     a broker, a registry, an object store or another server is at fault
     └── InternalError     a broken invariant: our bug, always XX000
 
-Modules: ``base`` (the tree's roots and the wire form), ``conditions`` (one class per condition).
+Modules: ``base`` (the tree's roots and the wire form), ``conditions`` (one class per condition),
+``stack`` (an exhausted stack as an error).
 Between processes an error travels as :class:`ErrorFields`, never as a pickle.
 """
 
@@ -23,6 +24,7 @@ from headwater.errors.base import (
 )
 from headwater.errors.conditions import *  # noqa: F403
 from headwater.errors.conditions import __all__ as _conditions
+from headwater.errors.stack import within_stack
 
 __all__ = [
     "ErrorFields",
@@ -32,5 +34,6 @@ __all__ = [
     "TransientError",
     "UserError",
     "invariant",
+    "within_stack",
     *_conditions,
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from headwater.errors import InternalError
+from headwater.errors import InternalError, within_stack
 from headwater.ir import physical as lir
 from headwater.ir.dataflow import (
     BuildDesc,
@@ -49,6 +49,7 @@ class LoweredDataflow:
     index_uses: tuple[IndexUse, ...]
 
 
+@within_stack()
 def build_dataflow(
     name: str,
     objects: Sequence[tuple[GlobalId, RelationExpr]],

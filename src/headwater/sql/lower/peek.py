@@ -7,7 +7,7 @@ in the chain: the front end fills them in on every execution.
 
 from dataclasses import dataclass
 
-from headwater.errors import ErrorFields
+from headwater.errors import ErrorFields, within_stack
 from headwater.ir import relation as mir
 from headwater.ir.dataflow import IndexExport, IndexImport
 from headwater.ir.kernels import mentions_mz_now
@@ -72,6 +72,7 @@ class DataflowPeek:
 PeekPlan = ConstantPeek | IndexPeek | DataflowPeek
 
 
+@within_stack()
 def fast_path(expr: RelationExpr, context: LowerContext) -> ConstantPeek | IndexPeek | None:
     """Return how to answer ``expr`` (optimized) without a dataflow; None if it needs one."""
     linear, inner = extract(expr)

@@ -6,6 +6,7 @@ ones run once, after it. Each rule is a pure function and keeps the plan's colum
 
 from collections.abc import Callable
 
+from headwater.errors import within_stack
 from headwater.ir.relation import RelationExpr
 from headwater.ir.visit import check_depth
 from headwater.sql.optimize.context import OptimizerContext, Rule
@@ -52,6 +53,7 @@ PHYSICAL: tuple[tuple[str, Rule], ...] = (
 )
 
 
+@within_stack()
 def optimize(
     expr: RelationExpr, context: OptimizerContext, trace: Trace | None = None
 ) -> RelationExpr:

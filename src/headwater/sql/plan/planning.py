@@ -1,7 +1,7 @@
 """The entry: a statement of the tree becomes a plan for the sequencer."""
 
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.errors import FeatureNotSupported, StatementTooComplex
+from headwater.errors import FeatureNotSupported, within_stack
 from headwater.sql.ast.base import Node
 from headwater.sql.ast.statement import Statement
 from headwater.sql.plan.context import StatementContext
@@ -58,12 +58,8 @@ def plan_statement(
         raise FeatureNotSupported(
             f"{type(statement).__name__} is not yet supported", position=statement.position
         )
-    try:
+    with within_stack():
         outcome = handler(ctx, statement)
-    except RecursionError:
-        raise StatementTooComplex(
-            "statement is nested too deeply", hint="Simplify the statement."
-        ) from None
     return Planned(
         plan=outcome.plan,
         param_types=ctx.param_types(),

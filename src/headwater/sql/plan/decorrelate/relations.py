@@ -1,6 +1,6 @@
 """The walk over relations, and the entry point."""
 
-from headwater.errors import FeatureNotSupported
+from headwater.errors import FeatureNotSupported, within_stack
 from headwater.ir import kernels
 from headwater.ir.relation import (
     Constant,
@@ -64,6 +64,7 @@ from headwater.sql.plan.hir import (
 )
 
 
+@within_stack()
 def decorrelate(relation: HirRelation) -> RelationExpr:
     """Return the relational plan that computes ``relation``.
 
