@@ -8,7 +8,7 @@ the datums.
 
 from headwater.errors import CardinalityViolation, ErrorFields
 from headwater.ir import literals
-from headwater.ir.functions import CASTS, SIGNATURES, SYNTAX
+from headwater.ir.functions import CASTS, SIGNATURES, SYNTAX, Convey
 from headwater.ir.literals import int_literal, literal_int
 from headwater.ir.scalar import (
     AggregateExpr,
@@ -81,7 +81,9 @@ def _facts() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     for signature in (*SIGNATURES, *SYNTAX):
         name = signature.kernel
         fails[name] = fails.get(name, False) or signature.could_error
-        strict[name] = strict.get(name, True) and signature.propagates_nulls
+        # A witness is a NULL argument beside the value, of which it says only the type.
+        passes = signature.propagates_nulls and signature.convey is not Convey.WITNESS
+        strict[name] = strict.get(name, True) and passes
         introduces[name] = introduces.get(name, False) or signature.introduces_nulls
     for cast in CASTS.values():
         for name in (cast.kernel, cast.assign_kernel):

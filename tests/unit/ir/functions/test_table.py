@@ -1,7 +1,7 @@
 """The function table is well formed and says what PostgreSQL and the surface list say."""
 
-from headwater.ir import functions
-from headwater.ir.functions import CastContext, FunctionKind, Pseudo
+from headwater.ir import functions, kernels
+from headwater.ir.functions import SIGNATURES, CastContext, FunctionKind, Pseudo
 from headwater.ir.functions.signature import Convey, parse_table
 from headwater.types.scalar import BOOL, INT4, INT8, NUMERIC, TEXT, BaseType, array_of
 
@@ -87,3 +87,10 @@ def test_lines_are_read_as_documented():
 def test_unknown_names_have_no_overloads():
     assert functions.lookup("no_such") == ()
     assert functions.lookup_operator("<=>") == ()
+
+
+def test_a_witness_does_not_make_a_call_null() -> None:
+    """``to_jsonb(x, NULL::type)`` is not NULL: the second argument only says x's type."""
+    witnessed = {s.kernel for s in SIGNATURES if s.convey is Convey.WITNESS}
+    assert "to_jsonb" in witnessed
+    assert not witnessed & kernels.NULL_REJECTING

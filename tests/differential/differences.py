@@ -1,0 +1,81 @@
+"""What two outcomes say about each other, and the differences that are documented.
+
+``docs/user/postgres-differences.md`` names each rule of ``RULES`` in words.
+"""
+
+import enum
+from collections.abc import Callable
+
+from tests.differential.queries import Query
+from tests.differential.systems import Outcome
+
+
+class Verdict(enum.Enum):
+    """How our outcome stands to PostgreSQL's."""
+
+    AGREES = "agree"
+    DOCUMENTED = "differ as documented"
+    ORDER = "fail or not by the order of evaluation"
+    MISSING = "ask for what is missing here"
+    DIFFERS = "differ"
+
+
+NUMERIC, INT8, TEXT, UNKNOWN = 1700, 20, 25, 705
+
+# A rule sees (PostgreSQL's outcome, ours, the query) and says whether it explains the difference.
+Rule = Callable[[Outcome, Outcome, Query], bool]
+
+
+def _numeric_precision(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
+    """Numerics have 39 digits: what needs more is out of range."""
+    return theirs.sqlstate is None and ours.sqlstate == "22003" and "numeric" in ours.message
+
+
+def _unknown_is_text(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
+    """A string without a type is text where any type is taken."""
+    return (
+        ours.sqlstate != "42804"
+        and theirs.sqlstate == "42804"
+        and theirs.message.startswith("could not determine polymorphic type")
+    )
+
+
+RULES: dict[str, Rule] = {
+    "numeric precision": _numeric_precision,
+    "unknown is text": _unknown_is_text,
+}
+
+_ROW_ERRORS = ("22", "54000")
+MISSING_STATES = ("0A000", "42883", "42704")
+
+
+def compare(theirs: Outcome, ours: Outcome, query: Query) -> tuple[Verdict, str]:
+    """Return the verdict and, where it is a rule's or a disagreement, what about."""
+    if theirs.sqlstate == ours.sqlstate:
+        if theirs.sqlstate is not None:
+            return Verdict.AGREES, ""
+        what = _rows_differ(theirs, ours, query)
+        if not what:
+            return Verdict.AGREES, ""
+    else:
+        what = f"{theirs.sqlstate or 'rows'} there, {ours.sqlstate or 'rows'} here"
+    for name, rule in RULES.items():
+        if rule(theirs, ours, query):
+            return Verdict.DOCUMENTED, name
+    if theirs.sqlstate is None and ours.sqlstate in MISSING_STATES:
+        return Verdict.MISSING, ours.message
+    states = {theirs.sqlstate, ours.sqlstate} - {None}
+    # Which of several rows' errors shows, and whether a row is looked at that no one asks for, is
+    # nobody's promise. Where all there is is evaluated, it is determined.
+    in_rows = bool(states) and all(state and state.startswith(_ROW_ERRORS) for state in states)
+    if in_rows and query.fallible and not query.strict:
+        return Verdict.ORDER, what
+    return Verdict.DIFFERS, what
+
+
+def _rows_differ(theirs: Outcome, ours: Outcome, query: Query) -> str:
+    if theirs.types != ours.types:
+        return f"types {theirs.types} there, {ours.types} here"
+    if query.ordered and theirs.rows != ours.rows:
+        return "rows or their order" if theirs.bag() == ours.bag() else "rows"
+    return "" if theirs.bag() == ours.bag() else "rows"
