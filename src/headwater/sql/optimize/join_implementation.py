@@ -3,15 +3,9 @@
 A *linear* join extends one input by the others, arranging each intermediate result. A *delta* join
 keeps no intermediate results but needs, for each input, a path of look-ups through all others. It
 is taken when it needs no arrangement that a linear join would not need as well.
-
-Orders are chosen greedily: next comes the input with the best look-up by what is known so far. A
-look-up by a unique key comes first, then one by more columns, one whose arrangement exists, one
-that is filtered, one with fewer rows; a cross join comes last.
 """
 
 from collections.abc import Sequence
-
-import msgspec
 
 from headwater.ir import kernels
 from headwater.ir.linear import Linear, extract
@@ -35,9 +29,8 @@ from headwater.ir.scalar import Call, Column, Literal, ScalarExpr
 from headwater.ir.typing import arity
 from headwater.ir.visit import columns_of, map_inputs, replace, shift, substitute
 from headwater.sql.optimize.context import OptimizerContext
+from headwater.sql.optimize.join_order import Classes, JoinInput, Key, Order, order_from
 from headwater.types.ids import GlobalId
-
-Key = tuple[ScalarExpr, ...]
 
 DELTA_INPUTS_MIN = 3
 ORDERED_INPUTS_MAX = 64  # joins of more inputs are ordered from their first input only
@@ -46,18 +39,6 @@ ORDERED_INPUTS_MAX = 64  # joins of more inputs are ordered from their first inp
 def plan_joins(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
     """Return ``expr`` with every join's implementation chosen and its inputs arranged."""
     return _Planner(context).plan(expr, recursive=False)
-
-
-class _Input(msgspec.Struct, frozen=True):
-    """What matters of a join's input. Expressions are over the input's own columns."""
-
-    relation: RelationExpr
-    offset: int
-    width: int
-    available: tuple[Key, ...]
-    unique: tuple[frozenset[int], ...]
-    filters: int
-    rows: int | None
 
 
 class _Planner:
@@ -116,9 +97,9 @@ class _Planner:
     def plan_join(self, join: Join, *, recursive: bool) -> RelationExpr:
         lifted, above = self.lift(join)
         inputs = self.describe(lifted)
-        classes = _owned_classes(lifted, inputs)
+        classes = Classes(lifted, inputs)
         starts = range(len(inputs)) if len(inputs) <= ORDERED_INPUTS_MAX else range(1)
-        orders = [_order(start, inputs, classes) for start in starts]
+        orders = [order_from(start, inputs, classes) for start in starts]
         best = max(orders, key=lambda order: order.score)
         implementation, needed = self.choose(best, orders, inputs, recursive=recursive)
         members = tuple(
@@ -172,7 +153,7 @@ class _Planner:
                     members.add(substitute(shift(item, -offset), linear.output))
         return any(set(key) <= members for key in keys)
 
-    def describe(self, join: Join) -> list[_Input]:
+    def describe(self, join: Join) -> list[JoinInput]:
         inputs = []
         offset = 0
         typer = self.context.typer
@@ -183,7 +164,7 @@ class _Planner:
                 rows = self.context.cardinalities.get(GlobalId(inner.id.id))
             width = arity(member)
             inputs.append(
-                _Input(
+                JoinInput(
                     member,
                     offset,
                     width,
@@ -198,9 +179,9 @@ class _Planner:
 
     def choose(
         self,
-        best: "_Order",
-        orders: "list[_Order]",
-        inputs: list[_Input],
+        best: Order,
+        orders: list[Order],
+        inputs: list[JoinInput],
         *,
         recursive: bool,
     ) -> tuple[JoinImplementation, dict[int, tuple[Key, ...]]]:
@@ -229,91 +210,7 @@ class _Planner:
         return JoinImplementation(JoinKind.LINEAR, (order,)), linear_needs
 
 
-class _Order(msgspec.Struct, frozen=True):
-    """An order: its steps, the key of the start that the first look-up matches, how good it is."""
-
-    steps: tuple[JoinStep, ...]
-    start_key: Key
-    score: tuple[object, ...]
-
-
-Classes = list[list[tuple[ScalarExpr, frozenset[int]]]]
-
-
-def _owned_classes(join: Join, inputs: list[_Input]) -> Classes:
-    owner = [number for number, item in enumerate(inputs) for _ in range(item.width)]
-    return [
-        [(item, frozenset(owner[column] for column in columns_of(item))) for item in members]
-        for members in join.equivalences
-    ]
-
-
-def _order(start: int, inputs: list[_Input], classes: Classes) -> _Order:
-    placed = {start}
-    steps = [JoinStep(start, ())]
-    scores: list[tuple[object, ...]] = []
-    start_key: Key = ()
-    while len(placed) < len(inputs):
-        candidates = [
-            _candidate(number, inputs[number], placed, classes)
-            for number in range(len(inputs))
-            if number not in placed
-        ]
-        score, number, key, matched = max(candidates, key=lambda item: item[0])
-        if len(placed) == 1:
-            start_key = tuple(shift(item, -inputs[start].offset) for item in matched)
-        placed.add(number)
-        steps.append(JoinStep(number, key))
-        scores.append(score[:-1])
-    item = inputs[start]
-    arranged = bool(start_key) and start_key in item.available
-    # The worst step counts first; among equals the most selective, then the smallest start.
-    return _Order(
-        tuple(steps),
-        start_key,
-        (
-            sorted(scores),
-            item.filters,
-            arranged,
-            -item.rows if item.rows is not None else 0,
-            -start,
-        ),
-    )
-
-
-def _candidate(
-    number: int, item: _Input, placed: set[int], classes: Classes
-) -> tuple[tuple[object, ...], int, Key, Key]:
-    """Rate the look-up of input ``number`` by what the ``placed`` inputs determine."""
-    bound: dict[ScalarExpr, ScalarExpr] = {}
-    for members in classes:
-        known = next((other for other, owners in members if owners <= placed), None)
-        if known is None:
-            continue
-        for member, owners in members:
-            if owners == {number}:
-                bound.setdefault(shift(member, -item.offset), known)
-    usable = [key for key in item.available if key and all(part in bound for part in key)]
-    key: Key
-    if usable:
-        key = max(usable, key=len)
-    else:
-        key = tuple(bound)
-    columns = {part.index for part in bound if isinstance(part, Column)}
-    unique = any(keys <= columns for keys in item.unique)
-    score = (
-        bool(bound),
-        unique and bool(bound),
-        len(bound),
-        bool(usable),
-        item.filters,
-        -item.rows if item.rows is not None else 0,
-        -number,
-    )
-    return score, number, key, tuple(bound[part] for part in key)
-
-
-def _needs(orders: Sequence[_Order]) -> dict[int, tuple[Key, ...]]:
+def _needs(orders: Sequence[Order]) -> dict[int, tuple[Key, ...]]:
     needed: dict[int, dict[Key, None]] = {}
     for order in orders:
         for step in order.steps[1:]:
@@ -321,19 +218,19 @@ def _needs(orders: Sequence[_Order]) -> dict[int, tuple[Key, ...]]:
     return {number: tuple(keys) for number, keys in needed.items()}
 
 
-def _missing(needs: dict[int, tuple[Key, ...]], inputs: list[_Input]) -> int:
+def _missing(needs: dict[int, tuple[Key, ...]], inputs: list[JoinInput]) -> int:
     return sum(
         1 for number, keys in needs.items() for key in keys if key not in inputs[number].available
     )
 
 
-def _source_key(number: int, inputs: list[_Input], needs: dict[int, tuple[Key, ...]]) -> Key:
+def _source_key(number: int, inputs: list[JoinInput], needs: dict[int, tuple[Key, ...]]) -> Key:
     """Return an arrangement to read a delta path's source from; each input has one by now."""
     available = [key for key in inputs[number].available if key in needs[number]]
     return available[0] if available else needs[number][0]
 
 
-def _arranged(item: _Input, keys: tuple[Key, ...]) -> RelationExpr:
+def _arranged(item: JoinInput, keys: tuple[Key, ...]) -> RelationExpr:
     """Return the input with arrangements by ``keys``, except those it leaves by itself."""
     if isinstance(item.relation, ArrangeBy):
         inner, held = item.relation.input, item.relation.keys

@@ -272,6 +272,10 @@ class _Frame:
         for members in join.equivalences:
             null_safe = any(_is_record(item) for item in members)
             self.classes.append(([(item, _plain(item)) for item in members], null_safe))
+        self.of_column: dict[int, list[int]] = {}
+        for number, (pairs, _) in enumerate(self.classes):
+            for index in {plain.index for _, plain in pairs if isinstance(plain, Column)}:
+                self.of_column.setdefault(index, []).append(number)
 
     def own_restrictions(self) -> list[tuple[int | None, Restriction]]:
         """Return what each input says of its own columns: they hold its values."""
@@ -292,9 +296,9 @@ class _Frame:
     def equals(self, column: int) -> list[tuple[ScalarExpr, bool]]:
         """Return the expressions equal to ``column``, and whether by a class that matches NULL."""
         found: list[tuple[ScalarExpr, bool]] = []
-        for members, null_safe in self.classes:
-            if any(plain == Column(column) for _, plain in members):
-                found.extend((plain, null_safe) for _, plain in members if plain != Column(column))
+        for number in self.of_column.get(column, ()):
+            members, null_safe = self.classes[number]
+            found.extend((plain, null_safe) for _, plain in members if plain != Column(column))
         return found
 
     def stand_in(
