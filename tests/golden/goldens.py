@@ -11,6 +11,17 @@ from pathlib import Path
 _SEPARATOR = "----"
 
 
+def inputs(path: Path) -> list[str]:
+    """Return the inputs of a file's blocks, comments left out."""
+    found = []
+    for block in path.read_text().split("\n\n"):
+        given = block.strip("\n").partition(f"\n{_SEPARATOR}\n")[0]
+        lines = [line for line in given.splitlines() if not line.startswith("#")]
+        if lines:
+            found.append("\n".join(lines))
+    return found
+
+
 def check_golden(path: Path, run: Callable[[str], str]) -> None:
     """Compare ``run`` of each block's input with its output, or rewrite the file."""
     blocks = [block for block in path.read_text().split("\n\n") if block.strip()]

@@ -109,34 +109,36 @@ NAMES = {IDS[name]: f"materialize.public.{name}" for name in TABLES}
 INDEX_IDS = {name: f"u{100 + number}" for number, name in enumerate(INDEXES)}
 
 
-def make_catalog() -> CatalogSnapshot:
+def make_catalog(descs=DESCS, indexes=INDEXES) -> CatalogSnapshot:
+    """Return a catalog of tables, numbered from u1, and of indexes on them, from u100."""
+    ids = {name: f"u{number}" for number, name in enumerate(descs, 1)}
     items = [
         Table(
-            id=IDS[name],
+            id=ids[name],
             oid=20000 + number,
             name=name,
             schema="u1",
             owner="u1",
             create_sql="",
-            desc=DESCS[name],
+            desc=desc,
             shard=f"s{number}",
-            defaults=(None,) * DESCS[name].arity,
+            defaults=(None,) * desc.arity,
         )
-        for number, name in enumerate(TABLES)
+        for number, (name, desc) in enumerate(descs.items())
     ]
     items += [
         Index(
-            id=INDEX_IDS[name],
+            id=f"u{100 + number}",
             oid=30000 + number,
             name=name,
             schema="u1",
             owner="u1",
-            on=IDS[on],
+            on=ids[on],
             key=tuple(map(ColumnExpr, key)),
             cluster="u1",
-            depends_on=(IDS[on],),
+            depends_on=(ids[on],),
         )
-        for number, (name, (on, key)) in enumerate(INDEXES.items())
+        for number, (name, (on, key)) in enumerate(indexes.items())
     ]
     schemas = [
         Schema(id="s1", oid=1, name="mz_catalog", owner="s1"),
