@@ -6,6 +6,7 @@ import pytest
 
 from headwater.compute.reference import Snapshot, evaluate_relation
 from headwater.errors import FeatureNotSupported
+from headwater.ir.visit import walk
 from headwater.sql.optimize.pipeline import optimize
 from tests.golden.planning import IDS, TABLES, optimizer_context, plan_sql
 from tests.property.plans import row
@@ -81,3 +82,50 @@ def test_correlated():
 def test_frames_by_distance_are_refused():
     with pytest.raises(FeatureNotSupported):
         plan_sql("select sum(b) over (order by b groups 1 preceding) from t")
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (
+            "select a, b, n from (select *, row_number() over (partition by a order by b) as n"
+            " from t) as x where n <= 2",
+            [(1, 10, 1), (1, 20, 2), (2, 5, 1), (None, 7, 1), (None, 9, 2)],
+        ),
+        (
+            "select b from (select *, row_number() over (partition by a order by b desc) as n"
+            " from t) as x where 1 = n and b > 5",
+            [(20,), (9,)],
+        ),
+        (
+            "select b, row_number() over (partition by a order by b + 0 desc) from t"
+            " qualify 3 > row_number() over (partition by a order by b + 0 desc)",
+            [(20, 1), (20, 2), (5, 1), (9, 1), (7, 2)],
+        ),
+        # Not where another window function sees all rows, nor below it.
+        (
+            "select b, c from (select b, row_number() over (order by b) as n, count(*) over () as c"
+            " from t) as x where n <= 2",
+            [(5, 6), (7, 6)],
+        ),
+        ("select b from (select b, row_number() over (order by b) as n from t) x where n < 1", []),
+    ],
+)
+def test_first_rows(sql, expected):
+    assert run(sql) == Counter(row(*values) for values in expected)
+
+
+def test_first_rows_are_a_top_k():
+    def plan(condition):
+        return plan_sql(
+            "select a, b from (select *, row_number() over (partition by a order by b) as n"
+            f" from t) as x where {condition}"
+        )
+
+    def kinds(expr):
+        return {type(node).__name__ for node in walk(optimize(expr, optimizer_context()))}
+
+    assert kinds(plan("n <= 1")) >= {"TopK"}
+    assert not kinds(plan("n = 1")) & {"FlatMap", "Reduce"}
+    assert kinds(plan("n <= 3")) >= {"TopK", "FlatMap"}
+    assert "TopK" not in kinds(plan("n = 2"))

@@ -8,8 +8,8 @@ context is the distinct values of just the columns it mentions, and its result i
 
 Modules, in the order they are needed: ``scope`` (levels, free columns, the context object),
 ``build`` (products, null-safe joins, default rows), ``scalars`` (expressions, subqueries in them),
-``joins`` (outer and lateral joins), ``recursion``, ``windows``, ``relations`` (the walk and the
-entry point).
+``joins`` (outer and lateral joins), ``recursion``, ``windows``, ``ranked`` (conditions on row
+numbers), ``relations`` (the walk and the entry point).
 
 Out of scope: making the result fast. It is correct and regular; the optimizer knows its shapes.
 """

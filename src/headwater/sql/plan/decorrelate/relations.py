@@ -29,6 +29,7 @@ from headwater.sql.plan.decorrelate.build import (
     project,
 )
 from headwater.sql.plan.decorrelate.joins import lower_join
+from headwater.sql.plan.decorrelate.ranked import keep_first_rows
 from headwater.sql.plan.decorrelate.recursion import lower_let_rec
 from headwater.sql.plan.decorrelate.scalars import lower_plain, lower_scalar
 from headwater.sql.plan.decorrelate.scope import (
@@ -198,6 +199,9 @@ def _lower_filter(
     context: Context, relation: HirFilter, outer: RelationExpr, scope: Scope
 ) -> RelationExpr:
     """Cheap conditions first, so that subqueries are computed for the rows that remain."""
+    limited = keep_first_rows(relation)
+    if limited is not relation:
+        return lower_relation(context, limited, outer, scope)
     inner = lower_relation(context, relation.input, outer, scope)
     prefix, width = arity(outer), arity(inner)
     inner_scope = ({column: prefix + column for column in range(width - prefix)}, *scope)

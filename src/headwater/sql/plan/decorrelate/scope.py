@@ -21,6 +21,7 @@ from headwater.sql.plan.hir import (
     HirLet,
     HirLetRec,
     HirMap,
+    HirProject,
     HirReduce,
     HirRelation,
     HirScalar,
@@ -163,6 +164,27 @@ def inputs_of_hir(relation: HirRelation) -> tuple[HirRelation, ...]:
             return relation.inputs
         case _:
             return (relation.input,)
+
+
+def arity_of_hir(relation: HirRelation) -> int:
+    """Return how many columns ``relation`` has."""
+    match relation:
+        case HirConstant() | HirGet() | HirGetLocal() | HirTableFunc():
+            return relation.desc.arity
+        case HirLet() | HirLetRec():
+            return arity_of_hir(relation.body)
+        case HirProject():
+            return len(relation.outputs)
+        case HirMap():
+            return arity_of_hir(relation.input) + len(relation.scalars)
+        case HirJoin():
+            return arity_of_hir(relation.left) + arity_of_hir(relation.right)
+        case HirReduce():
+            return len(relation.group_key) + len(relation.aggregates)
+        case HirUnion():
+            return arity_of_hir(relation.inputs[0])
+        case _:
+            return arity_of_hir(relation.input)
 
 
 def _arguments(node: HirScalar) -> tuple[HirScalar, ...]:
