@@ -74,8 +74,8 @@ CHBENCH = {
     ),
     "customer": (
         "c_id int4! c_d_id int4! c_w_id int4! c_first text c_middle text c_last text"
-        " c_street_1 text c_street_2 text c_city text c_state text c_zip text c_phone text c_since timestamp"
-        " c_credit text c_credit_lim numeric c_discount numeric c_balance numeric"
+        " c_street_1 text c_street_2 text c_city text c_state text c_zip text c_phone text"
+        " c_since timestamp c_credit text c_credit_lim numeric c_discount numeric c_balance numeric"
         " c_ytd_payment numeric c_payment_cnt int4 c_delivery_cnt int4 c_data text",
         ((2, 1, 0),),
     ),
@@ -92,7 +92,8 @@ CHBENCH = {
     ),
     "orderline": (
         "ol_o_id int4! ol_d_id int4! ol_w_id int4! ol_number int4! ol_i_id int4!"
-        " ol_supply_w_id int4! ol_delivery_d timestamp ol_quantity int4! ol_amount numeric! ol_dist_info text",
+        " ol_supply_w_id int4! ol_delivery_d timestamp ol_quantity int4! ol_amount numeric!"
+        " ol_dist_info text",
         ((2, 1, 0, 3),),
     ),
     "item": ("i_id int4! i_im_id int4 i_name text! i_price numeric i_data text!", ((0,),)),
