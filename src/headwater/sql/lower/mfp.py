@@ -1,12 +1,13 @@
 """Chains of map, filter, project as physical ``Mfp``s; temporal filters become bounds.
 
 A temporal filter is a conjunct that compares ``mz_now()`` by ``=``, ``<``, ``<=``, ``>`` or ``>=``
-with an expression of type mz_timestamp that does not mention it. Anything else with ``mz_now()``
-has no incremental meaning and is refused.
+with an expression of type mz_timestamp that does not mention it. ``optimize.temporal`` brings
+what it can into that form; anything else with ``mz_now()`` is refused.
 """
 
 from headwater.errors import FeatureNotSupported
 from headwater.ir import kernels
+from headwater.ir.explain import explain_scalar
 from headwater.ir.linear import Linear
 from headwater.ir.literals import int_literal, literal_int
 from headwater.ir.physical import Mfp, Predicate
@@ -91,12 +92,12 @@ def split_temporal(linear: Linear) -> tuple[Linear, Linear | None]:
 
 def _bound(expr: ScalarExpr, lower: list[ScalarExpr], upper: list[ScalarExpr]) -> None:
     if not isinstance(expr, Call) or expr.func not in kernels.COMMUTED or len(expr.args) != 2:
-        raise _unsupported()
+        raise _unsupported(expr)
     func, (left, right) = expr.func, expr.args
     if kernels.is_mz_now(right) and not kernels.is_mz_now(left):
         func, left, right = kernels.COMMUTED[func], right, left
     if not kernels.is_mz_now(left) or kernels.mentions_mz_now(right):
-        raise _unsupported()
+        raise _unsupported(expr)
     match func:
         case kernels.EQ:
             lower.append(right)
@@ -110,7 +111,7 @@ def _bound(expr: ScalarExpr, lower: list[ScalarExpr], upper: list[ScalarExpr]) -
         case kernels.GTE:
             lower.append(right)
         case _:
-            raise _unsupported()
+            raise _unsupported(expr)
 
 
 def _next(expr: ScalarExpr) -> ScalarExpr:
@@ -125,12 +126,13 @@ def _next(expr: ScalarExpr) -> ScalarExpr:
     return Call(STEP, (expr, int_literal(1, UINT8)), ColumnType(MZ_TIMESTAMP, nullable=True))
 
 
-def _unsupported() -> FeatureNotSupported:
+def _unsupported(expr: ScalarExpr) -> FeatureNotSupported:
     return FeatureNotSupported(
-        "unsupported temporal predicate",
-        detail="mz_now() must be directly compared, by =, <, <=, > or >=, to an expression that"
-        " can be cast to mz_timestamp.",
-        hint="Write the comparison as a conjunct of its own in WHERE or HAVING.",
+        "Unsupported temporal predicate. Note: `mz_now()` must be directly compared to a"
+        " non-temporal expression of mz_timestamp-castable type. Expression found:"
+        f" {explain_scalar(expr)}",
+        hint="Compare mz_now(), or a timestamp or whole number made of it, with an expression that"
+        " does not mention it.",
     )
 
 

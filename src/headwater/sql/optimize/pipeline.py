@@ -23,6 +23,7 @@ from headwater.sql.optimize.reduce_elision import elide_reduces
 from headwater.sql.optimize.relation_cse import relation_cse
 from headwater.sql.optimize.semijoin import drop_semijoins
 from headwater.sql.optimize.simplify_scalars import simplify_scalars
+from headwater.sql.optimize.temporal import split_temporal
 from headwater.sql.optimize.union_cancel import cancel_unions
 
 ROUNDS_MAX = 10
@@ -44,6 +45,7 @@ LOGICAL: tuple[tuple[str, Rule], ...] = (
 
 PHYSICAL: tuple[tuple[str, Rule], ...] = (
     ("normalize_lets", normalize_lets),
+    ("split_temporal", split_temporal),
     ("fuse", fuse),
     ("relation_cse", relation_cse),
     ("plan_joins", plan_joins),

@@ -11,6 +11,7 @@ from headwater.compute.reference import (
     evaluate_relation,
 )
 from headwater.errors import FeatureNotSupported
+from headwater.ir.explain import explain_scalar
 from headwater.ir.literals import int_datum
 from headwater.ir.visit_physical import walk_plan
 from headwater.sql.lower.plan import Lowering
@@ -38,6 +39,20 @@ BIDS = Snapshot(
         "mz_now() >= id and mz_now() < amount and buyer = 7",
         "not (mz_now() < id)",
         "mz_now() > 3::int8",
+        # Any Boolean expression over comparisons.
+        "mz_now() <> id",
+        "mz_now() < id or buyer = 8",
+        "mz_now() < id or mz_now() > amount",
+        "not (mz_now() >= id and (mz_now() <= amount or buyer = 7))",
+        "case when mz_now() < id then buyer = 7 else mz_now() > amount end",
+        "(mz_now() < id) = (buyer = 7)",
+        "(mz_now() < nullif(id, 4)) is not true",
+        "mz_now() in (id, amount)",
+        # Arithmetic.
+        "mz_now()::text::int8 + 2 < id",
+        "mz_now()::text::int8 - 3 >= id",
+        "10 - mz_now()::text::int8 > id",
+        "mz_now()::text::int8 - 100 > id - 95 or buyer = 8",
     ],
 )
 def test_bounds_equal_the_condition_at_every_time(condition):
@@ -70,12 +85,49 @@ def test_filters_above_joins_and_groups_are_nodes_of_their_own():
     assert plan.mfp.is_temporal
 
 
+def bounds(condition):
+    """Return a filter's lower and upper bounds, as text."""
+    plan = (
+        Lowering()
+        .lower(
+            optimize(
+                plan_sql(f"select end_time from auctions where {condition}"), optimizer_context()
+            )
+        )
+        .plan
+    )
+    return [
+        list(map(explain_scalar, side)) for side in (plan.mfp.lower_bounds, plan.mfp.upper_bounds)
+    ]
+
+
+def test_intervals_move_to_the_other_side():
+    # now - 1 hour <= end: present until the millisecond after end + 1 hour.
+    moment = "timestamptz_to_mz_timestamp((#3 + '01:00:00'))"
+    assert bounds("mz_now()::timestamptz - interval '1 hour' <= end_time") == [
+        [],
+        [f"({moment} + 1)"],
+    ]
+    # end < now + 1 day: present from the millisecond after end - 1 day.
+    moment = "timestamptz_to_mz_timestamp((#3 - '1 day'))"
+    assert bounds("end_time < interval '1 day' + mz_now()::timestamptz") == [
+        [f"({moment} + 1)"],
+        [],
+    ]
+    # now < end, which may lie between milliseconds: up to and with the one that it is in.
+    moment = "timestamptz_to_mz_timestamp((#3 + '00:00:00.000999'))"
+    assert bounds("mz_now()::timestamptz < end_time") == [[], [moment]]
+    with pytest.raises(FeatureNotSupported):  # months have no one length
+        bounds("mz_now()::timestamptz - interval '1 month' <= end_time")
+
+
 @pytest.mark.parametrize(
     "sql",
     [
-        "select id from bids where mz_now() <> id",
-        "select id from bids where mz_now() < id or buyer = 3",
         "select id, mz_now() from bids",
+        "select id from bids where mz_now()::text > 'x'",
+        "select id from bids where mz_now()::text::int8 * 2 < id",
+        "select id from bids where mz_now()::text::int8 + id < mz_now()::text::int8",
     ],
 )
 def test_other_uses_are_refused(sql):
