@@ -62,7 +62,8 @@ def least_readable(
 ) -> tuple[Timestamp, list[ReadHold]]:
     """Return the least time at which all inputs can be read, and holds on them there.
 
-    Of a dataflow without inputs it is the oracle's time.
+    Of a dataflow without inputs it is the oracle's time for an index, which keeps no history, and
+    the beginning of time for a materialized view.
     """
     holds: list[ReadHold] = []
     try:
@@ -71,7 +72,12 @@ def least_readable(
             coord.compute.acquire_hold(index_or_view.cluster, imported.id)
             for imported in dataflow.indexes
         )
-        since = join(hold.since for hold in holds) if holds else coord.oracle.read_ts()
+        if holds:
+            since = join(hold.since for hold in holds)
+        elif isinstance(index_or_view, MaterializedView):
+            since = TIMESTAMP_MIN
+        else:
+            since = coord.oracle.read_ts()
         if since is None:
             raise InternalError("an input of a new dataflow can't be read any more")
     except BaseException:

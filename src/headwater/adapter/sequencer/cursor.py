@@ -1,7 +1,7 @@
 """PREPARE, EXECUTE, DEALLOCATE; DECLARE, FETCH, CLOSE."""
 
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.sequencer.read import session_values
+from headwater.adapter.sequencer.read import is_alone, session_values
 from headwater.adapter.sequencer.select import result_columns, select_source
 from headwater.adapter.sequencer.subscribe import start_subscribe
 from headwater.adapter.session import PreparedStatement, Session
@@ -89,7 +89,7 @@ def sequence_declare(
 ) -> p.ExecuteReply:
     """Answer DECLARE: the cursor's rows are fetched by the front."""
     transaction = session.transaction
-    if transaction.implicit:
+    if is_alone(session, last=request.sync):
         raise NoActiveSqlTransaction("DECLARE CURSOR can only be used in transaction blocks")
     if plan.name in transaction.cursors:
         raise DuplicateCursor(f'cursor "{plan.name}" already exists')
@@ -104,9 +104,9 @@ def sequence_declare(
     return p.DeclareCursor(name=plan.name, columns=result_columns(inner.plan.desc), source=source)
 
 
-def sequence_fetch(session: Session, plan: FetchPlan) -> p.ExecuteReply:
+def sequence_fetch(session: Session, request: p.Execute, plan: FetchPlan) -> p.ExecuteReply:
     """Answer FETCH; the front knows the cursor and its columns."""
-    if session.transaction.implicit:
+    if is_alone(session, last=request.sync):
         raise NoActiveSqlTransaction("FETCH can only be used in transaction blocks")
     timeout = None if plan.timeout_us is None else plan.timeout_us // _US_PER_MS
     source = p.FetchSource(cursor=plan.name, count=plan.count, timeout_ms=timeout)

@@ -122,7 +122,7 @@ async def _sequence_prepared(
         case st.DeallocatePlan():
             return cursor.sequence_deallocate(session, plan)
         case st.FetchPlan():
-            return cursor.sequence_fetch(session, plan)
+            return cursor.sequence_fetch(session, request, plan)
         case st.ClosePlan():
             return cursor.sequence_close(session, plan)
         case st.ExplainPlan():

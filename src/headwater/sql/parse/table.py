@@ -1,5 +1,6 @@
 """What stands in FROM: relations, derived tables, table functions, joins."""
 
+from headwater.errors import FeatureNotSupported
 from headwater.sql.ast.base import DataType
 from headwater.sql.ast.keywords import NOT_A_TABLE_ALIAS
 from headwater.sql.ast.query import (
@@ -116,7 +117,10 @@ def _table_factor(p: TokenStream) -> TableExpr:
     if lateral:
         p.fail("(")
     p.accept("*")
-    return TableRef(name, table_alias(p), position=position)
+    table = TableRef(name, table_alias(p), position=position)
+    if p.key == "TABLESAMPLE":
+        raise FeatureNotSupported("TABLESAMPLE is not supported", position=p.position)
+    return table
 
 
 _ABOVE_ALL = 14

@@ -233,7 +233,7 @@ def _grouping(ctx: ExprContext, node: ast.Function) -> HirScalar:
 
 def _old_now(_ctx: ExprContext, node: ast.Function) -> HirScalar:
     raise InvalidParameterValue(
-        "mz_logical_timestamp() was removed", hint="Use mz_now() instead.", position=node.position
+        "mz_logical_timestamp() has been renamed to mz_now()", position=node.position
     )
 
 
