@@ -15,7 +15,7 @@ from tests.differential.tree import smaller
 from tests.differential.vocabulary import VALUES
 
 QUERIES_A_SCHEMA = 150
-SHRINKS_MAX = 400
+SHRINKS_MAX = 120
 """Smaller forms of one query that are tried."""
 
 LITERALS = {type_: f"NULL::{type_}" for type_ in VALUES} | {"bool": "true", "int4": "1"}

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from headwater.errors import StatementTooComplex
+
 
 class BaseType(StrEnum):
     """The closed set of type constructors, by PostgreSQL's internal names."""
@@ -146,8 +148,28 @@ def range_of(element: ScalarType) -> ScalarType:
     return ScalarType(BaseType.RANGE, element=element)
 
 
+RECORD_LEVELS_MAX = 16
+"""Records inside one another in a type. Each level doubles the quotes of the text form."""
+
+
 def record_of(*fields: tuple[str, ColumnType]) -> ScalarType:
-    """Return the record type with these fields."""
-    return ScalarType(
+    """Return the record type with these fields.
+
+    Raises:
+        StatementTooComplex: Records nest more than ``RECORD_LEVELS_MAX`` levels.
+    """
+    record = ScalarType(
         BaseType.RECORD, fields=tuple(RecordField(name, column) for name, column in fields)
     )
+    if _record_levels(record) > RECORD_LEVELS_MAX:
+        raise StatementTooComplex(
+            "records nest too deeply", detail=f"A record may nest {RECORD_LEVELS_MAX} levels."
+        )
+    return record
+
+
+def _record_levels(type: ScalarType) -> int:
+    inner = [field.type.type for field in type.fields]
+    if type.element is not None:
+        inner.append(type.element)
+    return (type.base is BaseType.RECORD) + max(map(_record_levels, inner), default=0)

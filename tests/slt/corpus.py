@@ -1,0 +1,108 @@
+"""Playing the corpus: its parts, the runner beside it, and what came of each record."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fixtures.headwater import running
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "slt"
+RUNNER = SHARED / "run_slt.py"
+CORPUS = SHARED / "corpus" / "dev"
+
+AT_ONCE = 2
+"""Files that are played at a time."""
+STATEMENT_SECONDS = 30
+FILE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the corpus. ``alone``: each of its files assumes a server with nothing in it."""
+
+    name: str
+    alone: bool
+
+
+PARTS = (Part("materialize", alone=True), Part("sqlite", alone=False), Part("risingwave", False))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A record that failed: the line it begins on, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a file. ``results`` has a letter a record: p(assed), f(ailed) or s(kipped)."""
+
+    name: str
+    sha: str
+    results: str
+    seconds: float = 0.0
+    failures: tuple[Failure, ...] = field(default=())
+
+    @property
+    def passed(self) -> frozenset[int]:
+        """Return the numbers, from 1, of the records that passed."""
+        return frozenset(i for i, result in enumerate(self.results, 1) if result == "p")
+
+
+def missing() -> str | None:
+    """Return why the corpus can't be played, None if it can."""
+    return None if RUNNER.exists() else f"no sqllogictest corpus at {SHARED}"
+
+
+def play(part: Part, at_once: int = AT_ONCE) -> list[Played]:
+    """Play all files of a part against new servers."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slt-")))
+        report = folder / "report.json"
+        if part.alone:
+            where = ["--spawn", _spawn()]
+        else:
+            server = stack.enter_context(running(folder / "data"))
+            internal = f"host=127.0.0.1 port={server.internal_port} user=mz_system"
+            where = ["--dsn", server.dsn, "--internal-dsn", internal, "--fresh", "database"]
+        command = [
+            *(sys.executable, str(RUNNER), *where, "-q", "-j", str(at_once)),
+            *("--timeout", str(STATEMENT_SECONDS), "--file-timeout", str(FILE_SECONDS)),
+            *("--root", str(CORPUS), "--copy-root", str(CORPUS / "materialize" / "data")),
+            *("--json", str(report), str(CORPUS / part.name)),
+        ]
+        # Its exit code says whether all passed, which is for the ratchet to say.
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if not report.exists():
+            raise RuntimeError(f"the runner failed: {result.stdout[-2000:]}{result.stderr[-2000:]}")
+        return read(report)
+
+
+def _spawn() -> str:
+    return (
+        f"{sys.executable} -m headwater.cli.main serve --data {{dir}}"
+        " --sql-address 127.0.0.1:{port} --internal-sql-address 127.0.0.1:{internal_port}"
+        " --http-address 127.0.0.1:0"
+    )
+
+
+def read(report: Path) -> list[Played]:
+    """Return what the runner's report says."""
+    return [
+        Played(
+            name,
+            played["sha"],
+            played["results"],
+            played["seconds"],
+            tuple(Failure(each["line"], each["reason"]) for each in played["failures"]),
+        )
+        for name, played in json.loads(report.read_text()).items()
+    ]
