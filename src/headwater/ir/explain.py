@@ -12,6 +12,7 @@ from headwater.errors import InternalError
 from headwater.ir import kernels
 from headwater.ir import physical as lir
 from headwater.ir import relation as mir
+from headwater.ir.attributes import Attributes
 from headwater.ir.functions import CASTS, SIGNATURES, FunctionKind
 from headwater.ir.literals import show_literal
 from headwater.ir.physical import Mfp, Plan
@@ -45,14 +46,14 @@ class ExplainOptions:
     Attributes:
         names: Printed names of global ids; others are printed as they are.
         column_names: Whether columns carry their names.
-        arity: Whether each operator says how many columns it yields.
+        attributes: What else each operator of a relational plan says of itself.
         redacted: Whether literals are hidden.
         join_implementations: Whether joins say in which order and by which keys they look up.
     """
 
     names: Mapping[GlobalId, str] = field(default_factory=dict)
     column_names: bool = True
-    arity: bool = False
+    attributes: Attributes | None = None
     redacted: bool = False
     join_implementations: bool = False
 
@@ -194,6 +195,11 @@ def _order(order: Iterable[ColumnOrder], names: Names, options: ExplainOptions) 
     )
 
 
+def show_rows(rows: Sequence[tuple[bytes, int]], types: Sequence[ColumnType] | None) -> list[str]:
+    """Return rows as texts, without their types where those are not known."""
+    return [line.removeprefix("- ") for line in _rows(rows, types, DEFAULT)]
+
+
 def _rows(
     rows: Sequence[tuple[bytes, int]],
     types: Sequence[ColumnType] | None,
@@ -249,8 +255,8 @@ def _relation(expr: RelationExpr, depth: int, lines: list[str], options: Explain
         _bindings(expr, depth, lines, options)
         return
     head = _head(expr, options)
-    if options.arity:
-        head += f" // {{ arity: {len(column_names(expr))} }}"
+    if options.attributes is not None:
+        head += options.attributes.text(expr)
     lines.append(pad + head)
     if isinstance(expr, mir.Constant) and expr.rows:
         lines.extend(f"{pad}  {line}" for line in _rows(expr.rows, expr.desc.types, options))
@@ -274,6 +280,8 @@ def _bindings(expr: RelationExpr, depth: int, lines: list[str], options: Explain
             if not groups or groups[-1][0] != "With":
                 groups.append(("With", []))
             groups[-1][1].append((f"cte l{expr.id} =", expr.value))
+            if options.attributes is not None:
+                options.attributes.bind(expr.id, expr.value)
         else:
             limit = next((item for item in expr.limits if item is not None), None)
             title = "With Mutually Recursive"

@@ -12,9 +12,11 @@ from headwater.adapter.sequencer import (
     cursor,
     drop,
     explain,
+    explain_timestamp,
     insert,
     read_then_write,
     select,
+    show_create,
     source,
     subscribe,
     transaction,
@@ -128,9 +130,11 @@ async def _sequence_prepared(
         case st.ExplainPlan():
             return explain.sequence_explain(coord, session, request, planned, plan)
         case st.ExplainTimestampPlan():
-            return explain.sequence_explain_timestamp(coord, session, request, planned, plan)
+            return explain_timestamp.sequence_explain_timestamp(
+                coord, session, request, planned, plan
+            )
         case st.ShowCreatePlan():
-            return explain.sequence_show_create(coord, session, plan)
+            return show_create.sequence_show_create(coord, session, plan)
         case st.CancelBackendPlan():
             return _cancel_backend(coord, session, plan)
         case st.ValidateConnectionPlan():

@@ -115,6 +115,7 @@ def plan_peek(
     name: str = "peek",
     as_of: Frontier = TIMESTAMP_MIN,
     until: Frontier = None,
+    by_dataflow: bool = False,
 ) -> PeekPlan:
     """Return how to answer ``expr`` (optimized, unmaterializable calls filled in) once.
 
@@ -126,8 +127,9 @@ def plan_peek(
         name: The dataflow's name.
         as_of: The time of the read; sequencing may replace it in the description later.
         until: The time after it, where known.
+        by_dataflow: Whether to use a dataflow even where none is needed.
     """
-    fast = fast_path(expr, context)
+    fast = None if by_dataflow else fast_path(expr, context)
     if fast is not None:
         return fast
     width = arity(expr)

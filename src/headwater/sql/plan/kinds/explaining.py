@@ -92,6 +92,8 @@ def _explain(ctx: StatementContext, node: ast_explain.ExplainPlan) -> Outcome:
         (name, "true" if options.boolean(name, True) else "false") for name in options.found
     )
     desc = _desc((title, TEXT))
+    if stage is ExplainStage.TRACE:
+        desc = _desc(("path", TEXT), ("plan", TEXT))
     what = node.what
     if isinstance(what, ast_explain.ExplainObject):
         ref = _object(ctx, what)
