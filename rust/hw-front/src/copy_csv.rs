@@ -5,7 +5,6 @@
 
 use crate::copy_in::Records;
 use crate::copy_out::CopyOptions;
-use crate::copy_text::LINE_BYTES_MAX;
 use crate::protocol::ErrorFields;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,8 +59,8 @@ impl CsvReader {
             }
             self.byte(*byte, records)?;
         }
-        if self.record_bytes > LINE_BYTES_MAX {
-            return Err(ErrorFields::new("54000", "a line of COPY data is too long"));
+        if self.record_bytes > self.options.row_bytes_max {
+            return Err(records.too_long(self.options.row_bytes_max));
         }
         Ok(())
     }
@@ -132,7 +131,13 @@ impl CsvReader {
     }
     fn end_field(&mut self) {
         let field = std::mem::take(&mut self.field);
-        let null = !std::mem::take(&mut self.quoted) && field == self.options.null;
+        let column = self.fields.len();
+        let quoted = std::mem::take(&mut self.quoted);
+        let may_be_null = match quoted {
+            true => self.options.force_null.contains(&column),
+            false => !self.options.force_not_null.contains(&column),
+        };
+        let null = may_be_null && field == self.options.null;
         self.fields.push((!null).then_some(field));
     }
     fn end_record(&mut self, records: &mut Records) -> Result<(), ErrorFields> {
@@ -148,7 +153,7 @@ impl CsvReader {
             return Ok(());
         }
         if std::mem::take(&mut self.header) {
-            return Ok(());
+            return if self.options.header_match { records.match_header(&fields) } else { Ok(()) };
         }
         for field in &fields {
             records.field(field.as_deref())?;

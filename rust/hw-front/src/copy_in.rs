@@ -2,6 +2,7 @@
 
 use crate::codec;
 use crate::connection::{Connection, End, Fault, Socket};
+use crate::copy_binary::BinaryReader;
 use crate::copy_csv::CsvReader;
 use crate::copy_out::CopyOptions;
 use crate::copy_text::TextReader;
@@ -24,6 +25,7 @@ const SHOWN_CHARACTERS: usize = 100;
 pub struct Records<'a> {
     table: &'a str,
     columns: &'a [ResultColumn],
+    format: Format,
     line: u64,
     at: usize,
     row: Vec<u8>,
@@ -33,8 +35,13 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// No rows yet, of these columns.
-    pub fn new(table: &'a str, columns: &'a [ResultColumn]) -> Self {
-        Records { table, columns, line: 0, at: 0, row: Vec::new(), rows: Updates::new() }
+    pub fn new(table: &'a str, columns: &'a [ResultColumn], kind: CopyKind) -> Self {
+        let format = if kind == CopyKind::Binary { Format::Binary } else { Format::Text };
+        Records { table, columns, format, line: 0, at: 0, row: Vec::new(), rows: Updates::new() }
+    }
+    /// The number of fields of a record.
+    pub fn width(&self) -> usize {
+        self.columns.len()
     }
     /// A line begins, for error messages.
     pub fn begin_line(&mut self) {
@@ -50,12 +57,14 @@ impl<'a> Records<'a> {
         match value {
             None => row::push_null(&mut self.row),
             Some(value) => {
-                codec::read(&mut self.row, &column.ty, value, Format::Text).map_err(|error| {
+                codec::read(&mut self.row, &column.ty, value, self.format).map_err(|error| {
+                    let place = format!("COPY {}, line {}, column {}", self.table, self.line, column.name);
+                    if self.format == Format::Binary {
+                        return error.within(place);
+                    }
                     let shown: String =
                         String::from_utf8_lossy(value).chars().take(SHOWN_CHARACTERS).collect();
-                    let (table, line) = (self.table, self.line);
-                    let context = format!("COPY {table}, line {line}, column {}: \"{shown}\"", column.name);
-                    error.within(context)
+                    error.within(format!("{place}: \"{shown}\""))
                 })?;
             }
         }
@@ -72,7 +81,35 @@ impl<'a> Records<'a> {
         self.at = 0;
         Ok(())
     }
-    fn in_line(&self, error: ErrorFields) -> ErrorFields {
+    /// The first line of data with names, which must be those of the columns.
+    pub fn match_header<T: AsRef<[u8]>>(&self, names: &[Option<T>]) -> Result<(), ErrorFields> {
+        let error = |text: String| Err(self.in_line(ErrorFields::new("22P04", text)));
+        if names.len() != self.columns.len() {
+            let (got, expected) = (names.len(), self.columns.len());
+            return error(format!("wrong number of fields in header line: got {got}, expected {expected}"));
+        }
+        for (i, (name, column)) in names.iter().zip(self.columns).enumerate() {
+            let mismatch = format!("column name mismatch in header line field {}", i + 1);
+            match name {
+                None => return error(format!("{mismatch}: got null value (\"\\N\"), expected \"{}\"", column.name)),
+                Some(name) if name.as_ref() != column.name.as_bytes() => {
+                    let got = String::from_utf8_lossy(name.as_ref());
+                    return error(format!("{mismatch}: got \"{got}\", expected \"{}\"", column.name));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+    /// The error of a record that is longer than allowed.
+    pub fn too_long(&self, bytes_max: usize) -> ErrorFields {
+        let text = format!("a row of COPY data is longer than {bytes_max} bytes");
+        let mut error = ErrorFields::new("54000", text);
+        error.hint = "The system variable max_copy_from_row_size limits it.".to_owned();
+        error.within(format!("COPY {}, line {}", self.table, self.line + 1))
+    }
+    /// The same error, and the line in which it happened.
+    pub fn in_line(&self, error: ErrorFields) -> ErrorFields {
         error.within(format!("COPY {}, line {}", self.table, self.line))
     }
     fn is_full(&self) -> bool {
@@ -86,16 +123,18 @@ pub enum Lines {
     Text(TextReader),
     /// Comma-separated values.
     Csv(Box<CsvReader>),
+    /// Binary.
+    Binary(BinaryReader),
 }
 
 impl Lines {
     /// A reader of this format.
-    pub fn new(format: &CopyFormat) -> Result<Self, ErrorFields> {
+    pub fn new(format: &CopyFormat) -> Self {
         let options = CopyOptions::new(format);
         match format.format {
-            CopyKind::Text => Ok(Lines::Text(TextReader::new(&options))),
-            CopyKind::Csv => Ok(Lines::Csv(Box::new(CsvReader::new(&options)))),
-            CopyKind::Binary => Err(ErrorFields::new("0A000", "COPY FROM in binary format is not supported")),
+            CopyKind::Text => Lines::Text(TextReader::new(&options)),
+            CopyKind::Csv => Lines::Csv(Box::new(CsvReader::new(&options))),
+            CopyKind::Binary => Lines::Binary(BinaryReader::new(options.row_bytes_max)),
         }
     }
     /// Takes a chunk.
@@ -103,6 +142,7 @@ impl Lines {
         match self {
             Lines::Text(reader) => reader.feed(data, records),
             Lines::Csv(reader) => reader.feed(data, records),
+            Lines::Binary(reader) => reader.feed(data, records),
         }
     }
     /// Takes what is left.
@@ -110,6 +150,7 @@ impl Lines {
         match self {
             Lines::Text(reader) => reader.finish(records),
             Lines::Csv(reader) => reader.finish(records),
+            Lines::Binary(reader) => reader.finish(records),
         }
     }
 }
@@ -171,9 +212,9 @@ impl<S: Socket> Connection<S> {
         format: &CopyFormat,
         sync: bool,
     ) -> Result<String, CopyFault> {
-        let mut lines = Lines::new(format)?;
-        let mut records = Records::new(table, columns);
-        wire::copy_response(&mut self.out, b'G', false, columns.len());
+        let mut lines = Lines::new(format);
+        let mut records = Records::new(table, columns, format.format);
+        wire::copy_response(&mut self.out, b'G', format.format == CopyKind::Binary, columns.len());
         self.flush().await?;
         loop {
             let (kind, body) = self.next_frame().await?;
@@ -246,8 +287,8 @@ pub(crate) mod tests {
             column_number: 0,
         };
         let columns = [column("id", BaseType::Int4), column("name", BaseType::Text)];
-        let mut records = Records::new("t", &columns);
-        let mut lines = Lines::new(format)?;
+        let mut records = Records::new("t", &columns, format.format);
+        let mut lines = Lines::new(format);
         for chunk in data.chunks(size) {
             lines.feed(chunk, &mut records)?;
         }

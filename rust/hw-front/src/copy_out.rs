@@ -9,6 +9,8 @@ use crate::wire::{self, Format};
 use bytes::BufMut;
 use hw_types::arena::Arena;
 
+/// What binary data begin with.
+pub const BINARY_SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, no flags, no extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
@@ -27,6 +29,16 @@ pub struct CopyOptions {
     pub escape: u8,
     /// Whether the first line names columns.
     pub header: bool,
+    /// Whether the names of the first line must be those of the columns.
+    pub header_match: bool,
+    /// Columns whose values are always quoted.
+    pub force_quote: Vec<usize>,
+    /// Columns in which nothing stands for NULL.
+    pub force_not_null: Vec<usize>,
+    /// Columns in which a quoted null string stands for NULL too.
+    pub force_null: Vec<usize>,
+    /// Bytes of a row that is read at most.
+    pub row_bytes_max: usize,
 }
 
 impl CopyOptions {
@@ -41,7 +53,12 @@ impl CopyOptions {
             null: format.null.clone().unwrap_or_else(|| if csv { "" } else { "\\N" }.to_owned()).into_bytes(),
             quote,
             escape: first(&format.escape, quote),
-            header: format.header,
+            header: format.header || format.header_match,
+            header_match: format.header_match,
+            force_quote: format.force_quote.clone(),
+            force_not_null: format.force_not_null.clone(),
+            force_null: format.force_null.clone(),
+            row_bytes_max: format.row_bytes_max(),
         }
     }
 }
@@ -77,7 +94,7 @@ impl<'a> CopyEncoder<'a> {
                 if i > 0 {
                     out.put_u8(self.options.delimiter);
                 }
-                self.put(column.name.as_bytes(), out);
+                self.put(column.name.as_bytes(), false, out);
             }
             out.put_u8(b'\n');
             wire::end(out, at);
@@ -133,7 +150,7 @@ impl<'a> CopyEncoder<'a> {
                 }
                 (false, false) => {
                     codec::write(&mut field, &column.ty, datum, Format::Text)?;
-                    self.put(&field, out);
+                    self.put(&field, self.options.force_quote.contains(&i), out);
                 }
             }
         }
@@ -143,9 +160,9 @@ impl<'a> CopyEncoder<'a> {
         self.field = field;
         Ok(())
     }
-    fn put(&self, field: &[u8], out: &mut Vec<u8>) {
+    fn put(&self, field: &[u8], quoted: bool, out: &mut Vec<u8>) {
         match self.options.kind {
-            CopyKind::Csv => self.put_csv(field, out),
+            CopyKind::Csv => self.put_csv(field, quoted, out),
             _ => self.put_text(field, out),
         }
     }
@@ -164,10 +181,10 @@ impl<'a> CopyEncoder<'a> {
             }
         }
     }
-    fn put_csv(&self, field: &[u8], out: &mut Vec<u8>) {
+    fn put_csv(&self, field: &[u8], quoted: bool, out: &mut Vec<u8>) {
         let CopyOptions { delimiter, quote, escape, null, .. } = &self.options;
         let special = |byte: &u8| byte == delimiter || byte == quote || matches!(byte, b'\n' | b'\r');
-        if field != null && !field.iter().any(special) && !(self.columns.len() == 1 && field == b"\\.") {
+        if !quoted && field != null && !field.iter().any(special) && !(self.columns.len() == 1 && field == b"\\.") {
             return out.put_slice(field);
         }
         out.put_u8(*quote);

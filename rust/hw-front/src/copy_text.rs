@@ -3,15 +3,15 @@
 use crate::copy_in::Records;
 use crate::copy_out::CopyOptions;
 use crate::protocol::ErrorFields;
-
-/// A line's bytes at most.
-pub const LINE_BYTES_MAX: usize = 64 << 20;
+use std::borrow::Cow;
 
 /// Reads lines out of chunks that break anywhere.
 pub struct TextReader {
     delimiter: u8,
     null: Vec<u8>,
     header: bool,
+    header_match: bool,
+    row_bytes_max: usize,
     /// What has come of a line that is not complete.
     line: Vec<u8>,
     /// The last byte of `line` is a backslash that quotes what comes next.
@@ -26,6 +26,8 @@ impl TextReader {
             delimiter: options.delimiter,
             null: options.null.clone(),
             header: options.header,
+            header_match: options.header_match,
+            row_bytes_max: options.row_bytes_max,
             line: Vec::new(),
             quoted: false,
             ended: false,
@@ -38,8 +40,8 @@ impl TextReader {
             let (part, ends) = self.next_part(rest);
             self.line.extend_from_slice(&rest[..part]);
             rest = &rest[part + usize::from(ends)..];
-            if self.line.len() > LINE_BYTES_MAX {
-                return Err(ErrorFields::new("54000", "a line of COPY data is too long"));
+            if self.line.len() > self.row_bytes_max {
+                return Err(records.too_long(self.row_bytes_max));
             }
             if ends {
                 self.end_line(records)?;
@@ -72,40 +74,49 @@ impl TextReader {
         records.begin_line();
         if line == b"\\." {
             self.ended = true;
-        } else if !std::mem::take(&mut self.header) {
-            self.fields(&line, records)?;
+        } else if std::mem::take(&mut self.header) {
+            if self.header_match {
+                records.match_header(&self.split(&line))?;
+            }
+        } else {
+            for field in self.split(&line) {
+                records.field(field.as_deref())?;
+            }
+            records.end()?;
         }
         line.clear();
         self.line = line;
         Ok(())
     }
-    fn fields(&self, line: &[u8], records: &mut Records) -> Result<(), ErrorFields> {
+    /// The fields of a line; None is NULL.
+    fn split<'a>(&self, line: &'a [u8]) -> Vec<Option<Cow<'a, [u8]>>> {
+        let mut fields = Vec::new();
         let mut start = 0;
         let mut at = 0;
         while at < line.len() {
             match line[at] {
                 b'\\' => at += 1,
                 byte if byte == self.delimiter => {
-                    self.field(&line[start..at], records)?;
+                    fields.push(self.field(&line[start..at]));
                     start = at + 1;
                 }
                 _ => {}
             }
             at += 1;
         }
-        self.field(&line[start..], records)?;
-        records.end()
+        fields.push(self.field(&line[start..]));
+        fields
     }
-    fn field(&self, raw: &[u8], records: &mut Records) -> Result<(), ErrorFields> {
+    fn field<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if raw == self.null {
-            return records.field(None);
+            return None;
         }
         if !raw.contains(&b'\\') {
-            return records.field(Some(raw));
+            return Some(Cow::Borrowed(raw));
         }
         let mut value = Vec::with_capacity(raw.len());
         unescape(raw, &mut value);
-        records.field(Some(&value))
+        Some(Cow::Owned(value))
     }
 }
 

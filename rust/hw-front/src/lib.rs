@@ -19,6 +19,7 @@
 
 pub mod codec;
 pub mod connection;
+pub mod copy_binary;
 pub mod copy_csv;
 pub mod copy_in;
 pub mod copy_out;
@@ -35,4 +36,5 @@ pub mod session;
 pub mod simple;
 pub mod startup;
 pub mod stream;
+pub mod subscribe;
 pub mod wire;

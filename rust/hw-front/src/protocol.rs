@@ -7,6 +7,7 @@
 use hw_link::finishing::RowSetFinishing;
 use hw_link::peeks::PeekSpec;
 use hw_link::response::ReadError;
+use hw_types::order::ColumnOrder;
 use hw_types::scalar::ScalarType;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -37,6 +38,18 @@ pub struct Fields {
     /// A character of the statement, from 1; 0 where unknown.
     #[serde(default)]
     pub position: u32,
+    /// The schema of what it is about.
+    #[serde(default)]
+    pub schema_name: String,
+    /// The table that it is about.
+    #[serde(default)]
+    pub table_name: String,
+    /// The column that it is about.
+    #[serde(default)]
+    pub column_name: String,
+    /// The constraint that is violated.
+    #[serde(default)]
+    pub constraint_name: String,
     /// ERROR, FATAL, WARNING, NOTICE …
     #[serde(default = "error_severity")]
     pub severity: String,
@@ -71,6 +84,10 @@ impl ErrorFields {
             detail: String::new(),
             hint: String::new(),
             position: 0,
+            schema_name: String::new(),
+            table_name: String::new(),
+            column_name: String::new(),
+            constraint_name: String::new(),
             severity: error_severity(),
             context: String::new(),
         }))
@@ -230,6 +247,50 @@ pub struct CopyFormat {
     pub escape: String,
     /// Whether the first line names columns.
     pub header: bool,
+    /// Whether the names of the first line must be those of the columns.
+    pub header_match: bool,
+    /// Columns whose values are always quoted.
+    pub force_quote: Vec<usize>,
+    /// Columns in which nothing stands for NULL.
+    pub force_not_null: Vec<usize>,
+    /// Columns in which a quoted null string stands for NULL too.
+    pub force_null: Vec<usize>,
+    /// Bytes of a row that is read at most, 0 for [`ROW_BYTES_MAX`].
+    pub row_bytes_max: usize,
+}
+
+impl CopyFormat {
+    /// Bytes of a row that is read at most.
+    pub fn row_bytes_max(&self) -> usize {
+        if self.row_bytes_max == 0 { ROW_BYTES_MAX } else { self.row_bytes_max }
+    }
+}
+
+/// Bytes of a row of COPY data at most, where nothing else is said.
+pub const ROW_BYTES_MAX: usize = 128 << 20;
+
+/// How a subscription's updates become rows; columns are the dataflow's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(tag = "form", rename_all = "snake_case")]
+pub enum Envelope {
+    /// Each update with its diff.
+    #[default]
+    Diffs,
+    /// The new row of each key.
+    Upsert {
+        /// The key's columns.
+        key: Vec<usize>,
+    },
+    /// The old and the new row of each key.
+    Debezium {
+        /// The key's columns.
+        key: Vec<usize>,
+    },
+    /// As Diffs, sorted within a time; column 0 is the diff.
+    Ordered {
+        /// Sort keys.
+        order_by: Vec<ColumnOrder>,
+    },
 }
 
 /// The session variables that the front obeys.
@@ -397,6 +458,8 @@ pub struct SubscribeSpec {
     pub as_of: u64,
     /// Where it ends.
     pub up_to: Option<u64>,
+    /// How updates are written.
+    pub envelope: Envelope,
 }
 
 #[derive(Deserialize)]
@@ -433,6 +496,8 @@ struct RawSource {
     #[serde(default)]
     as_of: u64,
     up_to: Option<u64>,
+    #[serde(default)]
+    envelope: Envelope,
     cursor: Option<String>,
     #[serde(default = "one")]
     count: Option<u64>,
@@ -464,6 +529,7 @@ impl RawSource {
                 progress: self.progress,
                 as_of: self.as_of,
                 up_to: self.up_to,
+                envelope: self.envelope,
             }),
             SourceKind::Fetch => {
                 RowSource::Fetch { cursor: self.cursor?, count: self.count, timeout_ms: self.timeout_ms }

@@ -2,11 +2,11 @@
 
 use crate::front::Front;
 use crate::protocol::{ErrorFields, Outcome, Request, RowSource, SubscribeSpec};
+use crate::subscribe::Shape;
 use hw_link::finishing::finish;
 use hw_link::peeks::PeekHandle;
 use hw_link::subscribes::{Batch, Subscription};
 use hw_types::flat::Updates;
-use hw_types::row;
 use std::sync::Arc;
 
 /// Tells Python once how an execution ended: by [`Execution::end`], or by being dropped.
@@ -158,6 +158,7 @@ impl RowStream {
 struct Subscribe {
     front: Arc<Front>,
     spec: SubscribeSpec,
+    shape: Shape,
     subscription: Arc<Subscription>,
     begun: bool,
 }
@@ -171,14 +172,16 @@ impl Drop for Subscribe {
 impl Subscribe {
     fn open(front: &Arc<Front>, spec: SubscribeSpec) -> Self {
         let subscription = front.links.subscriptions().expect(&spec.id);
-        Subscribe { front: Arc::clone(front), spec, subscription, begun: false }
+        let envelope = spec.envelope.clone();
+        let shape = Shape { arity: spec.arity, progress: spec.progress, envelope };
+        Subscribe { front: Arc::clone(front), spec, shape, subscription, begun: false }
     }
     /// The next rows, and whether they are the last.
     async fn next(&mut self) -> Result<(Updates, bool), ErrorFields> {
         if self.spec.progress && !self.begun {
             self.begun = true;
             let mut rows = Updates::new();
-            self.push_progress(&mut rows, self.spec.as_of);
+            self.shape.push_progress(&mut rows, self.spec.as_of);
             return Ok((rows, self.is_over(Some(self.spec.as_of))));
         }
         let batch = self.subscription.next().await?;
@@ -193,34 +196,12 @@ impl Subscribe {
     }
     fn rows(&self, batch: &Batch) -> Updates {
         let mut out = Updates::new();
-        for (data, time, diff) in batch.updates.iter() {
-            if self.spec.up_to.is_some_and(|up_to| time >= up_to) {
-                continue;
-            }
-            let write = |bytes: &mut Vec<u8>| {
-                row::push_uint(bytes, time);
-                if self.spec.progress {
-                    row::push_datum(bytes, hw_types::datum::Datum::False);
-                }
-                row::push_int(bytes, diff);
-                bytes.extend_from_slice(data);
-            };
-            out.push_with(write, 0, 1);
-        }
-        if let (true, Some(upper)) = (self.spec.progress, batch.upper)
-            && self.spec.up_to.is_none_or(|up_to| upper < up_to)
-        {
-            self.push_progress(&mut out, upper);
+        let wanted = |time: u64| self.spec.up_to.is_none_or(|up_to| time < up_to);
+        self.shape.push_updates(&mut out, batch.updates.iter().filter(|(_, time, _)| wanted(*time)));
+        if let (true, Some(upper)) = (self.spec.progress, batch.upper.filter(|upper| wanted(*upper))) {
+            self.shape.push_progress(&mut out, upper);
         }
         out
-    }
-    fn push_progress(&self, out: &mut Updates, frontier: u64) {
-        let write = |bytes: &mut Vec<u8>| {
-            row::push_uint(bytes, frontier);
-            row::push_datum(bytes, hw_types::datum::Datum::True);
-            (0..=self.spec.arity).for_each(|_| row::push_null(bytes));
-        };
-        out.push_with(write, 0, 1);
     }
 }
 

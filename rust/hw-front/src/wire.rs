@@ -113,6 +113,10 @@ fn report(out: &mut Vec<u8>, kind: u8, fields: &ErrorFields) {
     field(b'D', &fields.detail);
     field(b'H', &fields.hint);
     field(b'W', &fields.context);
+    field(b's', &fields.schema_name);
+    field(b't', &fields.table_name);
+    field(b'c', &fields.column_name);
+    field(b'n', &fields.constraint_name);
     if fields.position > 0 {
         field(b'P', &fields.position.to_string());
     }

@@ -4,6 +4,7 @@
 
 mod compute;
 mod front;
+mod keys;
 mod link;
 mod persist;
 mod storage;
@@ -19,6 +20,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     types::register(module)?;
+    keys::register(module)?;
     persist::register(module)?;
     compute::register(module)?;
     storage::register(module)?;

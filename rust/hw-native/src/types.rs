@@ -327,6 +327,36 @@ fn eval_scalar<'py>(py: Python<'py>, expr: &[u8], row: Option<&[u8]>) -> PyResul
     }
 }
 
+/// The first added row of a batch for which one of the expressions (msgpack) is false: which, and the row.
+#[pyfunction]
+fn first_false<'py>(
+    py: Python<'py>,
+    exprs: Vec<Vec<u8>>,
+    flat: &[u8],
+) -> PyResult<Option<(usize, Bound<'py, PyBytes>)>> {
+    let compiled = exprs
+        .iter()
+        .map(|expr| unpack::<ScalarExpr>(expr)?.compile().map_err(malformed))
+        .collect::<PyResult<Vec<_>>>()?;
+    let batch = Updates::decode(flat).map_err(malformed)?;
+    let mut arena = Arena::new();
+    for (row, _, diff) in batch.iter() {
+        if diff <= 0 {
+            continue;
+        }
+        arena.reset();
+        let datums = checked_datums(row, &arena)?;
+        for (i, expr) in compiled.iter().enumerate() {
+            match expr.eval(&datums, &arena) {
+                Ok(Datum::False) => return Ok(Some((i, PyBytes::new(py, row)))),
+                Ok(_) => {}
+                Err(error) => return Err(raised(py, &error)),
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// The row a plan (msgpack) makes of a row and when it holds; `None` where it is dropped.
 #[pyfunction]
 fn eval_mfp<'py>(py: Python<'py>, mfp: &[u8], row: &[u8]) -> PyResult<Bound<'py, PyAny>> {
@@ -434,6 +464,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(decode_updates, module)?)?;
     module.add_function(wrap_pyfunction!(row_split, module)?)?;
     module.add_function(wrap_pyfunction!(eval_scalar, module)?)?;
+    module.add_function(wrap_pyfunction!(first_false, module)?)?;
     module.add_function(wrap_pyfunction!(eval_mfp, module)?)?;
     module.add_function(wrap_pyfunction!(eval_aggregate, module)?)?;
     module.add_function(wrap_pyfunction!(eval_table, module)?)?;

@@ -6,6 +6,7 @@
 //! * [`datum`]: one value; [`numeric`], [`interval`], [`container`], [`jsonb`]: its richer kinds.
 //! * [`row`]: the memcomparable encoding of datums and rows; [`order`]: ORDER BY over it.
 //! * [`arena`]: where bytes live that evaluation makes.
+//! * [`keys`]: which keys of a table are taken.
 //! * [`flat`]: updates `(row, time, diff)` as one byte string.
 
 pub mod arena;
@@ -15,6 +16,7 @@ pub mod datum;
 pub mod flat;
 pub mod interval;
 pub mod jsonb;
+pub mod keys;
 pub mod numeric;
 pub mod order;
 pub mod relation;

@@ -8,9 +8,10 @@ committed item) is finished here.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from headwater.adapter import dataflows
+from headwater.adapter.constraints import Keys, current_rows
 from headwater.adapter.coordinator import Coordinator, Outside
 from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.introspection import Introspection
@@ -98,11 +99,15 @@ async def boot(
         if coord is not None:
             coord.on_failure(error)
 
+    def read_table(shard: ShardId) -> AsyncIterator[bytes]:
+        return current_rows(outside.persist, txns_shard, shard, oracle)
+
     group_commit = GroupCommit(
         oracle,
         txns,
         outside.clock,
         outside.tasks,
+        keys=Keys(read_table),
         on_applied=outside.peeks.state.set_read_ts,
         on_failure=failed,
     )
@@ -310,6 +315,8 @@ async def _open_collections(coord: Coordinator, txns: TxnsHandle) -> None:
         if isinstance(item, Relation) and getattr(item, "shard", None) is not None
     ]
     tables = [item for item in relations if isinstance(item, Table) and is_txn_table(item)]
+    for table in tables:
+        coord.group_commit.keys.declare(table, empty=False)
     unknown = [table for table in tables if table.shard not in txns.tables]
     ts = coord.oracle.read_ts()
     if unknown:

@@ -265,7 +265,7 @@ class ClientSession:
         if statement.template is not None and isinstance(planned.plan, InsertPlan):
             session.transaction.check_alive()
             session.transaction.statements += 1
-            return insert.insert_template(
+            return await insert.insert_template(
                 coord, session, planned, planned.plan, statement.template, request.params
             )
         assert statement.parsed is not None
@@ -289,7 +289,7 @@ class ClientSession:
 
     async def copy_data(self, request: p.CopyData) -> p.Synced:
         """Take a batch of rows."""
-        copy.copy_data(self._coord, self.session, request.rows)
+        await copy.copy_data(self._coord, self.session, request.rows)
         return p.Synced(status=self.session.transaction.status)
 
     async def copy_done(self, request: p.CopyDone) -> p.Command:

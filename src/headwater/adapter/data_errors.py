@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from headwater.errors import ErrorFields, HeadwaterError, UserError
+from headwater.errors import ConstraintViolation, ErrorFields, HeadwaterError, UserError
 
 
 def _classes(root: type[HeadwaterError]) -> dict[str, type[HeadwaterError]]:
@@ -18,7 +18,11 @@ def error_of(fields: ErrorFields) -> HeadwaterError:
     class_ = _classes(HeadwaterError).get(fields.sqlstate)
     if class_ is None:
         class_ = type("DataError_", (UserError,), {"sqlstate": fields.sqlstate})
-    return class_(fields.message, detail=fields.detail, hint=fields.hint, position=fields.position)
+    error = class_(fields.message, detail=fields.detail, hint=fields.hint, position=fields.position)
+    if isinstance(error, ConstraintViolation):
+        error.schema_name, error.table_name = fields.schema_name, fields.table_name
+        error.column_name, error.constraint_name = fields.column_name, fields.constraint_name
+    return error
 
 
 def raise_fields(fields: ErrorFields) -> NoReturn:

@@ -174,4 +174,5 @@ async def create_collection(coord: Coordinator, item: Relation, since: Timestamp
 async def create_table(coord: Coordinator, table: Table) -> None:
     """Make a new table's collection, empty as of now."""
     ts = await coord.group_commit.register([(table.shard, table.desc)])
+    coord.group_commit.keys.declare(table, empty=True)
     await create_collection(coord, table, ts)

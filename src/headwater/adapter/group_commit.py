@@ -5,6 +5,10 @@ oracle, commits all tables' updates through the transaction shard, applies the t
 idle timeline is advanced every :data:`TICK_S` seconds, so that reads at "now" do not stall, and at
 once when a read waits for it (:meth:`GroupCommit.nudge`).
 
+Keys are enforced here: all writers of a table are seen in one order, and of two that take the same
+key in one round the first wins. What a write consists of may depend on the keys that are free when
+its turn comes: a function in place of the updates is called then.
+
 Read-then-write statements read at t and must find that nobody has written to what they read since:
 ``unless_written_since``. One that lost such a race once may lock its tables for the next try: then
 other writers to them wait.
@@ -16,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from headwater.adapter.constraints import Keys, no_table
 from headwater.adapter.oracle import TimestampOracle
 from headwater.errors import (
     AdminShutdown,
@@ -36,6 +41,10 @@ logger = logging.getLogger(__name__)
 # An idle timeline advances this often.
 TICK_S = 1.0
 _RETRY_S = 0.2
+
+
+# Flat batches by table.
+Updates = Mapping[ShardId, bytes]
 
 
 class Txns(Protocol):
@@ -76,11 +85,13 @@ class _Write:
 
     def __init__(
         self,
-        updates: Mapping[ShardId, bytes],
+        updates: Updates,
         read_at: Mapping[ShardId, Timestamp],
         owner: object,
+        resolve: Callable[[], Updates] | None,
     ) -> None:
         self.updates = updates
+        self.resolve = resolve
         self.read_at = read_at
         self.owner = owner
         self.done: asyncio.Future[Timestamp] = asyncio.get_running_loop().create_future()
@@ -102,6 +113,7 @@ class GroupCommit:
         clock: Clock,
         tasks: Tasks,
         *,
+        keys: Keys | None = None,
         on_applied: Callable[[Timestamp], None] = lambda _: None,
         on_failure: Callable[[HeadwaterError], None] = lambda _: None,
     ) -> None:
@@ -109,6 +121,7 @@ class GroupCommit:
         self._txns = txns
         self._clock = clock
         self._tasks = tasks
+        self.keys = keys or Keys(no_table)
         self._on_applied = on_applied
         self._on_failure = on_failure
         self._pending: list[_Write] = []
@@ -128,23 +141,27 @@ class GroupCommit:
 
     async def write(
         self,
-        updates: Mapping[ShardId, bytes],
+        updates: Updates,
         *,
         unless_written_since: Mapping[ShardId, Timestamp] | None = None,
         owner: object = None,
+        resolve: Callable[[], Updates] | None = None,
     ) -> Timestamp:
         """Commit ``updates`` (flat batches by table; times are ignored) and return their time.
 
-        Durable, and visible to every read that begins after the return.
+        Durable, and visible to every read that begins after the return. ``resolve`` gives the
+        updates when the write's turn comes; ``updates`` only names their tables then.
 
         Raises:
+            UniqueViolation: A key is taken.
             WriteConflict: A table of ``unless_written_since`` was written after the time given.
             Fenced: A newer server has taken over.
 
         Cancellation: the write may or may not happen.
         """
+        await self.keys.load(list(updates))
         self._check()
-        write = _Write(updates, unless_written_since or {}, owner)
+        write = _Write(updates, unless_written_since or {}, owner, resolve)
         self._pending.append(write)
         self._wake.set()
         return await asyncio.shield(write.done)
@@ -223,6 +240,7 @@ class GroupCommit:
             await self._guard(lambda: self._txns.commit(ts, merged))
         except HeadwaterError as error:
             for write in batch:
+                self.keys.retract(write.updates)
                 _refuse(write, error)
             if isinstance(error, ConnectionFailure):
                 raise
@@ -258,6 +276,12 @@ class GroupCommit:
                     write,
                     WriteConflict("could not serialize access due to concurrent update"),
                 )
+                continue
+            if write.resolve is not None:
+                write.updates = write.resolve()
+            violation = self.keys.admit(write.updates)
+            if violation is not None:
+                _refuse(write, violation)
                 continue
             writing.update(shard for shard, data in write.updates.items() if flat.count(data))
             taken.append(write)

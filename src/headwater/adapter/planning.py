@@ -9,7 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from headwater.adapter.controllers import ComputeController
 from headwater.adapter.data_errors import raise_fields
-from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
+from headwater.catalog.items import (
+    CheckConstraint,
+    Index,
+    MaterializedView,
+    Relation,
+    Source,
+    Table,
+    View,
+)
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, UndefinedParameter
 from headwater.ir.dataflow import IndexImport, SourceImport
@@ -30,8 +38,9 @@ from headwater.sql.optimize.inline_views import inline_views
 from headwater.sql.optimize.pipeline import Trace, optimize
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan.coerce import coerce
+from headwater.sql.plan.ddl import CheckPlan
 from headwater.sql.plan.decorrelate import decorrelate
-from headwater.sql.plan.hir import HirConstant, HirMap, HirRelation, HirScalar
+from headwater.sql.plan.hir import HirConstant, HirGet, HirMap, HirRelation, HirScalar
 from headwater.sql.plan.planning import plan_statement
 from headwater.sql.plan.statements import Planned, PlanSession
 from headwater.types.ids import ClusterId, GlobalId
@@ -237,6 +246,16 @@ class Planner:
         if len(scalars) != len(exprs) or not isinstance(relation, Get):
             raise FeatureNotSupported("expressions of an index can't contain subqueries")
         return scalars
+
+    def checks(
+        self, id: GlobalId, desc: RelationDesc, checks: Sequence[CheckPlan]
+    ) -> tuple[CheckConstraint, ...]:
+        """Return the CHECK constraints of a new table."""
+        predicates = self.scalars(HirGet(id, desc), tuple(check.predicate for check in checks))
+        return tuple(
+            CheckConstraint(check.name, predicate, check.sql)
+            for check, predicate in zip(checks, predicates, strict=True)
+        )
 
 
 def globals_of(expr: RelationExpr) -> frozenset[GlobalId]:

@@ -123,6 +123,8 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 depends_on=depends_on,
                 desc=plan.desc,
                 shard=_shard(stored),
+                keys=plan.keys,
+                checks=planner.checks(stored.id, plan.desc, plan.checks),
                 defaults=tuple(c.default_sql for c in plan.columns),
                 retain_history_ms=stored.retain_history_ms,
             )

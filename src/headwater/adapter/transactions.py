@@ -10,11 +10,11 @@ from enum import StrEnum
 
 import msgspec
 
+from headwater.adapter.constraints import Pending
 from headwater.adapter.holds import ReadHolds
 from headwater.adapter.timestamps import Determination
 from headwater.errors import (
     ActiveSqlTransaction,
-    FeatureNotSupported,
     InFailedSqlTransaction,
     InvalidTransactionState,
     ReadOnlySqlTransaction,
@@ -59,6 +59,7 @@ class Transaction:
         implicit: Not begun by BEGIN.
         writes: Flat batches by table, in order.
         read_at: Tables that a read-then-write has read, and when.
+        pending_keys: What it takes and gives back of its tables' keys.
         read_only: Whether READ ONLY was asked for.
         isolation: As asked for by BEGIN, None for the session's.
         cursors: Names of the cursors declared in it.
@@ -71,6 +72,7 @@ class Transaction:
         self.reads: ReadState | None = None
         self.writes: dict[GlobalId, list[bytes]] = {}
         self.read_at: dict[GlobalId, Timestamp] = {}
+        self.pending_keys = Pending()
         self.read_only = False
         self.isolation: str | None = None
         self.cursors: set[str] = set()
@@ -157,16 +159,7 @@ class Transaction:
         self.writes.setdefault(table, []).append(rows)
 
     def add_read_for_write(self, tables: "set[GlobalId]", ts: Timestamp) -> None:
-        """Note that a write depends on what ``tables`` held at ``ts``.
-
-        Raises: FeatureNotSupported where the transaction itself has written one of them.
-        """
-        own = [table for table in tables if table in self.writes]
-        if own:
-            raise FeatureNotSupported(
-                "a statement cannot read a table that its own transaction has written to",
-                hint="Commit first.",
-            )
+        """Note that a write depends on what ``tables`` held at ``ts``, and still does at COMMIT."""
         for table in tables:
             self.read_at.setdefault(table, ts)
 

@@ -81,6 +81,26 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         return self.id.startswith("t")
 
 
+class KeyConstraint(msgspec.Struct, frozen=True):
+    """PRIMARY KEY or UNIQUE: the values of ``columns`` together occur once.
+
+    ``nulls_distinct``: rows with a NULL among them never meet.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    primary: bool = False
+    nulls_distinct: bool = True
+
+
+class CheckConstraint(msgspec.Struct, frozen=True):
+    """CHECK: ``predicate``, a boolean over the table's columns, is not false; ``sql`` as text."""
+
+    name: str
+    predicate: ScalarExpr
+    sql: str
+
+
 class Table(Item, frozen=True, kw_only=True):
     """A collection that statements write to.
 
@@ -89,10 +109,14 @@ class Table(Item, frozen=True, kw_only=True):
         shard: Where its rows are; all tables commit through the transaction shard.
         source: For CREATE TABLE … FROM SOURCE: the source that writes it (read-only then).
         reference: For such a table: what it is upstream.
+        keys: Its PRIMARY KEY and UNIQUE constraints; ``desc.keys`` has those that hold for NULLs.
+        checks: Its CHECK constraints.
     """
 
     desc: RelationDesc
     shard: ShardId
+    keys: tuple[KeyConstraint, ...] = ()
+    checks: tuple[CheckConstraint, ...] = ()
     defaults: tuple[str | None, ...] = ()
     retain_history_ms: int | None = None
     source: GlobalId | None = None

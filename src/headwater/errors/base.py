@@ -20,6 +20,10 @@ class ErrorFields(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
     position: int = 0
     severity: str = "ERROR"
+    schema_name: str = ""
+    table_name: str = ""
+    column_name: str = ""
+    constraint_name: str = ""
 
 
 class HeadwaterError(Exception):

@@ -3,7 +3,9 @@
 Codes with an X in the third place are ours, in a class that PostgreSQL defines.
 """
 
-from headwater.errors.base import ExternalError, TransientError, UserError
+import msgspec
+
+from headwater.errors.base import ErrorFields, ExternalError, TransientError, UserError
 
 __all__ = [
     "ActiveSqlTransaction",
@@ -18,9 +20,11 @@ __all__ = [
     "CantChangeRuntimeParam",
     "CardinalityViolation",
     "CharacterNotInRepertoire",
+    "CheckViolation",
     "ConfigurationLimitExceeded",
     "ConnectionFailure",
     "ConnectionRejected",
+    "ConstraintViolation",
     "DataCorrupted",
     "DataException",
     "DatatypeMismatch",
@@ -425,16 +429,47 @@ class CardinalityViolation(UserError):
     sqlstate = "21000"
 
 
-class NotNullViolation(UserError):
+class ConstraintViolation(UserError):
+    """A row may not be in its table; what it is about is named apart."""
+
+    sqlstate = "23000"
+
+    def __init__(
+        self, message: str, *, detail: str = "", hint: str = "", position: int = 0
+    ) -> None:
+        super().__init__(message, detail=detail, hint=hint, position=position)
+        self.schema_name = ""
+        self.table_name = ""
+        self.column_name = ""
+        self.constraint_name = ""
+
+    def fields(self) -> ErrorFields:
+        """Return the error as data, names included."""
+        return msgspec.structs.replace(
+            super().fields(),
+            schema_name=self.schema_name,
+            table_name=self.table_name,
+            column_name=self.column_name,
+            constraint_name=self.constraint_name,
+        )
+
+
+class NotNullViolation(ConstraintViolation):
     """A null stands in a column that forbids it."""
 
     sqlstate = "23502"
 
 
-class UniqueViolation(UserError):
+class UniqueViolation(ConstraintViolation):
     """A key occurs twice."""
 
     sqlstate = "23505"
+
+
+class CheckViolation(ConstraintViolation):
+    """A row does not satisfy a CHECK."""
+
+    sqlstate = "23514"
 
 
 class DataException(UserError):

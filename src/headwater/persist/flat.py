@@ -75,6 +75,11 @@ def times(data: bytes) -> Sequence[int]:
     return _columns(data)[1]
 
 
+def diffs(data: bytes) -> Sequence[int]:
+    """Return every update's diff, in order."""
+    return _columns(data)[2]
+
+
 def concat(batches: Sequence[bytes]) -> bytes:
     """Return one batch with the updates of all, in order."""
     batches = [data for data in batches if count(data)]

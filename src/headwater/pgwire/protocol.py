@@ -20,6 +20,7 @@ import msgspec
 from headwater.errors import ErrorFields
 from headwater.ir.physical import Mfp
 from headwater.ir.relation import RowSetFinishing
+from headwater.ir.scalar import ColumnOrder
 from headwater.types.ids import GlobalId
 from headwater.types.scalar import ScalarType
 
@@ -102,6 +103,9 @@ class NamedStatement(msgspec.Struct, frozen=True):
 class CopyFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     r"""COPY's options. Single-byte options are one ASCII character; "" means the default.
 
+    ``header_match``: the first line must name the columns. ``force_…`` are positions of columns.
+    ``row_bytes_max``: of what is read, 0 for 128 MiB.
+
     Defaults: text: delimiter tab, null ``\\N``; csv: delimiter comma, null empty, quote ``"``,
     escape the same as quote.
     """
@@ -112,6 +116,11 @@ class CopyFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     quote: str = ""
     escape: str = ""
     header: bool = False
+    header_match: bool = False
+    force_quote: tuple[int, ...] = ()
+    force_not_null: tuple[int, ...] = ()
+    force_null: tuple[int, ...] = ()
+    row_bytes_max: int = 0
 
 
 class SessionSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -343,13 +352,28 @@ class PeekSource(_Message, frozen=True, kw_only=True, tag="peek", omit_defaults=
     max_result_bytes: int = 0
 
 
+class SubscribeEnvelope(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a subscription's updates become rows.
+
+    Shape: ``upsert``: ``mz_state``, ``key``'s columns, the other columns. ``debezium``:
+    ``mz_state``, ``key``'s columns, the other columns before and then after. ``ordered``:
+    ``mz_diff`` and all columns, sorted within a time by ``order_by``, whose column 0 is
+    ``mz_diff``. ``mz_state`` is upsert, insert (debezium's alone), delete or key_violation.
+    """
+
+    form: Literal["upsert", "debezium", "ordered"]
+    key: tuple[int, ...] = ()
+    order_by: tuple[ColumnOrder, ...] = ()
+
+
 class SubscribeSource(_Message, frozen=True, kw_only=True, tag="subscribe", omit_defaults=True):
     """A stream of updates of the dataflow's subscribe export ``id``.
 
     ``Links.expect_subscribe(id)`` must precede the dataflow's creation, so that nothing is missed.
 
-    Shape: ``mz_timestamp``, ``mz_progressed`` if ``progress``, ``mz_diff``, then the dataflow's
-    columns; the reply's ``columns`` describe them all. With ``progress`` a row with
+    Shape: ``mz_timestamp``, ``mz_progressed`` if ``progress``, then what ``envelope`` makes of the
+    updates, without it ``mz_diff`` and the dataflow's columns; the reply's ``columns`` describe
+    them all. With ``progress`` a row with
     ``mz_progressed`` true and NULLs follows whenever the frontier moves.
 
     Frontiers: batches below what has been sent already are dropped, so that replicas may come and
@@ -361,6 +385,7 @@ class SubscribeSource(_Message, frozen=True, kw_only=True, tag="subscribe", omit
     progress: bool = False
     as_of: int = 0
     up_to: int | None = None
+    envelope: SubscribeEnvelope | None = None
 
 
 class FetchSource(_Message, frozen=True, kw_only=True, tag="fetch", omit_defaults=True):

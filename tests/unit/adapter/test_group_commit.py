@@ -3,14 +3,17 @@ import asyncio
 import pytest
 
 from adapter.conftest import StillClock
+from headwater.adapter.constraints import Keys
 from headwater.adapter.group_commit import GroupCommit, WriteConflict
 from headwater.adapter.oracle import TimestampOracle
-from headwater.errors import AdminShutdown, DiskFull, Fenced
+from headwater.catalog.items import KeyConstraint, Table
+from headwater.errors import AdminShutdown, DiskFull, Fenced, UniqueViolation
+from headwater.ir.literals import int_datum
 from headwater.persist import flat
 from headwater.runtime.clock import SystemClock
 from headwater.runtime.tasks import SupervisedTasks
 from headwater.types import scalar
-from headwater.types.ids import ShardId
+from headwater.types.ids import GlobalId, RoleId, SchemaId, ShardId
 from headwater.types.relation import Column, RelationDesc
 
 DESC = RelationDesc((Column("a", scalar.INT4),))
@@ -174,3 +177,79 @@ async def test_the_owner_before_is_fenced(persist, tasks):
 
 def scalar_int(value: int) -> bytes:
     return bytes((0x19, value))
+
+
+TABLE = Table(
+    id=GlobalId("u1"),
+    oid=1,
+    name="t",
+    schema=SchemaId("u1"),
+    owner=RoleId("u1"),
+    desc=DESC,
+    shard=A,
+    keys=(KeyConstraint("t_pkey", (0,), primary=True, nulls_distinct=False),),
+)
+
+
+def number(value: int, diff: int = 1) -> bytes:
+    return flat.build([(int_datum(value), 0, diff)])
+
+
+def keyed(*stored: bytes, empty: bool = False) -> Keys:
+    """Return the keys of TABLE, whose stored parts are read once."""
+
+    async def read(shard):
+        assert shard == A
+        for part in stored:
+            yield part
+
+    keys = Keys(read)
+    keys.declare(TABLE, empty=empty)
+    return keys
+
+
+async def test_a_key_that_is_taken_refuses_the_write_and_no_other(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks, keys=keyed(empty=True))
+    await group.write({A: number(1)})
+    results = await asyncio.gather(
+        *(group.write({A: number(n)}) for n in (1, 2, 2, 3)), return_exceptions=True
+    )
+    assert [isinstance(result, UniqueViolation) for result in results] == [True, False, True, False]
+    assert results[0].detail == "Key (a)=(1) already exists."
+    written = sum(flat.count(writes[A]) for _, writes in txns.commits)
+    assert written == 3
+
+
+async def test_stored_keys_are_known_before_the_first_write(tasks):
+    group = begin(FakeTxns(), tasks, keys=keyed(number(7, -1), number(7), number(8)))
+    with pytest.raises(UniqueViolation):
+        await group.write({A: number(8)})
+    await group.write({A: number(7)})
+
+
+async def test_keys_of_a_commit_that_failed_are_free_again(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks, keys=keyed(empty=True))
+    txns.error = DiskFull("no room")
+    with pytest.raises(DiskFull):
+        await group.write({A: number(1)})
+    await group.write({A: number(1)})
+    await group.write({A: number(1, -1)})
+    await group.write({A: number(1)})
+
+
+async def test_a_write_may_be_made_of_the_keys_that_are_free(tasks):
+    keys = keyed(empty=True)
+    group = begin(FakeTxns(), tasks, keys=keys)
+    kept = {}
+
+    def free(n):
+        def resolve():
+            kept[n] = keys.free(A, flat.concat([number(n), number(9)]), None)
+            return {A: kept[n]}
+
+        return resolve
+
+    await asyncio.gather(*(group.write({A: flat.EMPTY}, resolve=free(n)) for n in (1, 2, 3)))
+    assert sorted(flat.count(data) for data in kept.values()) == [1, 1, 2]

@@ -1,6 +1,6 @@
 import pytest
 
-from headwater.adapter.transactions import Kind, Transaction
+from headwater.adapter.transactions import Transaction
 from headwater.errors import HeadwaterError
 
 
@@ -51,14 +51,3 @@ def test_a_read_only_block_takes_no_writes():
     do(transaction, "read")
     with pytest.raises(HeadwaterError, match="transaction in read-only mode"):
         do(transaction, "write")
-
-
-def test_what_was_written_cannot_be_read_for_another_write():
-    transaction = Transaction(implicit=False)
-    transaction.admit_write("INSERT")
-    transaction.add_writes("u1", b"")
-    with pytest.raises(HeadwaterError, match="its own transaction has written to"):
-        transaction.add_read_for_write({"u1"}, 5)
-    transaction.add_read_for_write({"u2"}, 5)
-    assert transaction.read_at == {"u2": 5}
-    assert transaction.kind is Kind.WRITE

@@ -2,7 +2,7 @@
 
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.data_errors import raise_fields
-from headwater.adapter.sequencer.insert import total, writable_table
+from headwater.adapter.sequencer.insert import add_rows, total, writable_table
 from headwater.adapter.sequencer.read import session_values
 from headwater.adapter.sequencer.select import result_columns, select_source
 from headwater.adapter.sequencer.subscribe import start_subscribe
@@ -35,12 +35,11 @@ _FORMATS: dict[CopyFormatKind, "p.CopyFormat"] = {
 
 
 class CopyIn:
-    """A running COPY FROM: its rows wait here until it is done."""
+    """A running COPY FROM."""
 
     def __init__(self, plan: CopyFromPlan, table: Table) -> None:
         self.plan = plan
         self.table = table
-        self.batches: list[bytes] = []
         self.count = 0
 
 
@@ -94,8 +93,11 @@ async def sequence_copy_from(
     )
 
 
-def copy_data(coord: Coordinator, session: Session, rows: bytes) -> None:
-    """Take in a batch of rows of the running COPY FROM. Raises: NotNullViolation and others."""
+async def copy_data(coord: Coordinator, session: Session, rows: bytes) -> None:
+    """Take in a batch of rows of the running COPY FROM: they are part of the transaction.
+
+    Raises: NotNullViolation, CheckViolation, UniqueViolation, and what a default raises.
+    """
     running = session.copy
     if not isinstance(running, CopyIn):
         raise InvalidTransactionState("no COPY is running")
@@ -103,16 +105,14 @@ def copy_data(coord: Coordinator, session: Session, rows: bytes) -> None:
     if not _is_identity(plan):
         rows = _evaluate(coord, session, plan, rows)
     running.count += total(rows)
-    running.batches.append(rows)
+    await add_rows(coord, session, running.table, rows)
 
 
 def copy_done(session: Session) -> p.Command:
-    """End the running COPY FROM well: its rows are part of the transaction now."""
+    """End the running COPY FROM well."""
     running, session.copy = session.copy, None
     if not isinstance(running, CopyIn):
         raise InvalidTransactionState("no COPY is running")
-    for batch in running.batches:
-        session.transaction.add_writes(running.table.id, batch)
     return p.Command(tag=f"COPY {running.count}")
 
 

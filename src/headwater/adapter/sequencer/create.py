@@ -169,6 +169,8 @@ def table_item(
         depends_on=plan.depends_on,
         desc=plan.desc,
         shard=new_shard(coord, new.id),
+        keys=plan.keys,
+        checks=coord.planner.checks(new.id, plan.desc, plan.checks),
         defaults=tuple(c.default_sql for c in plan.columns),
         retain_history_ms=plan.retain_history_ms,
     )

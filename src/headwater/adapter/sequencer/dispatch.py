@@ -66,6 +66,8 @@ async def sequence(
             return await read_then_write.sequence_read_then_write(
                 coord, session, request, planned, plan
             )
+        case st.TruncatePlan():
+            return await read_then_write.sequence_truncate(coord, session, request, planned, plan)
         case st.SubscribePlan():
             return await subscribe.sequence_subscribe(coord, session, request, planned, plan)
         case st.CopyToPlan():

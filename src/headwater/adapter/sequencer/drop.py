@@ -196,3 +196,5 @@ async def release_items(coord: Coordinator, items: Sequence[CatalogItem]) -> Non
     await coord.storage.drop_collections([item.id for item in durable])
     if tables:
         await coord.group_commit.forget([table.shard for table in tables])
+        for table in tables:
+            coord.group_commit.keys.forget(table.shard)

@@ -1,7 +1,10 @@
 """INSERT of known rows: a blind write, buffered until the transaction commits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import msgspec
+
+from headwater.adapter.constraints import check_rows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.read import (
     collect,
@@ -22,9 +25,9 @@ from headwater.ir.typing import arity
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 from headwater.sql.lower.substitute import unmaterializable_of
-from headwater.sql.plan.statements import InsertPlan, Planned
-from headwater.types.ids import GlobalId
-from headwater.types.time import TIMESTAMP_MIN
+from headwater.sql.plan.statements import DoNothing, InsertPlan, Planned, ReturningPlan
+from headwater.types.ids import GlobalId, ShardId
+from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 
 async def sequence_insert(
@@ -35,28 +38,98 @@ async def sequence_insert(
     plan: InsertPlan,
 ) -> p.ExecuteReply:
     """Answer an INSERT of rows that read no relation."""
-    if plan.on_conflict is not None:
-        raise FeatureNotSupported("ON CONFLICT is not supported")
     table = writable_table(coord, plan.id)
     session.transaction.admit_write("INSERT")
     params = literals(request.params, planned.param_types)
     expr = coord.planner.relation(plan.values, params)
     refuse_mz_now(coord, expr)
-    read = plan_read(
-        coord, session, constant_planned(planned), expr, alone=is_alone(session, last=request.sync)
-    )
+    alone = is_alone(session, last=request.sync)
+    read = plan_read(coord, session, constant_planned(planned), expr, alone=alone)
     rows = await collect(coord, session, read, identity_finishing(arity(expr)))
-    width = plan.table_desc.arity
-    if plan.returning is None:
-        session.transaction.add_writes(table.id, rows)
+    if plan.on_conflict is not None:
+        rows = await insert_free(coord, session, table, rows, plan.on_conflict, alone=alone)
+    else:
+        await add_rows(coord, session, table, _first_columns(rows, table.desc.arity))
+    return inserted(rows, plan.returning)
+
+
+def inserted(rows: bytes, returning: ReturningPlan | None) -> p.ExecuteReply:
+    """Return the answer to an INSERT of ``rows``, RETURNING's columns last."""
+    if returning is None:
         return p.Command(tag=f"INSERT 0 {total(rows)}")
-    written, returned = split_columns(rows, width, plan.returning.desc.arity)
-    session.transaction.add_writes(table.id, written)
+    _, returned = split_columns(rows, 0, returning.desc.arity)
     return p.Rows(
-        source=p.InlineRows(rows=returned),
-        columns=result_columns(plan.returning.desc),
-        tag="INSERT 0",
+        source=p.InlineRows(rows=returned), columns=result_columns(returning.desc), tag="INSERT 0"
     )
+
+
+async def add_rows(coord: Coordinator, session: Session, table: Table, rows: bytes) -> None:
+    """Make a statement's updates of a table part of the transaction.
+
+    Raises: NotNullViolation, CheckViolation, UniqueViolation.
+    """
+    check_rows(table, rows)
+    keys = coord.group_commit.keys
+    if keys.has(table.shard):
+        await keys.load([table.shard])
+        keys.admit_pending(table.shard, rows, session.transaction.pending_keys)
+    session.transaction.add_writes(table.id, rows)
+
+
+class ReadAt(msgspec.Struct, frozen=True):
+    """When tables were read that must not have changed since; whose locks do not count."""
+
+    times: dict[ShardId, Timestamp]
+    owner: object = None
+
+
+async def insert_free(
+    coord: Coordinator,
+    session: Session,
+    table: Table,
+    rows: bytes,
+    conflict: DoNothing,
+    *,
+    alone: bool,
+    read_at: "ReadAt | None" = None,
+) -> bytes:
+    """Insert those of ``rows`` that meet no other (ON CONFLICT DO NOTHING); return them.
+
+    Alone, a statement decides as it commits. Otherwise it decides now, and COMMIT fails if the
+    table has changed by then: a row that stood in the way may be gone. ``read_at``: where the rows
+    come from.
+
+    Raises: WriteConflict where what was read has changed.
+    """
+    width = table.desc.arity
+    check_rows(table, _first_columns(rows, width))
+    keys = coord.group_commit.keys
+    if not keys.has(table.shard):
+        await add_rows(coord, session, table, _first_columns(rows, width))
+        return rows
+    if not alone:
+        await keys.load([table.shard])
+        ts = coord.oracle.read_ts()
+        pending = session.transaction.pending_keys
+        free = keys.free(table.shard, rows, conflict.arbiter, pending)
+        await add_rows(coord, session, table, _first_columns(free, width))
+        session.transaction.add_read_for_write({table.id}, ts)
+        return free
+    free = flat.EMPTY
+
+    def resolve() -> Mapping[ShardId, bytes]:
+        nonlocal free
+        free = keys.free(table.shard, rows, conflict.arbiter)
+        return {table.shard: _first_columns(free, width)}
+
+    ts = await coord.group_commit.write(
+        {table.shard: flat.EMPTY},
+        resolve=resolve,
+        unless_written_since=None if read_at is None else read_at.times,
+        owner=None if read_at is None else read_at.owner,
+    )
+    session.last_ts = max(session.last_ts, ts)
+    return free
 
 
 def refuse_mz_now(coord: Coordinator, expr: RelationExpr) -> None:
@@ -92,7 +165,7 @@ def row_template(coord: Coordinator, plan: InsertPlan) -> RowTemplate | None:
     return tuple(items)
 
 
-def insert_template(
+async def insert_template(
     coord: Coordinator,
     session: Session,
     planned: Planned,
@@ -105,7 +178,7 @@ def insert_template(
     session.transaction.admit_write("INSERT")
     values = literals(params, planned.param_types)
     row = b"".join(values[i].data if isinstance(i, int) else i for i in template)
-    session.transaction.add_writes(table.id, flat.build(((row, TIMESTAMP_MIN, 1),)))
+    await add_rows(coord, session, table, flat.build(((row, TIMESTAMP_MIN, 1),)))
     return p.Command(tag="INSERT 0 1")
 
 
@@ -129,7 +202,16 @@ def writable_table(coord: Coordinator, id: GlobalId) -> Table:
 
 def total(rows: bytes) -> int:
     """Return the number of rows in a flat batch, multiplicities counted."""
-    return sum(diff for _, _, diff in flat.updates(rows))
+    return sum(flat.diffs(rows))
+
+
+def _first_columns(rows: bytes, width: int) -> bytes:
+    """Return the first ``width`` columns of rows that may have RETURNING's behind them."""
+    for row, _, _ in flat.updates(rows):
+        if len(split_row(row)) == width:
+            return rows
+        break
+    return split_columns(rows, width, 0)[0]
 
 
 def split_columns(rows: bytes, width: int, last: int) -> tuple[bytes, bytes]:

@@ -20,7 +20,14 @@ from headwater.ir.typing import arity
 from headwater.pgwire import protocol as p
 from headwater.sql.lower.dataflow import build_dataflow
 from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
-from headwater.sql.plan.statements import Planned, SubscribeDiffs, SubscribePlan
+from headwater.sql.plan.statements import (
+    Planned,
+    SubscribeDebezium,
+    SubscribeDiffs,
+    SubscribeOrdered,
+    SubscribePlan,
+    SubscribeUpsert,
+)
 from headwater.types.ids import ClusterId
 from headwater.types.time import Timestamp
 
@@ -33,8 +40,6 @@ def start_subscribe(
     plan: SubscribePlan,
 ) -> p.SubscribeSource:
     """Create a subscription's dataflow; it is dropped when the request's source is spent."""
-    if not isinstance(plan.envelope, SubscribeDiffs):
-        raise FeatureNotSupported("this ENVELOPE of SUBSCRIBE is not supported yet")
     params = literals(request.params, planned.param_types)
     session.transaction.admit_subscribe()
     target = choose_target(coord, session, planned)
@@ -112,8 +117,25 @@ def _create(
         raise
     session.hold_for(request.id, None, ((cluster, id),))
     return p.SubscribeSource(
-        id=id, arity=arity(expr), progress=plan.progress, as_of=as_of, up_to=up_to
+        id=id,
+        arity=arity(expr),
+        progress=plan.progress,
+        as_of=as_of,
+        up_to=up_to,
+        envelope=_envelope(plan),
     )
+
+
+def _envelope(plan: SubscribePlan) -> p.SubscribeEnvelope | None:
+    match plan.envelope:
+        case SubscribeDiffs():
+            return None
+        case SubscribeUpsert(key=key):
+            return p.SubscribeEnvelope("upsert", key=key)
+        case SubscribeDebezium(key=key):
+            return p.SubscribeEnvelope("debezium", key=key)
+        case SubscribeOrdered(order_by=order_by):
+            return p.SubscribeEnvelope("ordered", order_by=order_by)
 
 
 async def sequence_subscribe(

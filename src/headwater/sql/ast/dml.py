@@ -21,11 +21,15 @@ class Assignment(Node, frozen=True, gc=False):
 
 
 class OnConflict(Node, frozen=True, gc=False):
-    """``ON CONFLICT [(column, …)] DO NOTHING | UPDATE SET …``; NOTHING has no assignments."""
+    """``ON CONFLICT [(column, …) | ON CONSTRAINT name] DO NOTHING | UPDATE SET …``.
+
+    NOTHING has no assignments.
+    """
 
     columns: tuple[str, ...]
     assignments: tuple[Assignment, ...] = ()
     where: Expr | None = None
+    constraint: str | None = None
 
 
 class Insert(Node, frozen=True, gc=False):
@@ -96,6 +100,12 @@ class Merge(Node, frozen=True, gc=False):
     condition: Expr
     clauses: tuple[MergeClause, ...]
     alias: str | None = None
+
+
+class Truncate(Node, frozen=True, gc=False):
+    """``TRUNCATE [TABLE] table, … [CASCADE | RESTRICT]``."""
+
+    tables: tuple[ObjectName, ...]
 
 
 class SubscribeEnvelope(enum.StrEnum):

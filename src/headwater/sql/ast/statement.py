@@ -68,6 +68,7 @@ from headwater.sql.ast.dml import (
     Merge,
     Prepare,
     Subscribe,
+    Truncate,
     Update,
 )
 from headwater.sql.ast.explain import (
@@ -98,6 +99,7 @@ Statement: TypeAlias = (
     | Update
     | Delete
     | Merge
+    | Truncate
     | Copy
     | Subscribe
     | Declare

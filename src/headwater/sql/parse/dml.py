@@ -23,6 +23,7 @@ from headwater.sql.ast.dml import (
     Prepare,
     Subscribe,
     SubscribeEnvelope,
+    Truncate,
     Update,
 )
 from headwater.sql.ast.keywords import NOT_A_TABLE_ALIAS
@@ -67,12 +68,15 @@ def _on_conflict(p: TokenStream) -> OnConflict:
     position = p.position
     p.expect_all("ON", "CONFLICT")
     columns = p.name_list() if p.key == "(" else ()
+    constraint = None
+    if not columns and p.accept_all("ON", "CONSTRAINT"):
+        constraint = p.name("a constraint's name")
     p.expect("DO")
     if p.expect_any("NOTHING", "UPDATE") == "NOTHING":
-        return OnConflict(columns, position=position)
+        return OnConflict(columns, constraint=constraint, position=position)
     p.expect("SET")
     changes = _assignments(p)
-    return OnConflict(columns, changes, _where(p), position=position)
+    return OnConflict(columns, changes, _where(p), constraint, position=position)
 
 
 def _returning(p: TokenStream) -> tuple[SelectItem, ...]:
@@ -139,6 +143,26 @@ def delete(p: TokenStream) -> Delete:
     using = table_expressions(p) if p.accept("USING") else ()
     where = _where(p)
     return Delete(table, alias, using, where, _returning(p), position=position)
+
+
+def truncate(p: TokenStream) -> Truncate:
+    """Read a TRUNCATE; there are no sequences, and no foreign keys, that its options are about."""
+    position = p.position
+    p.expect("TRUNCATE")
+    p.accept("TABLE")
+    tables = [_truncated(p)]
+    while p.accept(","):
+        tables.append(_truncated(p))
+    if p.accept_any(("RESTART", "CONTINUE")):
+        p.expect("IDENTITY")
+    p.accept_any(("CASCADE", "RESTRICT"))
+    return Truncate(tuple(tables), position=position)
+
+
+def _truncated(p: TokenStream) -> ObjectName:
+    if p.key == "ONLY" and p.peek() not in ("", ";", ","):
+        p.advance()
+    return p.object_name("a table")
 
 
 def merge(p: TokenStream) -> Merge:

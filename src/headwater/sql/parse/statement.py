@@ -43,6 +43,7 @@ from headwater.sql.parse.dml import (
     merge,
     prepare,
     subscribe,
+    truncate,
     update,
 )
 from headwater.sql.parse.explain import explain
@@ -182,6 +183,7 @@ _RULES: dict[str, Callable[[TokenStream], Statement]] = {
     "SUBSCRIBE": subscribe,
     "TABLE": query,
     "TAIL": subscribe,
+    "TRUNCATE": truncate,
     "UPDATE": update,
     "VALIDATE": _validate,
     "VALUES": query,

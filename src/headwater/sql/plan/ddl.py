@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from headwater.catalog.items import KeyConstraint
 from headwater.sql.plan.external import ConnectionDetails, SinkDetails, SourceDetails
 from headwater.sql.plan.hir import HirRelation, HirScalar
 from headwater.types.ids import ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId
@@ -98,11 +99,16 @@ class TableColumn(msgspec.Struct, frozen=True):
     default_sql: str | None = None  # the same as text, for the catalog
 
 
-class CreateTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_table"):
-    """CREATE TABLE. ``desc.keys`` holds PRIMARY KEY and UNIQUE constraints.
+class CheckPlan(msgspec.Struct, frozen=True):
+    """CHECK: ``predicate`` is a boolean over the table's columns, ``sql`` its text."""
 
-    ``primary_key`` is the index into ``desc.keys`` of the primary key.
-    """
+    name: str
+    predicate: HirScalar
+    sql: str
+
+
+class CreateTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_table"):
+    """CREATE TABLE. ``desc.keys`` holds the keys that no two rows can share, NULLs included."""
 
     name: ItemPath
     desc: RelationDesc
@@ -112,7 +118,8 @@ class CreateTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create
     if_not_exists: bool = False
     temporary: bool = False
     retain_history_ms: int | None = None
-    primary_key: int | None = None
+    keys: tuple[KeyConstraint, ...] = ()
+    checks: tuple[CheckPlan, ...] = ()
 
 
 class CreateTableFromSourcePlan(

@@ -9,7 +9,9 @@ from headwater.sql.plan.kinds import (
     altering,
     clusters,
     connections,
+    copying,
     explaining,
+    merging,
     reading,
     relations,
     sessions,
@@ -25,6 +27,8 @@ from headwater.types.scalar import ScalarType
 _HANDLERS: dict[type[Node], StatementHandler] = {
     **reading.HANDLERS,
     **writing.HANDLERS,
+    **merging.HANDLERS,
+    **copying.HANDLERS,
     **relations.HANDLERS,
     **clusters.HANDLERS,
     **connections.HANDLERS,

@@ -4,7 +4,7 @@ The adapter's sequencer has one module a kind and executes these. Plans of DDL a
 options of external systems in ``external``; both are part of :data:`StatementPlan`.
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 import msgspec
@@ -13,7 +13,7 @@ from headwater.ir.relation import RowSetFinishing
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast.base import Node
 from headwater.sql.plan.ddl import DdlPlan, ObjectRef, ObjectType
-from headwater.sql.plan.hir import HirRelation, HirScalar
+from headwater.sql.plan.hir import HirGet, HirRelation, HirScalar
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import ScalarType
@@ -190,19 +190,16 @@ class InsertPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="insert"):
     table_desc: RelationDesc
     values: HirRelation
     returning: ReturningPlan | None = None
-    on_conflict: "OnConflictPlan | None" = None
+    on_conflict: "DoNothing | None" = None
 
 
-class OnConflictPlan(msgspec.Struct, frozen=True):
-    """ON CONFLICT over the table's columns ``key``; None: any of its keys.
+class DoNothing(msgspec.Struct, frozen=True):
+    """ON CONFLICT DO NOTHING: only rows that meet no other go in.
 
-    ``updates`` are the whole new row over (existing row, proposed row), None for DO NOTHING;
-    ``condition`` is DO UPDATE's WHERE over the same.
+    ``arbiter`` is the number of the key in ``Table.keys`` that decides, None for all of them.
     """
 
-    key: tuple[int, ...] | None
-    updates: tuple[HirScalar, ...] | None = None
-    condition: HirScalar | None = None
+    arbiter: int | None
 
 
 class WriteKind(StrEnum):
@@ -214,12 +211,35 @@ class WriteKind(StrEnum):
     MERGE = "MERGE"
 
 
+class Action(IntEnum):
+    """What becomes of a row of a merge."""
+
+    NOTHING = 0
+    INSERT = 1
+    UPDATE = 2
+    DELETE = 3
+
+
+class MergePlan(msgspec.Struct, frozen=True):
+    """How rows of a merge are told apart: MERGE, and INSERT … ON CONFLICT DO UPDATE.
+
+    ``command`` names it where a row would be affected twice, ``hint`` says what to do then. Rows
+    that are inserted must differ in the columns ``key``.
+    """
+
+    command: str
+    hint: str
+    key: tuple[int, ...] = ()
+
+
 class ReadThenWritePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="read_then_write"):
     """INSERT … SELECT, UPDATE, DELETE: read ``selection`` at t, write the difference at t + 1.
 
     Shape: with n the table's arity, rows of ``selection`` are for INSERT n new columns; for DELETE
-    n old columns; for UPDATE n old columns and then n new ones; then RETURNING's columns. Each
-    row's multiplicity counts. ``finishing`` cuts them (INSERT … SELECT … LIMIT).
+    n old columns; for UPDATE n old columns and then n new ones; with ``merge`` n old ones, n new
+    ones, the :class:`Action` as int4, and an int8 that says how often the old row is there; then
+    RETURNING's columns. Each row's multiplicity counts. ``finishing`` cuts them (INSERT … SELECT …
+    LIMIT).
     """
 
     id: GlobalId
@@ -228,7 +248,14 @@ class ReadThenWritePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="read
     selection: HirRelation
     finishing: RowSetFinishing
     returning: ReturningPlan | None = None
-    on_conflict: OnConflictPlan | None = None
+    on_conflict: DoNothing | None = None
+    merge: MergePlan | None = None
+
+
+class TruncatePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="truncate"):
+    """TRUNCATE: all rows of some tables, at once."""
+
+    tables: tuple[HirGet, ...]
 
 
 # --- sessions and transactions --------------------------------------------------------------------
@@ -463,6 +490,7 @@ StatementPlan = (
     | CopyFromPlan
     | InsertPlan
     | ReadThenWritePlan
+    | TruncatePlan
     | SetVariablePlan
     | ResetVariablePlan
     | ShowVariablePlan
@@ -535,6 +563,7 @@ __all__ = [
     "DeclarePlan",
     "DiscardPlan",
     "DiscardTarget",
+    "DoNothing",
     "ExecutePlan",
     "ExplainAnalyzePlan",
     "ExplainFormat",
@@ -548,7 +577,6 @@ __all__ = [
     "IsolationLevel",
     "Notice",
     "ObjectType",
-    "OnConflictPlan",
     "PlanSession",
     "Planned",
     "PreparePlan",

@@ -858,6 +858,7 @@ _CANONICAL: dict[type[Node], Callable[[Gen, Fields, int], Fields]] = {
     dml.Merge: _fix(clauses=_one_or_more(dml.MergeClause)),
     dml.OnConflict: _on_conflict,
     dml.Subscribe: _subscribe,
+    dml.Truncate: _fix(tables=_one_or_more(ObjectName)),
     dml.Update: _fix(assignments=_one_or_more(dml.Assignment)),
     explain.ExplainAnalyze: _fix(
         properties=lambda g, fields, depth: (explain.AnalyzeProperty.CPU,),

@@ -18,6 +18,7 @@ from headwater.sql.ast.dml import (
     OnConflict,
     Prepare,
     Subscribe,
+    Truncate,
     Update,
 )
 from headwater.sql.ast.explain import (
@@ -72,7 +73,8 @@ def _insert(w: Writer, node: Insert) -> str:
 
 
 def _on_conflict(w: Writer, node: OnConflict) -> str:
-    text = f"ON CONFLICT{columns(node.columns)} DO "
+    named = "" if node.constraint is None else f" ON CONSTRAINT {quote(node.constraint)}"
+    text = f"ON CONFLICT{columns(node.columns)}{named} DO "
     if not node.assignments:
         return text + "NOTHING"
     return f"{text}UPDATE SET {w.nodes(node.assignments)}{w.optional('WHERE ', node.where)}"
@@ -340,5 +342,6 @@ RULES: Rules = {
     ShowWhere: lambda w, node: f"WHERE {w.node(node.condition)}",
     StartTransaction: _start,
     Subscribe: _subscribe,
+    Truncate: lambda w, node: "TRUNCATE " + ", ".join(name(table) for table in node.tables),
     Update: _update,
 }

@@ -63,6 +63,7 @@ from headwater.sql.plan.ddl import (
 from headwater.sql.plan.kinds.clusters import alter_cluster, check_size, policy_rules
 from headwater.sql.plan.kinds.connections import OPTIONS as CONNECTION_OPTIONS
 from headwater.sql.plan.kinds.connections import plan_details
+from headwater.sql.plan.kinds.constraints import refuse_keys
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.relations import table_columns
@@ -458,8 +459,8 @@ def _add_column(ctx: StatementContext, node: ast_ddl.AlterTableAddColumn) -> Out
             f'column "{node.column.name}" of relation "{table.name}" already exists',
             position=node.column.position,
         )
-    columns, _, _ = table_columns(ctx, table.name, (node.column,), ())
-    column = columns[0]
+    (column,) = table_columns(ctx, table.name, (node.column,))
+    refuse_keys(node.column)
     if not column.type.nullable:
         raise FeatureNotSupported("adding a column that is NOT NULL", position=node.position)
     statement = parse_statements(table.create_sql)[0].statement

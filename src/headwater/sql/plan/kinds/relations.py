@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from headwater.catalog.items import (
     CatalogItem,
     ItemKind,
@@ -45,6 +43,7 @@ from headwater.sql.plan.ddl import (
     TableColumn,
 )
 from headwater.sql.plan.hir import ColumnRef, HirRelation, HirScalar
+from headwater.sql.plan.kinds.constraints import table_constraints
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.reading import QUERIES, plan_time
@@ -97,101 +96,37 @@ _PARTITION_BASES = frozenset(
 
 def _create_table(ctx: StatementContext, node: ast_ddl.CreateTable) -> Outcome:
     path = new_path(ctx, node.name, temporary=node.temporary)
-    columns, _keys, primary = table_columns(ctx, path.item, node.columns, node.constraints)
+    planned = table_columns(ctx, path.item, node.columns)
+    found = table_constraints(ctx, path.item, planned, node)
+    columns, desc = found.columns, found.desc
     options = Options(ctx, node.options, "CREATE TABLE", _TABLE_OPTIONS)
-    # Keys are not enforced yet, and so nothing may be concluded from them.
-    desc = RelationDesc(tuple(Column(c.name, c.type.type, c.type.nullable) for c in columns))
     partition_by(options, desc)
     no_parameters(ctx, "A table")
     return Outcome(
         CreateTablePlan(
             path,
             desc,
-            tuple(columns),
+            columns,
             stored_sql(ctx, node, if_not_exists=False),
             dependencies(ctx),
             node.if_not_exists,
             node.temporary or path.database is None,
             options.interval_ms("retain history"),
-            primary,
+            found.keys,
+            found.checks,
         )
     )
 
 
 def table_columns(
-    ctx: StatementContext,
-    table: str,
-    nodes: Sequence[ast_ddl.TableColumn],
-    constraints: Sequence[ast_ddl.Constraint],
-) -> tuple[list[TableColumn], tuple[tuple[int, ...], ...], int | None]:
-    """Plan column definitions. Returns: columns, keys, and which key is the primary one."""
+    ctx: StatementContext, table: str, nodes: Sequence[ast_ddl.TableColumn]
+) -> list[TableColumn]:
+    """Plan column definitions, keys and CHECKs apart."""
     if len(nodes) > COLUMNS_MAX:
         raise InvalidTableDefinition(f"tables can have at most {COLUMNS_MAX} columns")
     _check_distinct([column.name for column in nodes], nodes[0].position if nodes else 0)
-    columns = []
-    keys: list[tuple[int, ...]] = []
-    primary: int | None = None
-    for index, node in enumerate(nodes):
-        column = _table_column(ctx, node, table)
-        for constraint in node.constraints:
-            if constraint.kind in _KEY_KINDS:
-                primary = _add_key(table, keys, (index,), constraint, primary)
-        columns.append(column)
-    names = [column.name for column in columns]
-    for constraint in constraints:
-        if constraint.kind not in _KEY_KINDS:
-            raise _unsupported(constraint)
-        primary = _add_key(table, keys, _key_columns(names, constraint), constraint, primary)
-    if primary is not None:
-        for index in keys[primary]:
-            found = columns[index]
-            not_null = ColumnType(found.type.type, False)
-            columns[index] = msgspec.structs.replace(found, type=not_null)
-    return columns, tuple(keys), primary
-
-
-_KEY_KINDS = frozenset({ast_ddl.ConstraintKind.PRIMARY_KEY, ast_ddl.ConstraintKind.UNIQUE})
-
-
-def _unsupported(constraint: ast_ddl.Constraint) -> FeatureNotSupported:
-    return FeatureNotSupported(
-        f"{constraint.kind.value} constraints are not supported", position=constraint.position
-    )
-
-
-def _add_key(
-    table: str,
-    keys: list[tuple[int, ...]],
-    key: tuple[int, ...],
-    constraint: ast_ddl.Constraint,
-    primary: int | None,
-) -> int | None:
-    is_primary = constraint.kind is ast_ddl.ConstraintKind.PRIMARY_KEY
-    if is_primary and primary is not None:
-        raise InvalidTableDefinition(
-            f'multiple primary keys for table "{table}" are not allowed',
-            position=constraint.position,
-        )
-    keys.append(key)
-    return len(keys) - 1 if is_primary else primary
-
-
-def _key_columns(names: Sequence[str], constraint: ast_ddl.Constraint) -> tuple[int, ...]:
-    found = []
-    for name in constraint.columns:
-        if name not in names:
-            raise UndefinedColumn(
-                f'column "{name}" named in key does not exist', position=constraint.position
-            )
-        index = names.index(name)
-        if index in found:
-            kind = constraint.kind.value.lower()
-            raise DuplicateColumn(
-                f'column "{name}" appears twice in {kind} constraint',
-                position=constraint.position,
-            )
-        found.append(index)
-    return tuple(found)
+    columns = [_table_column(ctx, node, table) for node in nodes]
+    return columns
 
 
 def _table_column(ctx: StatementContext, node: ast_ddl.TableColumn, table: str) -> TableColumn:
@@ -215,8 +150,6 @@ def _table_column(ctx: StatementContext, node: ast_ddl.TableColumn, table: str) 
             assert constraint.expression is not None
             default = _default(ctx, node.name, type, constraint.expression)
             default_sql = to_sql(constraint.expression)
-        elif kind not in _KEY_KINDS:
-            raise _unsupported(constraint)
     return TableColumn(node.name, ColumnType(type, nullable is not False), default, default_sql)
 
 
