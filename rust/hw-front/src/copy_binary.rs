@@ -174,7 +174,9 @@ mod tests {
 
     #[test]
     fn tuples_are_read_wherever_chunks_break() {
-        let all = data(b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x02ab\0\x02\0\0\0\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+        let all = data(
+            b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x02ab\0\x02\0\0\0\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        );
         for size in [1, 2, 3, 11, 100] {
             assert_eq!(read(&binary(), &all, size).map(text), Ok("7|ab\n-1|NULL\n".to_owned()), "{size}");
         }
@@ -191,7 +193,10 @@ mod tests {
         let case = |state: &str, message: &str, context: &str| (state.into(), message.into(), context.into());
         assert_eq!(error(b"1,2\n"), case("22P04", "COPY file signature not recognized", ""));
         assert_eq!(error(b""), case("22P04", "COPY file signature not recognized", ""));
-        assert_eq!(error(&data(b"\0\x01")), case("22P04", "row field count is 1, expected 2", "COPY t, line 1"));
+        assert_eq!(
+            error(&data(b"\0\x01")),
+            case("22P04", "row field count is 1, expected 2", "COPY t, line 1")
+        );
         assert_eq!(error(&data(b"\0\x02\0\0")), case("22P04", "unexpected EOF in COPY data", ""));
         assert_eq!(
             error(&data(b"\0\x02\xff\xff\xff\xfe")),

@@ -91,7 +91,12 @@ impl<'a> Records<'a> {
         for (i, (name, column)) in names.iter().zip(self.columns).enumerate() {
             let mismatch = format!("column name mismatch in header line field {}", i + 1);
             match name {
-                None => return error(format!("{mismatch}: got null value (\"\\N\"), expected \"{}\"", column.name)),
+                None => {
+                    return error(format!(
+                        "{mismatch}: got null value (\"\\N\"), expected \"{}\"",
+                        column.name
+                    ));
+                }
                 Some(name) if name.as_ref() != column.name.as_bytes() => {
                     let got = String::from_utf8_lossy(name.as_ref());
                     return error(format!("{mismatch}: got \"{got}\", expected \"{}\"", column.name));

@@ -184,7 +184,11 @@ impl<'a> CopyEncoder<'a> {
     fn put_csv(&self, field: &[u8], quoted: bool, out: &mut Vec<u8>) {
         let CopyOptions { delimiter, quote, escape, null, .. } = &self.options;
         let special = |byte: &u8| byte == delimiter || byte == quote || matches!(byte, b'\n' | b'\r');
-        if !quoted && field != null && !field.iter().any(special) && !(self.columns.len() == 1 && field == b"\\.") {
+        if !quoted
+            && field != null
+            && !field.iter().any(special)
+            && !(self.columns.len() == 1 && field == b"\\.")
+        {
             return out.put_slice(field);
         }
         out.put_u8(*quote);

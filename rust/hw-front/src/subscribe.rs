@@ -42,7 +42,8 @@ impl Shape {
             match &self.envelope {
                 Envelope::Diffs => self.push_diffs(out, time, &moment),
                 Envelope::Ordered { order_by } => {
-                    let mut rows: Vec<Vec<u8>> = moment.iter().map(|(data, diff)| with_diff(data, *diff)).collect();
+                    let mut rows: Vec<Vec<u8>> =
+                        moment.iter().map(|(data, diff)| with_diff(data, *diff)).collect();
                     rows.sort_by(|a, b| order::compare(a, b, order_by));
                     rows.iter().for_each(|row| self.push(out, time, |bytes| bytes.extend_from_slice(row)));
                 }
@@ -155,14 +156,20 @@ mod tests {
         shown(&out)
     }
 
-    const UPDATES: &[(i64, i64, u64, i64)] =
-        &[(1, 10, 5, 1), (2, 20, 5, 1), (1, 10, 6, -1), (1, 11, 6, 1), (2, 20, 6, -1), (1, 12, 7, 1), (1, 13, 7, 1)];
+    const UPDATES: &[(i64, i64, u64, i64)] = &[
+        (1, 10, 5, 1),
+        (2, 20, 5, 1),
+        (1, 10, 6, -1),
+        (1, 11, 6, 1),
+        (2, 20, 6, -1),
+        (1, 12, 7, 1),
+        (1, 13, 7, 1),
+    ];
 
     #[test]
     fn upsert_says_what_became_of_each_key() {
         let got = rows(Envelope::Upsert { key: vec![0] }, false, UPDATES);
-        let want =
-            ["5 upsert 1 10", "5 upsert 2 20", "6 upsert 1 11", "6 delete 2 -", "7 key_violation 1 -"];
+        let want = ["5 upsert 1 10", "5 upsert 2 20", "6 upsert 1 11", "6 delete 2 -", "7 key_violation 1 -"];
         assert_eq!(got, want);
         let got = rows(Envelope::Upsert { key: vec![1] }, true, &UPDATES[..1]);
         assert_eq!(got, ["5 f upsert 10 1", "9 t - - -"]);

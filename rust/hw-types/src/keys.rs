@@ -273,7 +273,10 @@ mod tests {
         let mut t = keys(&[&[0], &[1, 2]]);
         assert_eq!(t.admit(&batch(&[(&[1, 5, 6], 1), (&[2, 5, 7], 1)])), Ok(()));
         assert_eq!(t.admit(&batch(&[(&[1, 8, 8], 1)])), Err(Violation { key: 0, update: 0 }));
-        assert_eq!(t.admit(&batch(&[(&[3, 9, 9], 1), (&[4, 5, 6], 1)])), Err(Violation { key: 1, update: 1 }));
+        assert_eq!(
+            t.admit(&batch(&[(&[3, 9, 9], 1), (&[4, 5, 6], 1)])),
+            Err(Violation { key: 1, update: 1 })
+        );
         // The failed batch has left nothing behind.
         assert_eq!(t.admit(&batch(&[(&[3, 9, 9], 1)])), Ok(()));
         assert_eq!(t.len(), 6);
@@ -321,7 +324,8 @@ mod tests {
         let mut t = keys(&[&[0], &[1]]);
         assert_eq!(t.admit(&batch(&[(&[1, 10], 1)])), Ok(()));
         let rows = batch(&[(&[1, 11], 1), (&[2, 10], 1), (&[3, 12], 2), (&[3, 13], 1), (&[4, 14], 1)]);
-        let shown = |u: &Updates| -> Vec<(Vec<u8>, i64)> { u.iter().map(|(r, _, d)| (r.to_vec(), d)).collect() };
+        let shown =
+            |u: &Updates| -> Vec<(Vec<u8>, i64)> { u.iter().map(|(r, _, d)| (r.to_vec(), d)).collect() };
         assert_eq!(shown(&t.free(&rows, None, None)), shown(&batch(&[(&[3, 12], 1), (&[4, 14], 1)])));
         let by_first = batch(&[(&[2, 10], 1), (&[3, 12], 1), (&[4, 14], 1)]);
         assert_eq!(shown(&t.free(&rows, Some(0), None)), shown(&by_first));

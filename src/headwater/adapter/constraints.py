@@ -13,8 +13,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
 
-import msgspec
-
 from headwater.adapter.oracle import TimestampOracle
 from headwater.catalog.items import KeyConstraint, Table
 from headwater.errors import (
@@ -24,9 +22,10 @@ from headwater.errors import (
     UndefinedTable,
     UniqueViolation,
 )
+from headwater.ir.batches import datum_text, first_false, first_null
 from headwater.ir.rows import split_row
-from headwater.native.loader import native
 from headwater.persist.client import PersistClient
+from headwater.persist.keys import KeyChanges, TableKeys
 from headwater.types.ids import ShardId
 from headwater.types.relation import RelationDesc
 
@@ -64,7 +63,7 @@ class _TableKeys:
 
     def __init__(self, table: Table, *, empty: bool) -> None:
         self.table = table
-        self.native = native.TableKeys([(key.columns, key.nulls_distinct) for key in table.keys])
+        self.taken = TableKeys([(key.columns, key.nulls_distinct) for key in table.keys])
         self.ready = empty
         self.loading = asyncio.Lock()
 
@@ -73,7 +72,7 @@ class Pending:
     """The keys that a transaction has taken and given back so far, by table."""
 
     def __init__(self) -> None:
-        self.changes: dict[ShardId, native.KeyChanges] = {}
+        self.changes: dict[ShardId, KeyChanges] = {}
 
 
 class Keys:
@@ -112,11 +111,11 @@ class Keys:
                     await self._load(found)
 
     async def _load(self, found: _TableKeys) -> None:
-        keys = native.TableKeys([(key.columns, key.nulls_distinct) for key in found.table.keys])
+        keys = TableKeys([(key.columns, key.nulls_distinct) for key in found.table.keys])
         async for data in self._read_table(found.table.shard):
             await asyncio.to_thread(keys.load, data)
         await asyncio.to_thread(keys.loaded)
-        found.native, found.ready = keys, True
+        found.taken, found.ready = keys, True
 
     def admit(self, updates: Mapping[ShardId, bytes]) -> UniqueViolation | None:
         """Take the keys of a write, of all tables or, with the error returned, of none."""
@@ -125,7 +124,7 @@ class Keys:
             found = self._tables.get(shard)
             if found is None:
                 continue
-            violated = found.native.admit(data)
+            violated = found.taken.admit(data)
             if violated is not None:
                 self.retract(done)
                 return _unique_violation(found.table, *violated)
@@ -137,15 +136,15 @@ class Keys:
         for shard, data in updates.items():
             found = self._tables.get(shard)
             if found is not None:
-                found.native.retract(data)
+                found.taken.retract(data)
 
     def admit_pending(self, shard: ShardId, data: bytes, pending: Pending) -> None:
         """Take the keys of a statement for its transaction alone. Raises: UniqueViolation."""
         found = self._tables.get(shard)
         if found is None:
             return
-        changes = pending.changes.setdefault(shard, native.KeyChanges())
-        violated = found.native.admit_pending(data, changes)
+        changes = pending.changes.setdefault(shard, KeyChanges())
+        violated = found.taken.admit_pending(data, changes)
         if violated is not None:
             raise _unique_violation(found.table, *violated)
 
@@ -164,7 +163,7 @@ class Keys:
         if found is None:
             return data
         changes = None if pending is None else pending.changes.get(shard)
-        return found.native.free(data, arbiter, changes)
+        return found.taken.free(data, arbiter, changes)
 
 
 def check_rows(table: Table, rows: bytes) -> None:
@@ -174,12 +173,11 @@ def check_rows(table: Table, rows: bytes) -> None:
     """
     not_null = [index for index, column in enumerate(table.desc.columns) if not column.nullable]
     if not_null:
-        found = native.first_null(rows, not_null)
+        found = first_null(rows, not_null)
         if found is not None:
             raise not_null_violation(table, *found)
     if table.checks:
-        predicates = [msgspec.msgpack.encode(check.predicate) for check in table.checks]
-        failed = native.first_false(predicates, rows)
+        failed = first_false([check.predicate for check in table.checks], rows)
         if failed is not None:
             raise _check_violation(table, *failed)
 
@@ -235,7 +233,7 @@ def _cut(text: str) -> str:
 
 
 def _shown(desc: RelationDesc, index: int, datum: bytes) -> str:
-    text = native.datum_to_text(msgspec.msgpack.encode(desc.columns[index].type), datum)
+    text = datum_text(desc.columns[index].type, datum)
     return "null" if text is None else text
 
 

@@ -1,0 +1,27 @@
+"""What conditions of a table's rows are looked at with: whole flat batches at once."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headwater.ir.scalar import ScalarExpr
+from headwater.native.loader import native
+from headwater.types.scalar import ScalarType
+
+
+def first_null(rows: bytes, columns: Sequence[int]) -> tuple[int, bytes] | None:
+    """Return the first added row with a NULL in one of ``columns``: the column, and the row."""
+    return native.first_null(rows, columns)
+
+
+def first_false(predicates: Sequence[ScalarExpr], rows: bytes) -> tuple[int, bytes] | None:
+    """Return the first added row for which a predicate is false: which, and the row.
+
+    Raises: what evaluating raises.
+    """
+    return native.first_false([msgspec.msgpack.encode(one) for one in predicates], rows)
+
+
+def datum_text(type: ScalarType, datum: bytes) -> str | None:
+    """Return PostgreSQL's text form of a datum, None for NULL."""
+    return native.datum_to_text(msgspec.msgpack.encode(type), datum)
