@@ -116,7 +116,7 @@ impl Names {
                 })?;
                 made.first().copied().map_or_else(|| malformed("a delta join without paths"), Ok)
             }
-            Plan::Reduce { .. } | Plan::TopK { .. } => self.grouped(plan),
+            Plan::Reduce { .. } | Plan::TopK { .. } | Plan::Window { .. } => self.grouped(plan),
             Plan::Negate { input } => self.plan(input),
             Plan::Threshold { input, arity } => self.same(input, *arity, "a threshold"),
             Plan::ArrangeBy { input, arity, keys } => {
@@ -153,6 +153,18 @@ impl Names {
                 require(beyond.is_none(), || format!("a top-k reads column {beyond:?} of {arity}"))?;
                 exprs(limit, *arity, "a limit")?;
                 Ok(*arity)
+            }
+            Plan::Window { input, arity, partition, order, functions } => {
+                self.same(input, *arity, "a window")?;
+                let bounds = functions.iter().flat_map(|function| {
+                    let frame = &function.frame;
+                    [frame.start.column, frame.end.column, function.filter].into_iter().flatten()
+                });
+                let columns = partition.iter().copied().chain(order.iter().map(|by| by.column));
+                let beyond = columns.chain(bounds).max().filter(|column| column >= arity);
+                require(beyond.is_none(), || format!("a window reads column {beyond:?} of {arity}"))?;
+                exprs(functions.iter().flat_map(|function| &function.args), *arity, "a window function")?;
+                Ok(*arity + functions.len())
             }
             _ => malformed("not a plan of groups"),
         }

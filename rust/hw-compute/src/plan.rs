@@ -108,6 +108,99 @@ pub struct ReducePlan {
     pub monotonic: bool,
 }
 
+/// What a window frame counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameUnits {
+    /// Rows.
+    Rows,
+    /// Distances in the order's only column.
+    Range,
+    /// Groups of peers.
+    Groups,
+}
+
+/// Where a frame begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameBoundKind {
+    /// With the partition's first row.
+    UnboundedPreceding,
+    /// So far before the current row.
+    Preceding,
+    /// With the current row, or its peers.
+    CurrentRow,
+    /// So far after the current row.
+    Following,
+    /// With the partition's last row.
+    UnboundedFollowing,
+}
+
+/// One end of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameBound {
+    /// Which.
+    pub kind: FrameBoundKind,
+    /// How many rows or groups away.
+    #[serde(default)]
+    pub offset: u64,
+    /// The column that holds the value at which a frame by distances begins or ends.
+    #[serde(default)]
+    pub column: Option<usize>,
+}
+
+/// What is left out of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameExclusion {
+    /// Nothing.
+    #[default]
+    NoOthers,
+    /// The current row.
+    CurrentRow,
+    /// The current row and its peers.
+    Group,
+    /// The current row's peers but not itself.
+    Ties,
+}
+
+/// The rows around the current one that a window function looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowFrame {
+    /// The units of its ends.
+    pub units: FrameUnits,
+    /// Where it begins.
+    pub start: FrameBound,
+    /// Where it ends.
+    pub end: FrameBound,
+    /// What is left out.
+    #[serde(default)]
+    pub exclusion: FrameExclusion,
+}
+
+/// A window function: one value for each row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowFunction {
+    /// The window function's name, or an aggregate's kernel.
+    pub func: String,
+    /// Columns of the input, or literals.
+    pub args: Vec<ScalarExpr>,
+    /// The frame.
+    pub frame: WindowFrame,
+    /// The result's type.
+    #[serde(rename = "type")]
+    pub ty: ColumnType,
+    /// Whether rows whose first argument is NULL are passed over.
+    #[serde(default)]
+    pub ignore_nulls: bool,
+    /// The column that tells which rows an aggregate takes.
+    #[serde(default)]
+    pub filter: Option<usize>,
+    /// The order over the fields of an argument that is a record.
+    #[serde(default)]
+    pub order_by: Vec<ColumnOrder>,
+}
+
 /// One operator and what is below it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -241,6 +334,19 @@ pub enum Plan {
         monotonic: bool,
         /// Stages: falling powers of two.
         buckets: Vec<u64>,
+    },
+    /// Each row followed by the values of window functions.
+    Window {
+        /// What is read.
+        input: Box<Plan>,
+        /// Its columns.
+        arity: usize,
+        /// The partition's columns.
+        partition: Vec<usize>,
+        /// The order within a partition; whole rows break ties.
+        order: Vec<ColumnOrder>,
+        /// The functions.
+        functions: Vec<WindowFunction>,
     },
     /// All multiplicities negated.
     Negate {

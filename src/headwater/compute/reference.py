@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from headwater.compute.reference_windows import OrderedPartition
 from headwater.errors import InternalError, invariant
 from headwater.ir import kernels
 from headwater.ir import physical as lir
@@ -266,15 +267,38 @@ def _gathered(order_by: tuple[ColumnOrder, ...], values: Counter[bytes]) -> byte
     return b"\x41" + b"".join(split_row(value[1:-1])[0] for _, value in keyed) + b"\x00"
 
 
+def windowed(
+    source: Snapshot,
+    partition: tuple[int, ...],
+    order: tuple[ColumnOrder, ...],
+    functions: tuple[mir.WindowFunction, ...],
+) -> Snapshot:
+    """Return each row followed by the values of window functions."""
+    partitions: dict[bytes, list[bytes]] = {}
+    for row in source.rows.elements():
+        datums = split_row(row)
+        partitions.setdefault(b"".join(datums[column] for column in partition), []).append(row)
+    result = Snapshot(errors=Counter(source.errors))
+    for rows in partitions.values():
+        rows.sort(key=lambda row: sort_key(order, split_row(row), row))
+        datums_of = [split_row(row) for row in rows]
+        ordered = OrderedPartition(datums_of, order, datum_key, aggregate_of)
+        for at, row in enumerate(rows):
+            values = (ordered.value(function, at) for function in functions)
+            result.rows[row + b"".join(values)] += 1
+    return result
+
+
+def datum_key(item: ColumnOrder, datum: bytes) -> tuple[object, ...]:
+    """Return a key that sorts datums as ``item`` says."""
+    null = datum == _NULL
+    falling = bytes(255 - byte for byte in datum) + b"\xff"
+    return null if item.nulls_last else not null, falling if item.desc else datum
+
+
 def sort_key(order: Iterable[ColumnOrder], datums: Datums, row: bytes) -> tuple[object, ...]:
     """Return a key that sorts rows by ``order``, then by themselves."""
-    parts: list[object] = []
-    for item in order:
-        datum = datums[item.column]
-        null = datum == _NULL
-        parts.append(null if item.nulls_last else not null)
-        parts.append(bytes(255 - byte for byte in datum) + b"\xff" if item.desc else datum)
-    return (*parts, row)
+    return (*(datum_key(item, datums[item.column]) for item in order), row)
 
 
 def table_rows(func: str, args: Datums) -> list[bytes]:
@@ -406,7 +430,7 @@ def evaluate_relation(
     return _relation(expr, inputs, {}, time)
 
 
-def _relation(  # noqa: C901 -- one case an operator
+def _relation(  # noqa: C901, PLR0912 -- one case an operator
     expr: RelationExpr, inputs: Inputs, bound: dict[int, Snapshot], time: Timestamp | None
 ) -> Snapshot:
     def child(node: RelationExpr) -> Snapshot:
@@ -439,6 +463,8 @@ def _relation(  # noqa: C901 -- one case an operator
             return _top_k(
                 child(expr.input), expr.group_key, expr.order_key, expr.limit, expr.offset, time
             )
+        case mir.Window():
+            return windowed(child(expr.input), expr.partition, expr.order, expr.functions)
         case mir.Negate():
             return _negate(child(expr.input))
         case mir.Threshold():
@@ -655,6 +681,9 @@ def _plan_simple(plan: Plan, child: Callable[[Plan], Bundle], time: Timestamp | 
             return Bundle(
                 _top_k(source, plan.group_key, plan.order_key, plan.limit, plan.offset, time)
             )
+        case lir.Window():
+            source = _read(child(plan.input), None)
+            return Bundle(windowed(source, plan.partition, plan.order, plan.functions))
         case lir.Negate():
             return Bundle(_negate(_read(child(plan.input), None)))
         case lir.Threshold():

@@ -55,6 +55,7 @@ __all__ = [
     "InvalidColumnReference",
     "InvalidCursorName",
     "InvalidDatetimeFormat",
+    "InvalidFrameOffset",
     "InvalidName",
     "InvalidObjectDefinition",
     "InvalidParameterValue",
@@ -70,6 +71,7 @@ __all__ = [
     "NameTooLong",
     "NoActiveSqlTransaction",
     "NotNullViolation",
+    "NullValueNotAllowed",
     "NumericValueOutOfRange",
     "ObjectInUse",
     "ObjectNotInPrerequisiteState",
@@ -409,6 +411,18 @@ class StringDataRightTruncation(UserError):
     """A string is too long for its type."""
 
     sqlstate = "22001"
+
+
+class NullValueNotAllowed(UserError):
+    """NULL was given where it has no meaning."""
+
+    sqlstate = "22004"
+
+
+class InvalidFrameOffset(UserError):
+    """The offset of a window frame is negative."""
+
+    sqlstate = "22013"
 
 
 class InvalidRowCountInLimit(UserError):

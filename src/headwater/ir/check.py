@@ -25,9 +25,10 @@ from headwater.ir.relation import (
     RelationExpr,
     TopK,
     Union,
+    Window,
 )
 from headwater.ir.rows import split_row
-from headwater.ir.scalar import Call, If, Literal, ScalarExpr
+from headwater.ir.scalar import Call, Column, If, Literal, ScalarExpr
 from headwater.ir.typing import Typer, Types, arity, scalar_type
 from headwater.ir.visit import columns_of, inputs_of, walk_scalar
 
@@ -113,6 +114,8 @@ def _check_node(  # noqa: C901, PLR0912 -- one case an operator
                 _check_scalar(expr, scalar, types_)
         case TopK():
             _check_top_k(expr, typer)
+        case Window():
+            _check_window(expr)
         case Union():
             for member in expr.inputs[1:]:
                 _same_types(expr, typer.types(expr.inputs[0]), typer.types(member))
@@ -151,6 +154,21 @@ def _check_top_k(expr: TopK, typer: Typer) -> None:
         _check_scalar(expr, expr.limit, types)
         if not columns_of(expr.limit) <= set(expr.group_key):
             _fail(expr, "limit reads a column that is not of the group key", limit=expr.limit)
+
+
+def _check_window(expr: Window) -> None:
+    width = arity(expr.input)
+    columns = [*expr.partition, *(item.column for item in expr.order)]
+    for function in expr.functions:
+        for bound in (function.frame.start, function.frame.end):
+            columns.extend([] if bound.column is None else [bound.column])
+        columns.extend([] if function.filter is None else [function.filter])
+        for arg in function.args:
+            if not isinstance(arg, Column | Literal):
+                _fail(expr, "argument of a window function is computed", arg=arg)
+            columns.extend(columns_of(arg))
+    if any(not 0 <= column < width for column in columns):
+        _fail(expr, "window names a column that is not there", columns=columns)
 
 
 def _check_condition(node: RelationExpr, expr: ScalarExpr, types: Types) -> None:

@@ -200,6 +200,40 @@ def show_rows(rows: Sequence[tuple[bytes, int]], types: Sequence[ColumnType] | N
     return [line.removeprefix("- ") for line in _rows(rows, types, DEFAULT)]
 
 
+def _window_functions(
+    functions: Iterable[mir.WindowFunction], names: Names, options: ExplainOptions
+) -> str:
+    return ", ".join(_window_function(item, names, options) for item in functions)
+
+
+def _window_function(item: mir.WindowFunction, names: Names, options: ExplainOptions) -> str:
+    args = _list(item.args, names, options)
+    if item.func == kernels.COUNT and all(map(kernels.is_true, item.args)):
+        args = "*"
+    order = f" order_by=[{_order(item.order_by, (), options)}]" if item.order_by else ""
+    text = f"{_FUNCTIONS.get(item.func, item.func)}({args}{order})"
+    if item.filter is not None:
+        text += f" filter {_column(item.filter, names, options)}"
+    if item.ignore_nulls:
+        text += " ignore nulls"
+    frame = item.frame
+    if frame == mir.DEFAULT_FRAME:
+        return text
+    start, end = (_frame_bound(bound, names, options) for bound in (frame.start, frame.end))
+    text += f" {frame.units} between {start} and {end}"
+    if frame.exclusion is not mir.FrameExclusion.NO_OTHERS:
+        text += f" exclude {frame.exclusion.replace('_', ' ')}"
+    return text
+
+
+def _frame_bound(bound: mir.FrameBound, names: Names, options: ExplainOptions) -> str:
+    if bound.kind not in (mir.FrameBoundKind.PRECEDING, mir.FrameBoundKind.FOLLOWING):
+        return bound.kind.replace("_", " ")
+    if bound.column is not None:
+        return _column(bound.column, names, options)
+    return f"{bound.offset} {bound.kind}"
+
+
 def _rows(
     rows: Sequence[tuple[bytes, int]],
     types: Sequence[ColumnType] | None,
@@ -307,7 +341,9 @@ def _bindings(expr: RelationExpr, depth: int, lines: list[str], options: Explain
     _relation(expr, depth + 1, lines, options)
 
 
-def _head(expr: RelationExpr, options: ExplainOptions) -> str:
+def _head(  # noqa: C901, PLR0912 -- one case an operator
+    expr: RelationExpr, options: ExplainOptions
+) -> str:
     match expr:
         case mir.Constant():
             return "Constant" if expr.rows else "Constant <empty>"
@@ -336,6 +372,15 @@ def _head(expr: RelationExpr, options: ExplainOptions) -> str:
             return _reduce_head(expr, options)
         case mir.TopK():
             return _top_k_head(expr, options)
+        case mir.Window():
+            names = column_names(expr.input)
+            parts = [f"functions=[{_window_functions(expr.functions, names, options)}]"]
+            if expr.partition:
+                shown = ", ".join(_column(column, names, options) for column in expr.partition)
+                parts.append(f"partition_by=[{shown}]")
+            if expr.order:
+                parts.append(f"order_by=[{_order(expr.order, names, options)}]")
+            return " ".join(("Window", *parts))
         case mir.ArrangeBy():
             names = column_names(expr.input)
             keys = ", ".join(f"[{_list(key, names, options)}]" for key in expr.keys)
@@ -418,7 +463,7 @@ class _PlanPrinter:
     def line(self, depth: int, text: str) -> None:
         self.lines.append("  " * depth + text)
 
-    def plan(self, plan: Plan, depth: int) -> None:
+    def plan(self, plan: Plan, depth: int) -> None:  # noqa: C901 -- one case an operator
         match plan:
             case lir.Let() | lir.LetRec():
                 self.bindings(plan, depth)
@@ -440,6 +485,8 @@ class _PlanPrinter:
                 self.reduce(plan, depth)
             case lir.TopK():
                 self.top_k(plan, depth)
+            case lir.Window():
+                self.window(plan, depth)
             case lir.Negate():
                 self.line(depth, "→Negate Diffs")
                 self.plan(plan.input, depth + 1)
@@ -597,6 +644,16 @@ class _PlanPrinter:
             self.line(depth + 1, f"Limit {explain_scalar(plan.limit, (), self.options)}")
         if plan.offset:
             self.line(depth + 1, f"Offset {plan.offset}")
+        self.plan(plan.input, depth + 1)
+
+    def window(self, plan: lir.Window, depth: int) -> None:
+        self.line(depth, "→Window")
+        if plan.partition:
+            self.line(depth + 1, f"Partition By {', '.join(f'#{item}' for item in plan.partition)}")
+        if plan.order:
+            self.line(depth + 1, f"Order By {_order(plan.order, (), self.options)}")
+        shown = _window_functions(plan.functions, (), self.options)
+        self.line(depth + 1, f"Functions: {shown}")
         self.plan(plan.input, depth + 1)
 
 

@@ -9,7 +9,7 @@ the datums.
 from headwater.errors import CardinalityViolation, ErrorFields
 from headwater.ir import literals
 from headwater.ir.functions import CASTS, SIGNATURES, SYNTAX, Convey
-from headwater.ir.literals import int_literal, literal_int
+from headwater.ir.literals import int_literal, literal_from_text, literal_int
 from headwater.ir.scalar import (
     AggregateExpr,
     Call,
@@ -66,7 +66,14 @@ COMMUTED = {EQ: EQ, NOT_EQ: NOT_EQ, LT: GT, LTE: GTE, GT: LT, GTE: LTE}
 NEGATED = {EQ: NOT_EQ, NOT_EQ: EQ, LT: GTE, LTE: GT, GT: LTE, GTE: LT}
 
 NEVER_NULL = frozenset({IS_NULL, IS_TRUE, IS_FALSE, IS_DISTINCT, RECORD})
-COUNTS = frozenset({COUNT})
+COUNTS = frozenset({COUNT, "regr_count_float8_float8"})
+# Of a row that is not there, among no rows.
+RANKS_OF_NOTHING = {
+    "hypothetical_rank": "1",
+    "hypothetical_dense_rank": "1",
+    "hypothetical_percent_rank": "0",
+    "hypothetical_cume_dist": "1",
+}
 LAZY = frozenset({AND, OR, COALESCE})
 
 
@@ -250,6 +257,8 @@ def default_of(aggregate: AggregateExpr) -> Literal:
     """Return the aggregate's value over no rows."""
     if aggregate.func in COUNTS:
         return int8_literal(0)
+    if aggregate.func in RANKS_OF_NOTHING:
+        return literal_from_text(RANKS_OF_NOTHING[aggregate.func], aggregate.type.type)
     return null_of(aggregate.type.type)
 
 

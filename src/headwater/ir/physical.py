@@ -12,7 +12,7 @@ Wherever a node reads an arrangement, lowering has made sure that it exists: it 
 import msgspec
 
 from headwater.errors import ErrorFields
-from headwater.ir.relation import LetRecLimit, RelationId
+from headwater.ir.relation import LetRecLimit, RelationId, WindowFunction
 from headwater.ir.scalar import AggregateExpr, ColumnOrder, ScalarExpr
 from headwater.types.scalar import ColumnType
 
@@ -215,6 +215,16 @@ class TopK(msgspec.Struct, frozen=True, tag_field="kind", tag="top_k"):
     buckets: tuple[int, ...]
 
 
+class Window(msgspec.Struct, frozen=True, tag_field="kind", tag="window"):
+    """See ``ir.relation.Window``."""
+
+    input: "Plan"
+    arity: int
+    partition: tuple[int, ...]
+    order: tuple[ColumnOrder, ...]
+    functions: tuple[WindowFunction, ...]
+
+
 class Negate(msgspec.Struct, frozen=True, tag_field="kind", tag="negate"):
     """The input with all multiplicities negated."""
 
@@ -254,6 +264,7 @@ Plan = (
     | DeltaJoin
     | Reduce
     | TopK
+    | Window
     | Negate
     | Threshold
     | Union

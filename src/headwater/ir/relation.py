@@ -174,6 +174,100 @@ class TopK(msgspec.Struct, frozen=True, tag_field="kind", tag="top_k"):
     expected_group_size: int | None = None
 
 
+class FrameUnits(StrEnum):
+    """What the ends of a window frame count."""
+
+    ROWS = "rows"
+    RANGE = "range"  # distances in the only order column, or peers
+    GROUPS = "groups"  # groups of peers
+
+
+class FrameBoundKind(StrEnum):
+    """Where a frame begins or ends."""
+
+    UNBOUNDED_PRECEDING = "unbounded_preceding"
+    PRECEDING = "preceding"
+    CURRENT_ROW = "current_row"
+    FOLLOWING = "following"
+    UNBOUNDED_FOLLOWING = "unbounded_following"
+
+
+class FrameExclusion(StrEnum):
+    """What is left out of a frame."""
+
+    NO_OTHERS = "no_others"
+    CURRENT_ROW = "current_row"
+    GROUP = "group"  # the current row and its peers
+    TIES = "ties"  # the current row's peers but not itself
+
+
+class FrameBound(msgspec.Struct, frozen=True):
+    """One end of a frame.
+
+    Attributes:
+        kind: Which.
+        offset: Rows or groups, for PRECEDING and FOLLOWING of ROWS and GROUPS.
+        column: For PRECEDING and FOLLOWING of RANGE, the input's column that holds the value of the
+            order column at which the frame begins or ends; NULL where that is NULL.
+    """
+
+    kind: FrameBoundKind
+    offset: int = 0
+    column: int | None = None
+
+
+class WindowFrame(msgspec.Struct, frozen=True):
+    """The rows around the current one that a window function looks at."""
+
+    units: FrameUnits
+    start: FrameBound
+    end: FrameBound
+    exclusion: FrameExclusion = FrameExclusion.NO_OTHERS
+
+
+# Where none is written: up to the last of the current row's peers.
+DEFAULT_FRAME = WindowFrame(
+    FrameUnits.RANGE,
+    FrameBound(FrameBoundKind.UNBOUNDED_PRECEDING),
+    FrameBound(FrameBoundKind.CURRENT_ROW),
+)
+
+
+class WindowFunction(msgspec.Struct, frozen=True):
+    """A window function: one value for each row.
+
+    Attributes:
+        func: The window function's name, or an aggregate's kernel.
+        args: Columns of the input, or literals. Aggregates take one, as ``AggregateExpr`` does.
+        frame: The frame; numbering functions, ``lag`` and ``lead`` pay no regard to it.
+        type: The result's type.
+        ignore_nulls: Rows whose first argument is NULL are passed over.
+        filter: The column that is true for the rows that an aggregate takes.
+        order_by: As of ``AggregateExpr``, for aggregates whose answer depends on an order.
+    """
+
+    func: str
+    args: tuple[ScalarExpr, ...]
+    frame: WindowFrame
+    type: ColumnType
+    ignore_nulls: bool = False
+    filter: int | None = None
+    order_by: tuple[ColumnOrder, ...] = ()
+
+
+class Window(msgspec.Struct, frozen=True, tag_field="kind", tag="window"):
+    """Each row of the input followed by the values of window functions.
+
+    A partition is the rows with equal columns ``partition``, ordered by ``order``; ties are broken
+    by the whole row, so that the answer is definite. Rows equal in ``order`` are peers.
+    """
+
+    input: "RelationExpr"
+    partition: tuple[int, ...]
+    order: tuple[ColumnOrder, ...]
+    functions: tuple[WindowFunction, ...]
+
+
 class Negate(msgspec.Struct, frozen=True, tag_field="kind", tag="negate"):
     """The input with all multiplicities negated."""
 
@@ -212,6 +306,7 @@ RelationExpr = (
     | Join
     | Reduce
     | TopK
+    | Window
     | Negate
     | Threshold
     | Union

@@ -27,6 +27,7 @@ from headwater.ir.relation import (
     Threshold,
     TopK,
     Union,
+    Window,
 )
 from headwater.ir.scalar import Call, Column, If, Literal, ScalarExpr
 from headwater.ir.visit import columns_of
@@ -84,6 +85,8 @@ def arity(expr: RelationExpr) -> int:
                 return arity(expr.input) + len(expr.scalars)
             case FlatMap():
                 return arity(expr.input) + len(expr.columns)
+            case Window():
+                return arity(expr.input) + len(expr.functions)
             case Join():
                 return sum(arity(member) for member in expr.inputs)
             case Reduce():
@@ -173,6 +176,8 @@ class Typer:
                 return _not_null(self.types(expr.input), _required_columns(expr.predicates))
             case FlatMap():
                 return (*self.types(expr.input), *expr.columns)
+            case Window():
+                return (*self.types(expr.input), *(item.type for item in expr.functions))
             case Join():
                 types = []
                 for member in expr.inputs:
@@ -226,6 +231,8 @@ class Typer:
                 ]
             case Map() | Threshold() | ArrangeBy():
                 return self.keys(expr.input)
+            case Window():
+                return self._window_keys(expr)
             case Join():
                 return self._join_keys(expr)
             case Reduce():
@@ -237,6 +244,14 @@ class Typer:
                 return keys
             case FlatMap() | Negate() | Union():
                 return self._union_keys(expr) if isinstance(expr, Union) else ()
+
+    def _window_keys(self, expr: Window) -> Iterable[Key]:
+        """A row's number and its partition are its own; so is what was before."""
+        width = arity(expr.input)
+        yield from self.keys(expr.input)
+        for number, item in enumerate(expr.functions):
+            if item.func == "row_number":
+                yield tuple(sorted({*expr.partition, width + number}))
 
     def _reduce_keys(self, expr: Reduce) -> Iterable[Key]:
         width = len(expr.group_key)
@@ -501,6 +516,8 @@ def column_names(expr: RelationExpr) -> tuple[str | None, ...]:
                 *(inner[key.index] if isinstance(key, Column) else None for key in expr.group_key),
                 *(aggregate.func.split("_")[0] for aggregate in expr.aggregates),
             )
+        case Window():
+            return (*column_names(expr.input), *(None for _ in expr.functions))
         case Union():
             return column_names(expr.inputs[0])
         case _:
@@ -541,7 +558,7 @@ def is_monotonic(
                 return not node.aggregates and check(node.input)
             case Threshold():
                 return check(node.input)
-            case TopK() | Negate() | LetRec():
+            case TopK() | Window() | Negate() | LetRec():
                 return False
             case _:
                 raise InternalError("unknown operator", detail=repr(type(node)))

@@ -18,6 +18,7 @@ from headwater.ir.relation import (
     ConstantError,
     Filter,
     FlatMap,
+    FrameBound,
     Get,
     Join,
     Let,
@@ -28,6 +29,7 @@ from headwater.ir.relation import (
     RelationExpr,
     TopK,
     Union,
+    WindowFunction,
 )
 from headwater.ir.scalar import AggregateExpr, Call, Column, If, ScalarExpr
 
@@ -167,6 +169,28 @@ def map_aggregate(
     """Return ``aggregate`` with ``function`` applied to its argument."""
     expr = function(aggregate.expr)
     return aggregate if expr is aggregate.expr else replace(aggregate, expr=expr)
+
+
+def columns_of_window_function(function: WindowFunction) -> set[int]:
+    """Return the input columns that ``function`` reads, beside those of its window."""
+    found = columns_of_all(function.args)
+    others = (function.filter, function.frame.start.column, function.frame.end.column)
+    return found | {column for column in others if column is not None}
+
+
+def remap_window_function(function: WindowFunction, place: Mapping[int, int]) -> WindowFunction:
+    """Return ``function`` with column ``i`` renamed to ``place[i]``, which must exist."""
+
+    def moved(bound: FrameBound) -> FrameBound:
+        return bound if bound.column is None else replace(bound, column=place[bound.column])
+
+    frame = function.frame
+    return replace(
+        function,
+        args=tuple(remap(arg, place) for arg in function.args),
+        frame=replace(frame, start=moved(frame.start), end=moved(frame.end)),
+        filter=None if function.filter is None else place[function.filter],
+    )
 
 
 def map_tuple(items: tuple[_T, ...], function: Callable[[_T], _T]) -> tuple[_T, ...]:

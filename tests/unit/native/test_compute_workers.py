@@ -52,8 +52,16 @@ from headwater.ir.physical import (
     Threshold,
     TopK,
     Union,
+    Window,
 )
-from headwater.ir.relation import Global, LetRecLimit, LocalId, RowSetFinishing
+from headwater.ir.relation import (
+    DEFAULT_FRAME,
+    Global,
+    LetRecLimit,
+    LocalId,
+    RowSetFinishing,
+    WindowFunction,
+)
 from headwater.ir.scalar import AggregateExpr, Call, Column, ColumnOrder, Literal
 from headwater.native.loader import native
 from headwater.types.relation import Column as RelationColumn
@@ -267,6 +275,22 @@ PLANS: dict[str, tuple[Plan, list[tuple[int, int]]]] = {
     "top_k": (
         TopK(get(), 2, (0,), (ColumnOrder(1, desc=True),), literal(1), 0, False, (4,)),
         [(1, 2), (2, 4), (3, 1)],
+    ),
+    "window": (
+        MfpNode(
+            Window(
+                get(),
+                2,
+                (),
+                (ColumnOrder(0, desc=True),),
+                (
+                    WindowFunction("rank", (), DEFAULT_FRAME, INT8),
+                    WindowFunction("lag", (Column(1), literal(1), literal(9)), DEFAULT_FRAME, INT8),
+                ),
+            ),
+            Mfp(4, projection=(2, 3)),
+        ),
+        [(1, 9), (2, 1), (2, 3), (4, 4)],
     ),
     "threshold": (
         Threshold(Union((get(), get(), Negate(COUNT)), consolidate=True), 2),

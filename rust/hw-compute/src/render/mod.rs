@@ -5,24 +5,28 @@
 //! of errors, and arrangements. Every fallible operator has two outputs; errors bypass what follows and are
 //! added to the errors of the result.
 //!
-//! * [`bundle`]: bundles, and map-filter-project over them; [`operators`]: what all is built from;
-//!   [`thinning`]: rows from and to keys and vals.
-//! * [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`flat_map`], [`simple`]: one operator of the plan each, or a few.
+//! * [`bundle`]: bundles, and map-filter-project over them; [`operators`], [`complete`]: what all is built
+//!   from; [`thinning`]: rows from and to keys and vals.
+//! * [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`window`], [`flat_map`], [`simple`]: one operator of
+//!   the plan each, or a few; [`ordered`]: rows in an order asked for.
 //! * [`mod@recursion`] renders `LetRec`.
 //!
 //! Times of what is read are moved forward to the dataflow's `as_of` wherever an arrangement is read, since
 //! an imported one may hold older times; updates from `until` on are dropped where it costs nothing.
 
 pub mod bundle;
+pub mod complete;
 pub mod flat_map;
 pub mod join_delta;
 pub mod join_linear;
 pub mod operators;
+pub mod ordered;
 pub mod recursion;
 pub mod reduce;
 pub mod simple;
 pub mod thinning;
 pub mod top_k;
+pub mod window;
 
 use std::collections::HashMap;
 
@@ -30,10 +34,11 @@ use thiserror::Error;
 use timely::dataflow::Scope;
 use timely::progress::timestamp::Refines;
 
-use crate::container::{Dyn, Time};
+use crate::container::{Dyn, RowStream, Time};
 use crate::expr::{PlanError, ScalarExpr};
 use crate::plan::{GlobalId, JoinPath, Plan, RelationId};
 use bundle::Bundle;
+use operators::Halves;
 
 /// Why a plan cannot be rendered: a bug of whoever made it, or a plan of another version.
 #[derive(Debug, Error)]
@@ -105,6 +110,8 @@ pub trait RenderTime: Time + Refines<u64> {
         inputs: &[Bundle<'s, Self>],
         paths: &[JoinPath],
     ) -> Result<Bundle<'s, Self>, RenderError>;
+    /// Computes window functions of rows as vals, by the keys of their partitions.
+    fn window<'s>(keyed: RowStream<'s, Self>, functions: window::functions::Functions) -> Halves<'s, Self>;
 }
 
 impl RenderTime for u64 {
@@ -120,6 +127,9 @@ impl RenderTime for u64 {
         paths: &[JoinPath],
     ) -> Result<Bundle<'s, u64>, RenderError> {
         join_delta::render(context, inputs, paths)
+    }
+    fn window<'s>(keyed: RowStream<'s, u64>, functions: window::functions::Functions) -> Halves<'s, u64> {
+        window::maintain(keyed, functions)
     }
 }
 
@@ -140,6 +150,10 @@ impl RenderTime for Dyn {
         let path =
             paths.first().ok_or_else(|| RenderError::Malformed("a delta join without paths".into()))?;
         join_linear::render(context, inputs, path)
+    }
+    /// A partition's rows can be kept for one time only.
+    fn window<'s>(keyed: RowStream<'s, Dyn>, functions: window::functions::Functions) -> Halves<'s, Dyn> {
+        window::recompute(keyed, &functions)
     }
 }
 
@@ -174,7 +188,9 @@ pub fn render<'s, T: RenderTime>(
             context.locals = shadowed;
             result
         }
-        Plan::FlatMap { .. } | Plan::Reduce { .. } | Plan::TopK { .. } => render_grouped(context, plan),
+        Plan::FlatMap { .. } | Plan::Reduce { .. } | Plan::TopK { .. } | Plan::Window { .. } => {
+            render_grouped(context, plan)
+        }
         Plan::LinearJoin { inputs, path } => {
             let inputs = render_all(context, inputs)?;
             join_linear::render(context, &inputs, path)
@@ -232,6 +248,11 @@ fn render_grouped<'s, T: RenderTime>(
                 buckets,
             };
             top_k::render(context, &input, &shape)
+        }
+        Plan::Window { input, arity, partition, order, functions } => {
+            let input = render(context, input)?;
+            let shape = window::Shape { arity: *arity, partition, order, functions };
+            window::render(context, &input, &shape)
         }
         _ => Err(RenderError::Malformed("an operator is rendered elsewhere".into())),
     }

@@ -1,4 +1,5 @@
-//! The few operators that everything is rendered with. Their logic is boxed: one instantiation a time
+//! The few operators that everything is rendered with; those that wait for times to complete are in
+//! [`complete`](super::complete). Their logic is boxed: one instantiation a time
 //! type, however many places use them.
 
 use std::collections::VecDeque;
@@ -8,11 +9,11 @@ use differential_dataflow::operators::join::join_traces;
 use differential_dataflow::trace::{BatchCursor, Cursor, Navigable, TraceReader};
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
-use timely::dataflow::operators::{Capability, CapabilitySet, Operator};
-use timely::progress::{Antichain, Timestamp};
+use timely::progress::Timestamp;
 
-use crate::arrangement::{Bytes, RowArranged, RowBatcher, RowBuilder, RowSpine};
+use crate::arrangement::{Bytes, RowArranged, RowBuilder, RowSpine};
 use crate::container::{Diff, Flat, FlatBuilder, RowStream, Time};
 use crate::expr::EvalError;
 
@@ -41,6 +42,10 @@ impl<T: Time> Out<T> {
         if self.oks.is_full() {
             self.full.push(std::mem::take(&mut self.oks));
         }
+    }
+    /// The full containers.
+    pub fn take_full(&mut self) -> Vec<Flat<T, i64>> {
+        std::mem::take(&mut self.full)
     }
     /// Appends an error.
     pub fn error(&mut self, error: &EvalError, time: T, diff: i64) {
@@ -389,58 +394,6 @@ pub fn reduce<'s, T: Time, R: Diff>(
             }
         },
     )
-}
-
-/// The capabilities that a batcher's contents need: like differential's arrange operator.
-#[derive(Default)]
-struct Held<T: Timestamp>(Vec<Capability<T>>);
-
-impl<T: Timestamp> Held<T> {
-    fn insert(&mut self, caps: &CapabilitySet<T>) {
-        for cap in caps.iter() {
-            if !self.0.iter().any(|held| held.time().less_equal(cap.time())) {
-                self.0.retain(|held| !cap.time().less_equal(held.time()));
-                self.0.push(cap.clone());
-            }
-        }
-    }
-}
-
-/// Consolidates updates at each time as it completes.
-pub fn consolidate<'s, T: Time>(rows: RowStream<'s, T>, name: &str) -> RowStream<'s, T> {
-    rows.unary_frontier::<FlatBuilder<T>, _, _, _>(crate::container::by_key(), name, move |_, _| {
-        let mut batcher = RowBatcher::<T, i64>::default();
-        let mut held = Held::<T>(vec![]);
-        let mut last = Antichain::from_elem(T::minimum());
-        move |(input, frontier), output| {
-            input.for_each(|cap, data| {
-                held.insert(&cap.retain_stamp(0));
-                batcher.add(data);
-            });
-            if last.borrow() == frontier.frontier() {
-                return;
-            }
-            last = frontier.frontier().to_owned();
-            let (retired, kept): (Vec<_>, Vec<_>) =
-                held.0.drain(..).partition(|cap| !frontier.less_equal(cap.time()));
-            if retired.is_empty() {
-                held.0 = kept;
-                return;
-            }
-            let run = batcher.extract_run(frontier.frontier());
-            let caps: CapabilitySet<T> = retired.iter().cloned().collect();
-            let mut session = output.session(&caps);
-            for mut chunk in run.into_chunks() {
-                session.give_container(&mut chunk);
-            }
-            drop(session);
-            let all: Vec<_> = retired.into_iter().chain(kept).collect();
-            for time in batcher.retained().iter() {
-                let from = all.iter().find(|cap| cap.time().less_equal(time));
-                held.0.push(from.expect("each update came with a capability at or before it").delayed(time));
-            }
-        }
-    })
 }
 
 /// Updates that are there from the beginning, given by the first worker.

@@ -24,7 +24,8 @@ use timely::order::Product;
 use timely::progress::Antichain;
 
 use super::bundle::{Arrangement, Bundle, concatenate};
-use super::operators::{Halves, Logic, consolidate, flat_map, flat_map_arranged, reduce};
+use super::complete::consolidate;
+use super::operators::{Halves, Logic, flat_map, flat_map_arranged, reduce};
 use super::{Context, RenderError, render};
 use crate::arrangement::arrange;
 use crate::container::{Dyn, Flat, FlatBuilder, RowStream, hash};
@@ -263,6 +264,7 @@ fn names(plan: &Plan, into: &mut HashSet<RelationId>) {
         | Plan::FlatMap { input, .. }
         | Plan::Reduce { input, .. }
         | Plan::TopK { input, .. }
+        | Plan::Window { input, .. }
         | Plan::Negate { input }
         | Plan::Threshold { input, .. }
         | Plan::ArrangeBy { input, .. } => names(input, into),

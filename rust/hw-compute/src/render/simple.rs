@@ -3,7 +3,8 @@
 use serde_bytes::ByteBuf;
 
 use super::bundle::{Arrangement, Bundle, concatenate};
-use super::operators::{consolidate, constant as constant_stream, flat_map as flat_map_rows, reduce};
+use super::complete::consolidate;
+use super::operators::{constant as constant_stream, flat_map as flat_map_rows, reduce};
 use super::{Context, RenderError, RenderTime, all_columns};
 use crate::arrangement::arrange;
 use crate::expr::{ErrorFields, error_row};

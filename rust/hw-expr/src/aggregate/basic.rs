@@ -1,5 +1,6 @@
 //! Aggregates recomputed from their whole group.
 
+use super::ordered_set::OrderedSet;
 use crate::error::EvalError;
 use hw_types::arena::Arena;
 use hw_types::container;
@@ -27,9 +28,11 @@ pub enum Basic {
     JsonbAgg,
     /// Keys and documents as an object.
     JsonbObjectAgg,
+    /// Of values in an order that the call gives.
+    Ordered(OrderedSet),
 }
 
-const NAMES: [(&str, Basic); 8] = [
+const NAMES: [(&str, Basic); 15] = [
     ("array_agg", Basic::ArrayAgg),
     ("array_agg_array", Basic::ArrayAggArray),
     ("list_agg", Basic::ListAgg),
@@ -38,6 +41,13 @@ const NAMES: [(&str, Basic); 8] = [
     ("string_agg_bytea_bytea", Basic::StringAggBytes),
     ("jsonb_agg", Basic::JsonbAgg),
     ("jsonb_object_agg", Basic::JsonbObjectAgg),
+    ("percentile_cont", Basic::Ordered(OrderedSet::PercentileCont)),
+    ("percentile_disc", Basic::Ordered(OrderedSet::PercentileDisc)),
+    ("mode", Basic::Ordered(OrderedSet::Mode)),
+    ("hypothetical_rank", Basic::Ordered(OrderedSet::Rank)),
+    ("hypothetical_dense_rank", Basic::Ordered(OrderedSet::DenseRank)),
+    ("hypothetical_percent_rank", Basic::Ordered(OrderedSet::PercentRank)),
+    ("hypothetical_cume_dist", Basic::Ordered(OrderedSet::CumeDist)),
 ];
 
 pub(super) fn names() -> impl Iterator<Item = String> {
@@ -67,12 +77,26 @@ impl Basic {
         out: &mut Vec<u8>,
     ) -> Result<(), EvalError> {
         let mut values: Vec<(&[u8], u64)> = values.into_iter().collect();
-        let in_record = !order_by.is_empty() || self.arity() > 1;
         if order_by.is_empty() {
             values.sort_unstable();
         } else {
             values.sort_unstable_by(|a, b| compare_records(a.0, b.0, order_by));
         }
+        if let Basic::Ordered(set) = self {
+            return set.finish(&values, order_by, out);
+        }
+        self.gather(values, !order_by.is_empty() || self.arity() > 1, out)
+    }
+    /// Appends the result over encoded arguments in the order in which they come: arguments alone, or a
+    /// record where it takes several.
+    pub fn finish_in_order<'v>(
+        self,
+        values: impl IntoIterator<Item = &'v [u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EvalError> {
+        self.gather(values.into_iter().map(|value| (value, 1)).collect(), self.arity() > 1, out)
+    }
+    fn gather(self, values: Vec<(&[u8], u64)>, in_record: bool, out: &mut Vec<u8>) -> Result<(), EvalError> {
         let arena = Arena::new();
         let mut rows: Vec<Vec<Datum<'_>>> = Vec::with_capacity(values.len());
         for (bytes, count) in values {
@@ -127,6 +151,9 @@ impl Basic {
                 row::push_datum(out, Datum::Map(Map(&body)));
             }
             Basic::StringAggText | Basic::StringAggBytes => join(rows, out),
+            Basic::Ordered(_) => {
+                return Err(EvalError::internal("an ordered-set aggregate without an order"));
+            }
             Basic::JsonbAgg => {
                 jsonb::push_array(&mut body, rows.len() as u32);
                 first().for_each(|datum| body.extend_from_slice(document(datum)));
@@ -146,7 +173,7 @@ impl Basic {
 }
 
 /// A field of an encoded record; empty where it has no such field.
-fn record_field(record: &[u8], index: usize) -> &[u8] {
+pub(super) fn record_field(record: &[u8], index: usize) -> &[u8] {
     container::raw_items(record.get(1..).unwrap_or(&[])).nth(index).unwrap_or(&[])
 }
 

@@ -10,6 +10,9 @@
 
 mod accumulable;
 mod basic;
+mod floats;
+mod ordered_set;
+mod pairs;
 
 pub use accumulable::Accumulable;
 pub use basic::Basic;

@@ -17,7 +17,7 @@ pub(crate) mod pattern;
 mod range;
 pub(crate) mod text;
 
-pub(crate) use datetime::divide as interval_divide;
+pub(crate) use datetime::{between as interval_between, divide as interval_divide};
 pub(crate) use math::sqrt as numeric_sqrt;
 
 use crate::error::EvalError;

@@ -47,6 +47,7 @@ __all__ = [
     "Pseudo",
     "Signature",
     "Volatility",
+    "aggregate_class",
     "kernels",
     "lookup",
     "lookup_cast",
@@ -76,6 +77,7 @@ def _by_name(signatures: Iterable[Signature]) -> dict[str, tuple[Signature, ...]
 
 _OPERATORS = _by_name(s for s in SIGNATURES if s.kind is FunctionKind.OPERATOR)
 _FUNCTIONS = _by_name(s for s in SIGNATURES if s.kind is not FunctionKind.OPERATOR)
+_CLASSES = {s.kernel: s.aggregate for s in SIGNATURES if s.aggregate is not None}
 _SYNTAX = {signature.name: signature for signature in SYNTAX}
 
 
@@ -92,6 +94,11 @@ def lookup_operator(symbol: str) -> tuple[Signature, ...]:
 def lookup_syntax(name: str) -> Signature:
     """Return what the parser's constructs call: ``and``, ``coalesce``, ``array_make``, …."""
     return _SYNTAX[name]
+
+
+def aggregate_class(kernel: str) -> AggregateClass:
+    """Return how the aggregate ``kernel`` is maintained; unknown ones from scratch."""
+    return _CLASSES.get(kernel, AggregateClass.BASIC)
 
 
 def kernels() -> frozenset[str]:

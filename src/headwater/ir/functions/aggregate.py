@@ -22,6 +22,25 @@ avg: int8->numeric #2100 {en}; int4->numeric #2101 {en}; int2->numeric #2102 {en
     interval->interval #2106 {en}
 bool_and: bool->bool #2517 =bool_and {n}
 bool_or: bool->bool #2518 =bool_or {n}
+every: bool->bool #2519 =bool_and {n}
+bit_and: int2->int2 #2236 {n}; int4->int4 #2238 {n}; int8->int8 #2240 {n};
+    uint2->uint2 {n}; uint4->uint4 {n}; uint8->uint8 {n}
+bit_or: int2->int2 #2237 {n}; int4->int4 #2239 {n}; int8->int8 #2241 {n};
+    uint2->uint2 {n}; uint4->uint4 {n}; uint8->uint8 {n}
+bit_xor: int2->int2 #6164 {n}; int4->int4 #6165 {n}; int8->int8 #6166 {n};
+    uint2->uint2 {n}; uint4->uint4 {n}; uint8->uint8 {n}
+regr_count: float8,float8->int8 #2818 {c}
+regr_sxx: float8,float8->float8 #2819 {n}
+regr_syy: float8,float8->float8 #2820 {n}
+regr_sxy: float8,float8->float8 #2821 {n}
+regr_avgx: float8,float8->float8 #2822 {n}
+regr_avgy: float8,float8->float8 #2823 {n}
+regr_r2: float8,float8->float8 #2824 {n}
+regr_slope: float8,float8->float8 #2825 {n}
+regr_intercept: float8,float8->float8 #2826 {n}
+covar_pop: float8,float8->float8 #2827 {n}
+covar_samp: float8,float8->float8 #2828 {n}
+corr: float8,float8->float8 #2829 {n}
 mz_all: bool->bool #16400 =mz_all {c}
 mz_any: bool->bool #16401 =mz_any {c}
 variance: float4->float8 #2151 =var_samp_float4 {en}; float8->float8 #2152 =var_samp_float8 {en};
@@ -48,8 +67,13 @@ stddev_pop: float4->float8 #2727 {en}; float8->float8 #2728 {en}; int2->numeric 
     uint4->numeric #16515 {en}; uint8->numeric #16516 {en}; numeric->numeric #2729 {en}
 """
 
+# The types of min and max: their order is that of the row bytes, so that any would do.
 _EXTREMES = [
     "bool",
+    "oid",
+    "uuid",
+    "bytea",
+    "anyarray",
     "int2",
     "int4",
     "int8",
@@ -79,17 +103,36 @@ jsonb_agg: any->jsonb #3267 =jsonb_agg {cnj}
 jsonb_object_agg: any,any->jsonb #3270 =jsonb_object_agg {cenj}
 """
 
+# WITHIN GROUP: direct arguments come before those of its ORDER BY.
+_ORDERED_SETS = """
+percentile_cont: float8,float8->float8 #3974 =percentile_cont {en};
+    float8,interval->interval #3976 =percentile_cont {en};
+    float8[],float8->float8[] #3978 =percentile_cont {en};
+    float8[],interval->interval[] #3980 =percentile_cont {en}
+percentile_disc: float8,anyelement->anyelement #3972 =percentile_disc {en};
+    float8[],anyelement->anyarray #3982 =percentile_disc {en}
+mode: anyelement->anyelement #3984 =mode {n}
+rank: any...->int8 #3986 =hypothetical_rank {c}
+percent_rank: any...->float8 #3988 =hypothetical_percent_rank {c}
+cume_dist: any...->float8 #3990 =hypothetical_cume_dist {c}
+dense_rank: any...->int8 #3992 =hypothetical_dense_rank {c}
+"""
+
 # The planner renders these itself; the kernel's name says which.
 _WINDOW = """
 row_number: ->int8 #3100
 rank: ->int8 #3101
 dense_rank: ->int8 #3102
+percent_rank: ->float8 #3103
+cume_dist: ->float8 #3104
+ntile: int4->int4 #3105 {cen}
 lag: anyelement->anyelement #3106 {cn}; anyelement,int4->anyelement #3107 {cn};
     anycompatible,int4,anycompatible->anycompatible #3108 {cn}
 lead: anyelement->anyelement #3109 {cn}; anyelement,int4->anyelement #3110 {cn};
     anycompatible,int4,anycompatible->anycompatible #3111 {cn}
 first_value: anyelement->anyelement #3112 {cn}
 last_value: anyelement->anyelement #3113 {cn}
+nth_value: anyelement,int4->anyelement #3114 {cen}
 """
 
 
@@ -106,5 +149,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *parse_table(_ACCUMULABLE, FunctionKind.AGGREGATE, aggregate=AggregateClass.ACCUMULABLE),
     *parse_table(_extremes(), FunctionKind.AGGREGATE, aggregate=AggregateClass.HIERARCHICAL),
     *parse_table(_BASIC, FunctionKind.AGGREGATE, aggregate=AggregateClass.BASIC),
+    # Those that share their name with an aggregate come first: that is what OVER makes of it.
     *parse_table(_WINDOW, FunctionKind.WINDOW),
+    *parse_table(_ORDERED_SETS, FunctionKind.AGGREGATE, aggregate=AggregateClass.BASIC),
 )

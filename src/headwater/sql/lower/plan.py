@@ -76,7 +76,9 @@ class Lowering:
         self.sources: dict[GlobalId, int] = {}  # id -> arity
         self.index_uses: dict[tuple[GlobalId, str], IndexUse] = {}
 
-    def lower(self, expr: RelationExpr) -> Lowered:
+    def lower(  # noqa: C901, PLR0912 -- one case an operator
+        self, expr: RelationExpr
+    ) -> Lowered:
         """Return the physical plan of ``expr``, which the optimizer has finished.
 
         Raises:
@@ -108,6 +110,8 @@ class Lowering:
                 return self._reduce(inner, linear)
             case mir.TopK():
                 return self._after(self._top_k(inner), linear)
+            case mir.Window():
+                return self._after(self._window(inner), linear)
             case mir.Negate():
                 return self._negate(inner, linear)
             case mir.Threshold():
@@ -276,6 +280,11 @@ class Lowering:
             node.monotonic,
             () if node.monotonic else buckets(node.expected_group_size),
         )
+        return Lowered(plan, RAW)
+
+    def _window(self, node: mir.Window) -> Lowered:
+        below = self.raw(node.input)
+        plan = lir.Window(below, arity(node.input), node.partition, node.order, node.functions)
         return Lowered(plan, RAW)
 
     # Joins.

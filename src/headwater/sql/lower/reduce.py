@@ -1,6 +1,6 @@
 """How aggregates and top-k are kept up to date, from what is known of groups and input."""
 
-from headwater.ir.functions import SIGNATURES, AggregateClass
+from headwater.ir.functions import AggregateClass, aggregate_class
 from headwater.ir.physical import ReducePlan
 from headwater.ir.relation import Reduce
 
@@ -9,17 +9,6 @@ BUCKET_FANOUT = 16
 # Rows a group where nothing was said: three stages, which bound an update's work to a few dozen
 # rows for groups of up to 64 ki, and cost small groups little.
 EXPECTED_GROUP_SIZE_DEFAULT = 65_536
-
-_CLASSES = {
-    signature.kernel: signature.aggregate
-    for signature in SIGNATURES
-    if signature.aggregate is not None
-}
-
-
-def aggregate_class(func: str) -> AggregateClass:
-    """Return how the aggregate ``func`` is maintained; unknown ones from scratch."""
-    return _CLASSES.get(func, AggregateClass.BASIC)
 
 
 def buckets(expected_group_size: int | None) -> tuple[int, ...]:

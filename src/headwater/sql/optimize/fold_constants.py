@@ -20,6 +20,7 @@ from headwater.ir.relation import (
     Threshold,
     TopK,
     Union,
+    Window,
 )
 from headwater.ir.rows import split_row
 from headwater.ir.scalar import Call, Column, If, Literal, LiteralError, ScalarExpr
@@ -54,7 +55,17 @@ def is_empty(expr: RelationExpr) -> bool:
 
 def _fold(node: RelationExpr, context: OptimizerContext) -> RelationExpr:
     match node:
-        case Map() | Filter() | Project() | Negate() | Threshold() | Reduce() | TopK() | FlatMap():
+        case (
+            Map()
+            | Filter()
+            | Project()
+            | Negate()
+            | Threshold()
+            | Reduce()
+            | TopK()
+            | Window()
+            | FlatMap()
+        ):
             child = node.input
             if isinstance(child, Constant | ConstantError) or isinstance(node, Filter | Reduce):
                 return _fold_unary(node, child, context)

@@ -28,6 +28,7 @@ from headwater.ir.relation import (
     Threshold,
     TopK,
     Union,
+    Window,
 )
 from headwater.ir.scalar import Call, Column, Literal, ScalarExpr
 from headwater.ir.typing import Typer, arity, scalar_type
@@ -46,7 +47,7 @@ from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.simplify_scalars import as_condition, simplify
 
 Predicates = tuple[ScalarExpr, ...]
-Unary = Project | Map | FlatMap | Reduce | TopK | Negate | Threshold
+Unary = Project | Map | FlatMap | Reduce | TopK | Window | Negate | Threshold
 
 INLINED_NODES_MAX = 100  # size beyond which a condition is not expanded to move below a Map
 
@@ -92,6 +93,9 @@ class _Pusher:
                 return self._push_reduce(expr, predicates)
             case TopK():
                 key = set(expr.group_key)
+                return self._push_some(expr, predicates, lambda item: columns_of(item) <= key)
+            case Window():
+                key = set(expr.partition)
                 return self._push_some(expr, predicates, lambda item: columns_of(item) <= key)
             case Negate() | Threshold():
                 return self._push_some(expr, predicates, _is_safe)

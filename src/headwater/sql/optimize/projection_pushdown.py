@@ -7,12 +7,15 @@ is collected over all its uses before its value is rewritten.
 from collections.abc import Iterable
 
 from headwater.ir import kernels
+from headwater.ir.functions import AggregateClass, aggregate_class
 from headwater.ir.relation import (
     ArrangeBy,
     Constant,
     ConstantError,
     Filter,
     FlatMap,
+    FrameExclusion,
+    FrameUnits,
     Get,
     Join,
     Let,
@@ -26,14 +29,26 @@ from headwater.ir.relation import (
     Threshold,
     TopK,
     Union,
+    Window,
+    WindowFunction,
 )
 from headwater.ir.scalar import ScalarExpr
 from headwater.ir.typing import arity
-from headwater.ir.visit import columns_of, columns_of_all, map_inputs, remap, replace
+from headwater.ir.visit import (
+    columns_of,
+    columns_of_all,
+    columns_of_window_function,
+    map_inputs,
+    remap,
+    remap_window_function,
+    replace,
+)
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.types.relation import RelationDesc
 
 Columns = list[int]
+
+_SAME_FOR_PEERS = frozenset({"rank", "dense_rank", "percent_rank", "cume_dist"})
 
 
 def push_projections(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
@@ -47,7 +62,7 @@ class _Pusher:
         self.typer = context.typer
         self.read: dict[int, set[int]] = {}
 
-    def narrow(  # noqa: C901 -- one case an operator
+    def narrow(  # noqa: C901, PLR0912 -- one case an operator
         self, expr: RelationExpr, wanted: Columns
     ) -> RelationExpr:
         """Return a relation of exactly the columns ``wanted`` of ``expr``, in that order."""
@@ -77,6 +92,8 @@ class _Pusher:
                 return self._reduce(expr, wanted)
             case TopK():
                 return self._top_k(expr, wanted)
+            case Window():
+                return self._window(expr, wanted)
             case Union():
                 inputs = tuple(self.narrow(member, wanted) for member in expr.inputs)
                 return _keep(
@@ -202,6 +219,41 @@ class _Pusher:
             )
         return _project(rebuilt, [place[column] for column in wanted])
 
+    def _window(self, expr: Window, wanted: Columns) -> RelationExpr:
+        """Drop functions that nobody reads, and the operator where none is left.
+
+        Ties are broken by whole rows: where that matters all columns stay, so that a view says the
+        same of a row whatever is read of it.
+        """
+        width = arity(expr.input)
+        asked = set(wanted)
+        kept = [number for number in range(len(expr.functions)) if width + number in asked]
+        if not kept:
+            return self.narrow(expr.input, wanted)
+        functions = [expr.functions[number] for number in kept]
+        read = {column for item in functions for column in columns_of_window_function(item)}
+        read |= {*expr.partition, *(key.column for key in expr.order)}
+        if any(map(_sees_ties, functions)) and not self._is_total(expr):
+            read.update(range(width))
+        below = _ordered(read | {column for column in asked if column < width})
+        inner = self.narrow(expr.input, below)
+        place = _places(below)
+        rebuilt = expr
+        if inner is not expr.input or len(kept) < len(expr.functions):
+            rebuilt = Window(
+                inner,
+                tuple(place[column] for column in expr.partition),
+                tuple(replace(key, column=place[key.column]) for key in expr.order),
+                tuple(remap_window_function(item, place) for item in functions),
+            )
+        place.update({width + number: len(below) + new for new, number in enumerate(kept)})
+        return _project(rebuilt, [place[column] for column in wanted])
+
+    def _is_total(self, expr: Window) -> bool:
+        """Return whether no two rows of a partition are peers."""
+        ordered = {*expr.partition, *(key.column for key in expr.order)}
+        return any(ordered.issuperset(key) for key in self.typer.keys(expr.input))
+
     def _let(self, expr: Let, wanted: Columns) -> RelationExpr:
         outside = self.read.pop(expr.id, None)
         body = self.narrow(expr.body, wanted)
@@ -215,6 +267,17 @@ class _Pusher:
         if value is expr.value and body is expr.body:
             return expr
         return Let(expr.id, value, body)
+
+
+def _sees_ties(function: WindowFunction) -> bool:
+    """Return whether peers may get different values."""
+    if function.func in _SAME_FOR_PEERS:
+        return False
+    if aggregate_class(function.func) is AggregateClass.BASIC:
+        return True
+    exclusion = function.frame.exclusion
+    by_row = exclusion in (FrameExclusion.CURRENT_ROW, FrameExclusion.TIES)
+    return by_row or function.frame.units is FrameUnits.ROWS
 
 
 def _narrow_gets(

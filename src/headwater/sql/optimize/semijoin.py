@@ -33,6 +33,7 @@ from headwater.ir.relation import (
     Threshold,
     TopK,
     Union,
+    Window,
 )
 from headwater.ir.scalar import Call, Column, ScalarExpr
 from headwater.ir.typing import Typer, arity
@@ -133,6 +134,9 @@ class _Dropper:
                 return _with_input(expr, self.visit(expr.input, _through_reduce(expr, given)))
             case TopK():
                 columns = {column: column for column in expr.group_key}
+                return _with_input(expr, self.visit(expr.input, _below(given, columns)))
+            case Window():
+                columns = {column: column for column in expr.partition}
                 return _with_input(expr, self.visit(expr.input, _below(given, columns)))
             case Negate() | Threshold():
                 return _with_input(expr, self.visit(expr.input, given))
@@ -399,7 +403,7 @@ def _is_not_null_of(expr: ScalarExpr, key: tuple[ScalarExpr, ...]) -> bool:
 
 
 def _with_input(
-    expr: Filter | Map | Project | FlatMap | Reduce | TopK | Negate | Threshold,
+    expr: Filter | Map | Project | FlatMap | Reduce | TopK | Window | Negate | Threshold,
     child: RelationExpr,
 ) -> RelationExpr:
     return expr if child is expr.input else replace(expr, input=child)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from headwater.errors import HeadwaterError
 from headwater.ir.literals import show_literal
-from headwater.ir.relation import RowSetFinishing
+from headwater.ir.relation import FrameBoundKind, FrameExclusion, RowSetFinishing
 from headwater.ir.scalar import (
     CallUnmaterializable,
     ColumnOrder,
@@ -22,7 +22,6 @@ from headwater.sql.plan.hir import (
     ColumnRef,
     Exists,
     FrameBound,
-    FrameBoundKind,
     HirAggregate,
     HirCall,
     HirConstant,
@@ -276,9 +275,27 @@ class _Printer:
             ]
             parts.append(f"order by {', '.join(keys)}")
         if expr.frame != DEFAULT_FRAME:
-            parts.append(_frame(expr.frame))
-        nulls = " ignore nulls" if expr.ignore_nulls else ""
-        return f"{expr.func}({self.scalars(expr.args)}){nulls} over ({' '.join(parts)})"
+            parts.append(self.frame(expr.frame))
+        order = f" order_by=[{_orders(expr.inner_order)}]" if expr.inner_order else ""
+        after = " ignore nulls" if expr.ignore_nulls else ""
+        if expr.filter is not None:
+            after += f" filter {self.operand(expr.filter)}"
+        return f"{expr.func}({self.scalars(expr.args)}{order}){after} over ({' '.join(parts)})"
+
+    def frame(self, frame: WindowFrame) -> str:
+        """Return a frame."""
+        text = f"{frame.units.value} {self.bound(frame.start)} to {self.bound(frame.end)}"
+        if frame.exclusion is not FrameExclusion.NO_OTHERS:
+            text += f" exclude {frame.exclusion.replace('_', ' ')}"
+        return text
+
+    def bound(self, bound: FrameBound) -> str:
+        """Return one end of a frame."""
+        if bound.value is not None:
+            return self.operand(bound.value)
+        if bound.kind in (FrameBoundKind.PRECEDING, FrameBoundKind.FOLLOWING):
+            return f"{bound.offset} {bound.kind.value}"
+        return bound.kind.value.replace("_", " ")
 
 
 def _infix(expr: HirCall) -> str | None:
@@ -303,13 +320,3 @@ def _direction(desc: bool, nulls_last: bool) -> str:
 
 def _orders(orders: Sequence[ColumnOrder]) -> str:
     return ", ".join(f"#{o.column}{_direction(o.desc, o.nulls_last)}" for o in orders)
-
-
-def _frame(frame: WindowFrame) -> str:
-    return f"{frame.units.value} {_bound(frame.start)} to {_bound(frame.end)}"
-
-
-def _bound(bound: FrameBound) -> str:
-    if bound.kind in (FrameBoundKind.PRECEDING, FrameBoundKind.FOLLOWING):
-        return f"{bound.offset} {bound.kind.value}"
-    return bound.kind.value.replace("_", " ")

@@ -1,6 +1,7 @@
 """The frame of a window function where none is written."""
 
-from headwater.sql.plan.hir import FrameBound, FrameBoundKind, FrameUnits, WindowFrame
+from headwater.ir.relation import FrameBoundKind, FrameUnits
+from headwater.sql.plan.hir import FrameBound, WindowFrame
 
 DEFAULT_FRAME = WindowFrame(
     FrameUnits.RANGE,

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from headwater.ir.relation import LetRecLimit
+from headwater.ir.relation import FrameBoundKind, FrameExclusion, FrameUnits, LetRecLimit
 from headwater.ir.scalar import (
     CallUnmaterializable,
     ColumnOrder,
@@ -70,29 +70,16 @@ class HirAggregate(msgspec.Struct, frozen=True):
     order_by: tuple[ColumnOrder, ...] = ()
 
 
-class FrameUnits(StrEnum):
-    """The units of a window frame."""
-
-    ROWS = "rows"
-    RANGE = "range"
-    GROUPS = "groups"
-
-
-class FrameBoundKind(StrEnum):
-    """Where a frame begins or ends."""
-
-    UNBOUNDED_PRECEDING = "unbounded_preceding"
-    PRECEDING = "preceding"
-    CURRENT_ROW = "current_row"
-    FOLLOWING = "following"
-    UNBOUNDED_FOLLOWING = "unbounded_following"
-
-
 class FrameBound(msgspec.Struct, frozen=True):
-    """One end of a frame; ``offset`` in rows or groups for PRECEDING and FOLLOWING."""
+    """One end of a frame.
+
+    For PRECEDING and FOLLOWING: ``offset`` in rows or groups; in RANGE frames ``value``, at which
+    the frame begins or ends in the order column.
+    """
 
     kind: FrameBoundKind
     offset: int = 0
+    value: "HirScalar | None" = None
 
 
 class WindowFrame(msgspec.Struct, frozen=True):
@@ -101,12 +88,14 @@ class WindowFrame(msgspec.Struct, frozen=True):
     units: FrameUnits
     start: FrameBound
     end: FrameBound
+    exclusion: FrameExclusion = FrameExclusion.NO_OTHERS
 
 
 class WindowCall(msgspec.Struct, frozen=True, tag_field="kind", tag="window"):
     """A window function over the rows of the enclosing relation.
 
-    ``func`` is the window function's or aggregate's kernel name, ``args`` its arguments.
+    ``func`` is the window function's or aggregate's kernel name, ``args`` its arguments; see
+    ``ir.relation.WindowFunction``. Several arguments of an aggregate come as one record.
     """
 
     func: str
@@ -116,6 +105,37 @@ class WindowCall(msgspec.Struct, frozen=True, tag_field="kind", tag="window"):
     frame: WindowFrame
     ignore_nulls: bool
     type: ColumnType
+    filter: "HirScalar | None" = None
+    inner_order: tuple[ColumnOrder, ...] = ()
+
+    @property
+    def parts(self) -> tuple["HirScalar", ...]:
+        """The expressions of the call, in the order in which :meth:`with_parts` takes them."""
+        bounds = (self.filter, self.frame.start.value, self.frame.end.value)
+        return (
+            *self.args,
+            *self.partition_by,
+            *(key for key, _, _ in self.order_by),
+            *(part for part in bounds if part is not None),
+        )
+
+    def with_parts(self, parts: tuple["HirScalar", ...]) -> "WindowCall":
+        """Return the call with other expressions in the places of its own."""
+        left = iter(parts)
+
+        def other(part: "HirScalar | None") -> "HirScalar | None":
+            return None if part is None else next(left)
+
+        args = tuple(next(left) for _ in self.args)
+        partition = tuple(next(left) for _ in self.partition_by)
+        order = tuple((next(left), desc, last) for _, desc, last in self.order_by)
+        keep = other(self.filter)
+        start = msgspec.structs.replace(self.frame.start, value=other(self.frame.start.value))
+        end = msgspec.structs.replace(self.frame.end, value=other(self.frame.end.value))
+        frame = msgspec.structs.replace(self.frame, start=start, end=end)
+        return msgspec.structs.replace(
+            self, args=args, partition_by=partition, order_by=order, frame=frame, filter=keep
+        )
 
 
 HirScalar = (

@@ -100,16 +100,9 @@ class Rewriter:
         return rewritten
 
     def _window(self, expr: WindowCall, depth: int) -> HirScalar:
-        args = self.scalars(expr.args, depth)
-        partition = self.scalars(expr.partition_by, depth)
-        keys = tuple(key for key, _, _ in expr.order_by)
-        new_keys = self.scalars(keys, depth)
-        if args is expr.args and partition is expr.partition_by and new_keys is keys:
-            return expr
-        order = tuple(
-            (key, desc, last) for key, (_, desc, last) in zip(new_keys, expr.order_by, strict=True)
-        )
-        return replace(expr, args=args, partition_by=partition, order_by=order)
+        parts = expr.parts
+        rewritten = self.scalars(parts, depth)
+        return expr if rewritten is parts else expr.with_parts(rewritten)
 
     def scalars(self, exprs: tuple[HirScalar, ...], depth: int) -> tuple[HirScalar, ...]:
         """Rewrite several scalars."""

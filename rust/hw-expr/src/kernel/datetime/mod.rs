@@ -132,6 +132,12 @@ fn multiply(span: &Interval, factor: f64) -> Result<Interval> {
 }
 
 /// An interval divided by a number.
+/// The interval a part of the way from one to another.
+pub(crate) fn between(low: &Interval, high: &Interval, part: f64) -> Result<Interval> {
+    let distance = add(high, &calendar::negate(low)?)?;
+    add(low, &multiply(&distance, part)?)
+}
+
 pub(crate) fn divide(span: &Interval, divisor: f64) -> Result<Interval> {
     if divisor == 0.0 {
         return Err(EvalError::DivisionByZero);

@@ -1,5 +1,7 @@
 """The walk over relations, and the entry point."""
 
+from collections.abc import Container, Iterable, Mapping, Sequence
+
 from headwater.errors import FeatureNotSupported, within_stack
 from headwater.ir import kernels
 from headwater.ir.relation import (
@@ -39,8 +41,9 @@ from headwater.sql.plan.decorrelate.scope import (
     has_window,
     map_hir_scalar,
     replace_local,
+    walk_hir,
 )
-from headwater.sql.plan.decorrelate.windows import lower_window
+from headwater.sql.plan.decorrelate.windows import lower_windows
 from headwater.sql.plan.hir import (
     ColumnRef,
     HirConstant,
@@ -159,9 +162,12 @@ def _lower_map(
     prefix, width = arity(outer), arity(inner)
     place = {column: prefix + column for column in range(width - prefix)}
     outputs = list(range(width))
-    for scalar in relation.scalars:
+    computed: dict[WindowCall, int] = {}
+    for number, scalar in enumerate(relation.scalars):
         if has_window(scalar):
-            scalar, inner = _lower_windows(context, scalar, place, scope, inner, prefix)
+            ready = _ready_windows(relation.scalars[number:], place, computed)
+            inner = _compute_windows(context, ready, computed, place, scope, inner, prefix)
+            scalar, inner = _over_windows(context, scalar, computed, place, scope, inner, prefix)
         expr, inner = lower_scalar(context, scalar, (place, *scope), inner)
         inner = Map(inner, (expr,))
         position = arity(inner) - 1
@@ -170,27 +176,62 @@ def _lower_map(
     return project(inner, outputs)
 
 
-def _lower_windows(
+def _ready_windows(
+    scalars: Iterable[HirScalar], place: Mapping[int, int], computed: Container[WindowCall]
+) -> list[WindowCall]:
+    """Return the calls that can be computed at once: over columns that are there, none nested."""
+
+    def is_ready(call: WindowCall) -> bool:
+        nodes = [node for part in call.parts for node in walk_hir(part)]
+        return not any(
+            isinstance(node, WindowCall)
+            or (isinstance(node, ColumnRef) and node.level == 0 and node.index not in place)
+            for node in nodes
+        ) and not any(map(has_subquery, call.parts))
+
+    calls = (node for scalar in scalars for node in walk_hir(scalar))
+    windows = dict.fromkeys(node for node in calls if isinstance(node, WindowCall))
+    return [call for call in windows if call not in computed and is_ready(call)]
+
+
+def _compute_windows(
+    context: Context,
+    calls: Sequence[WindowCall],
+    computed: dict[WindowCall, int],
+    place: dict[int, int],
+    scope: Scope,
+    inner: RelationExpr,
+    prefix: int,
+) -> RelationExpr:
+    """Add columns for ``calls``; they get numbers below zero in ``place``, which no other has."""
+    if not calls:
+        return inner
+    width = arity(inner)
+    inner = lower_windows(context, calls, (dict(place), *scope), inner, prefix)
+    for number, call in enumerate(calls):
+        computed[call] = -1 - len(computed)
+        place[computed[call]] = width + number
+    return inner
+
+
+def _over_windows(
     context: Context,
     scalar: HirScalar,
+    computed: dict[WindowCall, int],
     place: dict[int, int],
     scope: Scope,
     inner: RelationExpr,
     prefix: int,
 ) -> tuple[HirScalar, RelationExpr]:
-    """Compute the window calls of an expression as columns; return it over those.
-
-    They get column numbers below zero in ``place``, which no other column has.
-    """
+    """Return an expression over the columns of its window calls, those not yet there computed."""
 
     def visit(node: HirScalar) -> HirScalar:
         nonlocal inner
         if not isinstance(node, WindowCall):
             return node
-        inner = lower_window(context, node, (dict(place), *scope), inner, prefix)
-        number = -1 - sum(1 for known in place if known < 0)
-        place[number] = arity(inner) - 1
-        return ColumnRef(0, number, node.type)
+        if node not in computed:
+            inner = _compute_windows(context, [node], computed, place, scope, inner, prefix)
+        return ColumnRef(0, computed[node], node.type)
 
     return map_hir_scalar(scalar, visit), inner
 

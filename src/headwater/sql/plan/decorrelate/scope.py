@@ -194,11 +194,7 @@ def _arguments(node: HirScalar) -> tuple[HirScalar, ...]:
         case HirIf():
             return (node.cond, node.then, node.els)
         case WindowCall():
-            return (
-                *node.args,
-                *node.partition_by,
-                *(expr for expr, _, _ in node.order_by),
-            )
+            return node.parts
         case _:
             return ()
 
@@ -273,12 +269,7 @@ def map_hir_scalar(expr: HirScalar, function: Callable[[HirScalar], HirScalar]) 
             case HirIf():
                 node = HirIf(walk(node.cond), walk(node.then), walk(node.els))
             case WindowCall():
-                node = replace(
-                    node,
-                    args=map_tuple(node.args, walk),
-                    partition_by=map_tuple(node.partition_by, walk),
-                    order_by=tuple((walk(key), *rest) for key, *rest in node.order_by),
-                )
+                node = node.with_parts(map_tuple(node.parts, walk))
             case _:
                 pass
         return function(node)

@@ -354,8 +354,7 @@ class _SelectPlanner:
         def whole(expr: HirScalar, depth: int) -> HirScalar | None:
             if depth or not isinstance(expr, WindowCall):
                 return None
-            keys = [key for key, _, _ in expr.order_by]
-            if any(has_window(part) for part in (*expr.args, *expr.partition_by, *keys)):
+            if any(map(has_window, expr.parts)):
                 return None
             number = found.setdefault(expr, len(found))
             return ColumnRef(0, arity + number, expr.type)

@@ -1,15 +1,16 @@
-"""Aggregates: overloads, DISTINCT, FILTER, ORDER BY; averages and variances from sums and counts.
+"""Aggregates: overloads, DISTINCT, FILTER, ORDER BY; averages from sums and counts.
 
 An aggregate becomes a reference to a column that grouping will make (``Aggregates.add``). Averages
-and variances are arithmetic over sums and counts, so that the dataflow has to maintain no more than
-those; the same arithmetic serves window aggregates, which is what ``make`` abstracts from.
+are arithmetic over sums and counts, so that the dataflow has to maintain no more than those; the
+same arithmetic serves window aggregates, which is what ``make`` abstracts from. Variances are
+aggregates of their own: the difference of two sums is exact only before it is rounded.
 """
 
 from collections.abc import Callable, Sequence
 
-from headwater.errors import DatatypeMismatch, FeatureNotSupported, SyntaxError_, UndefinedFunction
+from headwater.errors import DatatypeMismatch, SyntaxError_, UndefinedFunction
 from headwater.ir.functions import CastContext, Signature
-from headwater.ir.literals import TRUE, int_literal, literal_from_text, null_literal
+from headwater.ir.literals import TRUE, null_literal
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import choose_function, convey
@@ -21,9 +22,7 @@ from headwater.sql.plan.overload import Choice
 from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import type_of
 from headwater.types.scalar import (
-    BOOL,
     FLOAT8,
-    INT8,
     INTERVAL,
     NUMERIC,
     BaseType,
@@ -34,16 +33,11 @@ from headwater.types.scalar import (
 # Aggregates whose answer depends on NULL arguments: a FILTER cannot make rows NULL for them.
 _KEEPS_NULLS = frozenset({"array_agg", "list_agg", "jsonb_agg", "jsonb_object_agg", "map_agg"})
 _ORDERED = frozenset({*_KEEPS_NULLS, "string_agg"})
+_NEVER_NULL = frozenset({"count", "regr_count"})
 _AVERAGES = frozenset({"avg"})
-_VARIANCES = {
-    "variance": (True, False),
-    "var_samp": (True, False),
-    "var_pop": (False, False),
-    "stddev": (True, True),
-    "stddev_samp": (True, True),
-    "stddev_pop": (False, True),
-}
 _FLOATS = frozenset({BaseType.FLOAT4, BaseType.FLOAT8})
+# Sort keys: the expression, whether it falls, whether NULL comes last.
+OrderKeys = tuple[tuple[HirScalar, bool, bool], ...]
 # Makes one aggregate over coerced arguments: its overload and arguments to a scalar.
 Make = Callable[[Choice, tuple[HirScalar, ...]], HirScalar]
 
@@ -54,15 +48,11 @@ def plan_aggregate(
     """Plan an aggregate call in a clause where aggregates may stand."""
     if ctx.aggregates is None:
         raise ctx.refuse_aggregate(name, node.position)
-    if node.within_group:
-        raise FeatureNotSupported(
-            f"WITHIN GROUP is not supported for {name}", position=node.position
-        )
     aggregates = ctx.aggregates
     inner = ctx.inside_aggregate()
     args = aggregate_arguments(inner, node, name)
     keep = None if node.filter is None else condition(_filter_context(ctx), node.filter, "FILTER")
-    order = _order_keys(inner, node) if node.order_by else ()
+    order = order_keys(inner, node)
     if node.distinct:
         _check_distinct(node, args, order)
 
@@ -136,9 +126,6 @@ def expand(
     coerced = convey(ctx, choice, exprs, positions)
     if name in _AVERAGES:
         return _average(choice, coerced[0], make)
-    if name in _VARIANCES:
-        sample, root = _VARIANCES[name]
-        return _variance(coerced[0], make, sample=sample, root=root)
     return make(choice, coerced)
 
 
@@ -146,32 +133,50 @@ def _aggregate(
     choice: Choice,
     args: tuple[HirScalar, ...],
     keep: HirScalar | None,
-    order: tuple[tuple[HirScalar, bool, bool], ...],
+    order: OrderKeys,
     *,
     distinct: bool,
 ) -> HirAggregate:
     signature = choice.signature
-    expr: HirScalar = args[0] if args else TRUE
     if keep is not None:
-        expr = HirIf(keep, expr, null_literal(type_of(expr).type))
+        first: HirScalar = args[0] if args else TRUE
+        args = (HirIf(keep, first, null_literal(type_of(first).type)), *args[1:])
+    expr, order_by = aggregate_input(signature, args, order)
+    assert choice.result is not None
+    nullable = signature.name not in _NEVER_NULL
+    type = ColumnType(choice.result, nullable)
+    return HirAggregate(signature.kernel, expr, type, distinct, order_by)
+
+
+def aggregate_input(
+    signature: Signature, args: tuple[HirScalar, ...], order: OrderKeys
+) -> tuple[HirScalar, tuple[ColumnOrder, ...]]:
+    """Return the one expression that the aggregate takes, and its order over the fields of it.
+
+    That is the argument, or a record of several arguments and the sort keys. Where the order cannot
+    matter it is dropped.
+    """
+    expr: HirScalar = args[0] if args else TRUE
     ordered = order if signature.name in _ORDERED else ()
     if len(args) > 1 or ordered:
         members = (expr, *args[1:], *(key for key, _, _ in ordered))
         kind = record_of(*((f"f{i}", type_of(m)) for i, m in enumerate(members, 1)))
         expr = make_record(members, kind)
-    order_by = tuple(
+    return expr, tuple(
         ColumnOrder(len(args) + number, desc, last)
         for number, (_, desc, last) in enumerate(ordered)
     )
-    assert choice.result is not None
-    nullable = signature.name != "count"
-    type = ColumnType(choice.result, nullable)
-    return HirAggregate(signature.kernel, expr, type, distinct, order_by)
 
 
-def _order_keys(ctx: ExprContext, node: ast.Function) -> tuple[tuple[HirScalar, bool, bool], ...]:
+def order_keys(ctx: ExprContext, node: ast.Function) -> OrderKeys:
+    """Plan ORDER BY within an aggregate's arguments."""
+    return order_items(ctx, node.order_by)
+
+
+def order_items(ctx: ExprContext, items: Sequence[ast.OrderItem]) -> OrderKeys:
+    """Plan the sort keys of an aggregate."""
     keys = []
-    for item in node.order_by:
+    for item in items:
         nulls_first = item.descending if item.nulls_first is None else item.nulls_first
         keys.append((ctx.plan_typed(item.expression), item.descending, not nulls_first))
     return tuple(keys)
@@ -180,7 +185,7 @@ def _order_keys(ctx: ExprContext, node: ast.Function) -> tuple[tuple[HirScalar, 
 def _check_distinct(
     node: ast.Function,
     args: Sequence[tuple[HirScalar, int]],
-    order: tuple[tuple[HirScalar, bool, bool], ...],
+    order: OrderKeys,
 ) -> None:
     if not args:
         raise SyntaxError_(
@@ -194,7 +199,7 @@ def _check_distinct(
         )
 
 
-# --- averages and variances -----------------------------------------------------------------------
+# --- averages -------------------------------------------------------------------------------------
 
 
 def _call(name: str, make: Make, expr: HirScalar) -> HirScalar:
@@ -228,28 +233,3 @@ def _average(choice: Choice, expr: HirScalar, make: Make) -> HirScalar:
         return _arithmetic("div", total, _explicit(count, BaseType.FLOAT8), BaseType.FLOAT8)
     total = _explicit(_call("sum", make, expr), BaseType.NUMERIC)
     return _arithmetic("div", total, _explicit(count, BaseType.NUMERIC), BaseType.NUMERIC)
-
-
-def _variance(expr: HirScalar, make: Make, *, sample: bool, root: bool) -> HirScalar:
-    """Return (Σx² - (Σx)²/n) / (n - 1 or n); NULL for fewer rows than that takes."""
-    base = BaseType.FLOAT8 if type_of(expr).type.base in _FLOATS else BaseType.NUMERIC
-    value = _explicit(expr, base)
-    squares = _call("sum", make, _arithmetic("mul", value, value, base))
-    total = _call("sum", make, value)
-    count = _call("count", make, value)
-    exact_count = _explicit(count, base)
-    mean_square = _arithmetic("div", _arithmetic("mul", total, total, base), exact_count, base)
-    deviation = _arithmetic("sub", squares, mean_square, base)
-    kind = type_of(deviation).type
-    zero = literal_from_text("0", kind)
-    # Rounding may leave a little less than nothing.
-    deviation = HirCall("greatest", (deviation, zero), ColumnType(kind, True))
-    divisor = exact_count
-    if sample:
-        divisor = _arithmetic("sub", exact_count, literal_from_text("1", kind), base)
-    result = _arithmetic("div", deviation, divisor, base)
-    if root:
-        result = HirCall(f"sqrt_{base}", (result,), ColumnType(kind, True))
-    least = int_literal(1 if sample else 0, INT8)
-    enough = HirCall("gt", (count, least), ColumnType(BOOL, False))
-    return HirIf(enough, result, null_literal(kind))

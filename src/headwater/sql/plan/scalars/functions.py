@@ -18,6 +18,7 @@ from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.scalars import catalog_functions
 from headwater.sql.plan.scalars.aggregates import plan_aggregate
 from headwater.sql.plan.scalars.catalog_functions import plan_catalog_function
+from headwater.sql.plan.scalars.ordered_sets import plan_ordered_set, takes_order
 from headwater.sql.plan.scalars.windows import plan_window
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import BUILTIN_TYPES, show_type
@@ -90,6 +91,8 @@ def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
             return _over_catalog(ctx, name, node)
         return _unknown(ctx, name, node)
     kind = overloads[0].kind
+    if takes_order(node, name):
+        return plan_ordered_set(ctx, node, name, overloads)
     if node.over is not None:
         return plan_window(ctx, node, name, overloads)
     if kind is FunctionKind.AGGREGATE:

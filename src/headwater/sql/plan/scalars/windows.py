@@ -1,42 +1,24 @@
 """Window functions and aggregates with OVER."""
 
-from headwater.errors import (
-    FeatureNotSupported,
-    InvalidParameterValue,
-    UndefinedObject,
-    WindowingError,
-    WrongObjectType,
-)
+from headwater.errors import FeatureNotSupported, UndefinedObject, WindowingError, WrongObjectType
 from headwater.ir.functions import FunctionKind, Signature
-from headwater.ir.literals import TRUE, is_null, literal_int, null_literal
-from headwater.ir.scalar import Literal
+from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import choose_function, convey
 from headwater.sql.plan.context import ExprContext
-from headwater.sql.plan.frames import DEFAULT_FRAME
-from headwater.sql.plan.hir import (
-    FrameBound,
-    FrameBoundKind,
-    FrameUnits,
-    HirIf,
-    HirScalar,
-    WindowCall,
-    WindowFrame,
-)
+from headwater.sql.plan.hir import HirScalar, WindowCall
 from headwater.sql.plan.overload import Choice
-from headwater.sql.plan.scalars.aggregates import aggregate_arguments, expand
+from headwater.sql.plan.scalars.aggregates import (
+    aggregate_arguments,
+    aggregate_input,
+    expand,
+    order_keys,
+)
+from headwater.sql.plan.scalars.frames import plan_frame
 from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import type_of
-from headwater.types.scalar import INT8, ColumnType
+from headwater.types.scalar import ColumnType
 
-_BOUND_KINDS = {
-    ast.FrameBoundKind.UNBOUNDED_PRECEDING: FrameBoundKind.UNBOUNDED_PRECEDING,
-    ast.FrameBoundKind.PRECEDING: FrameBoundKind.PRECEDING,
-    ast.FrameBoundKind.CURRENT_ROW: FrameBoundKind.CURRENT_ROW,
-    ast.FrameBoundKind.FOLLOWING: FrameBoundKind.FOLLOWING,
-    ast.FrameBoundKind.UNBOUNDED_FOLLOWING: FrameBoundKind.UNBOUNDED_FOLLOWING,
-}
-_ORDER_OF_BOUNDS = list(_BOUND_KINDS.values())
 _TAKES_NULLS = frozenset({"lag", "lead", "first_value", "last_value", "nth_value"})
 
 
@@ -57,17 +39,17 @@ def plan_window(
     spec = _spec(ctx, node)
     partition_by = tuple(inner.plan_typed(expr) for expr in spec.partition_by)
     order_by = tuple(_order_key(inner, item) for item in spec.order_by)
-    frame = DEFAULT_FRAME if spec.frame is None else _frame(inner, spec)
+    frame, order_by = plan_frame(inner, spec, order_by)
     ignore_nulls = node.nulls is ast.Nulls.IGNORE
     keep = None if node.filter is None else condition(inner, node.filter, "FILTER")
+    inner_order = order_keys(inner, node)
 
     def make(choice: Choice, args: tuple[HirScalar, ...]) -> HirScalar:
-        if keep is not None:
-            first: HirScalar = args[0] if args else TRUE
-            args = (HirIf(keep, first, null_literal(type_of(first).type)), *args[1:])
         signature = choice.signature
-        if kind is FunctionKind.AGGREGATE and not args:
-            args = (TRUE,)
+        order: tuple[ColumnOrder, ...] = ()
+        if kind is FunctionKind.AGGREGATE:
+            expr, order = aggregate_input(signature, args, inner_order)
+            args = (expr,)
         assert choice.result is not None
         nullable = kind is FunctionKind.AGGREGATE or bool(signature.args)
         nullable = nullable and signature.name != "count"
@@ -81,6 +63,8 @@ def plan_window(
             frame,
             ignore_nulls,
             ColumnType(choice.result, nullable),
+            keep,
+            order,
         )
 
     args = aggregate_arguments(inner, node, name)
@@ -96,9 +80,9 @@ def _refuse(node: ast.Function, name: str, kind: FunctionKind) -> None:
         raise FeatureNotSupported(
             "DISTINCT is not implemented for window functions", position=node.position
         )
-    if node.order_by:
+    if node.order_by and kind is not FunctionKind.AGGREGATE:
         raise FeatureNotSupported(
-            "aggregate ORDER BY is not implemented for window functions", position=node.position
+            "ORDER BY is not implemented for non-aggregate window functions", position=node.position
         )
     if node.filter is not None and kind is not FunctionKind.AGGREGATE:
         raise FeatureNotSupported(
@@ -150,62 +134,3 @@ def _named(ctx: ExprContext, name: str, position: int) -> ast.WindowSpec:
 def _order_key(ctx: ExprContext, item: ast.OrderItem) -> tuple[HirScalar, bool, bool]:
     nulls_first = item.descending if item.nulls_first is None else item.nulls_first
     return ctx.plan_typed(item.expression), item.descending, not nulls_first
-
-
-def _frame(ctx: ExprContext, spec: ast.WindowSpec) -> WindowFrame:
-    frame = spec.frame
-    assert frame is not None
-    if frame.exclusion not in (None, ast.FrameExclusion.NO_OTHERS):
-        raise FeatureNotSupported("frame exclusion is not supported", position=frame.position)
-    units = FrameUnits(frame.unit.value.lower())
-    start = _bound(ctx, frame.start, units)
-    if frame.end is None:
-        end = FrameBound(FrameBoundKind.CURRENT_ROW)
-    else:
-        end = _bound(ctx, frame.end, units)
-    _check_frame(start, end, frame.position)
-    if units is FrameUnits.GROUPS and not spec.order_by:
-        raise WindowingError("GROUPS mode requires an ORDER BY clause", position=frame.position)
-    return WindowFrame(units, start, end)
-
-
-def _check_frame(start: FrameBound, end: FrameBound, position: int) -> None:
-    if start.kind is FrameBoundKind.UNBOUNDED_FOLLOWING:
-        raise WindowingError("frame start cannot be UNBOUNDED FOLLOWING", position=position)
-    if end.kind is FrameBoundKind.UNBOUNDED_PRECEDING:
-        raise WindowingError("frame end cannot be UNBOUNDED PRECEDING", position=position)
-    if _ORDER_OF_BOUNDS.index(start.kind) > _ORDER_OF_BOUNDS.index(end.kind):
-        begins = {
-            FrameBoundKind.CURRENT_ROW: "current row",
-            FrameBoundKind.FOLLOWING: "following row",
-        }[start.kind]
-        ends = "preceding rows" if end.kind is FrameBoundKind.PRECEDING else "current row"
-        raise WindowingError(f"frame starting from {begins} cannot have {ends}", position=position)
-
-
-def _bound(ctx: ExprContext, bound: ast.FrameBound, units: FrameUnits) -> FrameBound:
-    kind = _BOUND_KINDS[bound.kind]
-    if bound.offset is None:
-        return FrameBound(kind)
-    if units is FrameUnits.RANGE:
-        raise FeatureNotSupported(
-            "RANGE with offset PRECEDING/FOLLOWING is not supported", position=bound.position
-        )
-    offset = ctx.plan_as(bound.offset, INT8)
-    if not isinstance(offset, Literal):
-        raise FeatureNotSupported("frame offsets must be constants", position=bound.offset.position)
-    if is_null(offset):
-        raise InvalidParameterValue(
-            f"frame {_side(kind)} offset must not be null", position=bound.offset.position
-        )
-    count = literal_int(offset)
-    assert count is not None
-    if count < 0:
-        raise InvalidParameterValue(
-            f"frame {_side(kind)} offset must not be negative", position=bound.offset.position
-        )
-    return FrameBound(kind, count)
-
-
-def _side(kind: FrameBoundKind) -> str:
-    return "starting" if kind is FrameBoundKind.PRECEDING else "ending"
