@@ -34,7 +34,7 @@ def plan_ordered_set(
     """
     _check(node, name, overloads)
     if ctx.aggregates is None:
-        raise ctx.refuse_aggregate(node.position)
+        raise ctx.refuse_aggregate(name, node.position)
     aggregates = ctx.aggregates
     inner = ctx.inside_aggregate()
     keep = None if node.filter is None else condition(inner, node.filter, "FILTER")
