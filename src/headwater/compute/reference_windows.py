@@ -124,6 +124,10 @@ class OrderedPartition:
             for other in self.frame(function, at)
             if function.filter is None or self.rows[other][function.filter] == _TRUE
         ]
+        if function.func == "list_agg":
+            # In the order of the frame, which the bare aggregate does not know.
+            items = b"".join(self._arg(function, 0, other) for other in taken)
+            return b"\x41" + items + b"\x00" if taken else NULL_DATUM
         values = Counter(self._arg(function, 0, other) for other in taken)
         expr = AggregateExpr(function.func, function.args[0], function.type)
         return self.aggregate(expr, values)
