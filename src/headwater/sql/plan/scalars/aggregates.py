@@ -1,16 +1,17 @@
-"""Aggregates: overloads, DISTINCT, FILTER, ORDER BY; averages from sums and counts.
+"""Aggregates: overloads, DISTINCT, FILTER, ORDER BY; averages and variances from sums.
 
 An aggregate becomes a reference to a column that grouping will make (``Aggregates.add``). Averages
-are arithmetic over sums and counts, so that the dataflow has to maintain no more than those; the
-same arithmetic serves window aggregates, which is what ``make`` abstracts from. Variances are
-aggregates of their own: the difference of two sums is exact only before it is rounded.
+and variances of numbers are arithmetic over sums and counts, so that the dataflow has to maintain
+no more than those; the same arithmetic serves window aggregates, which is what ``make`` abstracts
+from. Variances of floats are aggregates of their own: the difference of two sums of squares is
+exact only before it is rounded.
 """
 
 from collections.abc import Callable, Sequence
 
 from headwater.errors import DatatypeMismatch, SyntaxError_, UndefinedFunction
 from headwater.ir.functions import CastContext, Signature
-from headwater.ir.literals import TRUE, null_literal
+from headwater.ir.literals import TRUE, int_literal, literal_from_text, null_literal
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import choose_function, convey
@@ -22,7 +23,9 @@ from headwater.sql.plan.overload import Choice
 from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import type_of
 from headwater.types.scalar import (
+    BOOL,
     FLOAT8,
+    INT8,
     INTERVAL,
     NUMERIC,
     BaseType,
@@ -35,6 +38,14 @@ _KEEPS_NULLS = frozenset({"array_agg", "list_agg", "jsonb_agg", "jsonb_object_ag
 _ORDERED = frozenset({*_KEEPS_NULLS, "string_agg"})
 _NEVER_NULL = frozenset({"count", "regr_count"})
 _AVERAGES = frozenset({"avg"})
+_VARIANCES = {
+    "variance": (True, False),
+    "var_samp": (True, False),
+    "var_pop": (False, False),
+    "stddev": (True, True),
+    "stddev_samp": (True, True),
+    "stddev_pop": (False, True),
+}
 _FLOATS = frozenset({BaseType.FLOAT4, BaseType.FLOAT8})
 # Sort keys: the expression, whether it falls, whether NULL comes last.
 OrderKeys = tuple[tuple[HirScalar, bool, bool], ...]
@@ -126,6 +137,9 @@ def expand(
     coerced = convey(ctx, choice, exprs, positions)
     if name in _AVERAGES:
         return _average(choice, coerced[0], make)
+    if name in _VARIANCES and type_of(coerced[0]).type.base not in _FLOATS:
+        sample, root = _VARIANCES[name]
+        return _variance(coerced[0], make, sample=sample, root=root)
     return make(choice, coerced)
 
 
@@ -233,3 +247,28 @@ def _average(choice: Choice, expr: HirScalar, make: Make) -> HirScalar:
         return _arithmetic("div", total, _explicit(count, BaseType.FLOAT8), BaseType.FLOAT8)
     total = _explicit(_call("sum", make, expr), BaseType.NUMERIC)
     return _arithmetic("div", total, _explicit(count, BaseType.NUMERIC), BaseType.NUMERIC)
+
+
+def _variance(expr: HirScalar, make: Make, *, sample: bool, root: bool) -> HirScalar:
+    """Return (Σx² - (Σx)²/n) / (n - 1 or n); NULL for fewer rows than that takes."""
+    base = BaseType.NUMERIC
+    value = _explicit(expr, base)
+    squares = _call("sum", make, _arithmetic("mul", value, value, base))
+    total = _call("sum", make, value)
+    count = _call("count", make, value)
+    exact_count = _explicit(count, base)
+    mean_square = _arithmetic("div", _arithmetic("mul", total, total, base), exact_count, base)
+    deviation = _arithmetic("sub", squares, mean_square, base)
+    kind = type_of(deviation).type
+    zero = literal_from_text("0", kind)
+    # Rounding may leave a little less than nothing.
+    deviation = HirCall("greatest", (deviation, zero), ColumnType(kind, True))
+    divisor = exact_count
+    if sample:
+        divisor = _arithmetic("sub", exact_count, literal_from_text("1", kind), base)
+    result = _arithmetic("div", deviation, divisor, base)
+    if root:
+        result = HirCall(f"sqrt_{base}", (result,), ColumnType(kind, True))
+    least = int_literal(1 if sample else 0, INT8)
+    enough = HirCall("gt", (count, least), ColumnType(BOOL, False))
+    return HirIf(enough, result, null_literal(kind))
