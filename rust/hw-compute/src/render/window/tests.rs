@@ -211,7 +211,10 @@ impl Oracle<'_> {
                     _ if distance > 0 => (at + 1..len).filter(counts).nth(distance as usize - 1),
                     _ => (0..at).rev().filter(counts).nth(-distance as usize - 1),
                 };
-                found.map_or_else(|| Datum::Int(self.int(function, 2)).to_bytes(), |found| self.arg(function, found).to_vec())
+                found.map_or_else(
+                    || Datum::Int(self.int(function, 2)).to_bytes(),
+                    |found| self.arg(function, found).to_vec(),
+                )
             }
             "first_value" | "last_value" | "nth_value" => {
                 let frame: Vec<usize> = self.frame(function, at).into_iter().filter(counts).collect();
