@@ -1,6 +1,8 @@
 """Damaged parts, a full disk, two servers on one folder, a folder of a newer version."""
 
 import asyncio
+import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import ExecStatus
 
 from headwater.catalog.codec import Change, Kind
 from headwater.catalog.durable import DurableCatalog
@@ -106,6 +109,42 @@ def test_a_missing_part_is_waited_for_by_what_is_maintained(
     assert rows(connection, "SELECT c FROM big_count") == [(20001,)]
     assert rows(connection, "SELECT b FROM big WHERE a = 0") == [("",)]
     eventually(lambda: rows(connection, reason), [(False,)])
+
+
+def test_a_read_of_what_can_no_longer_be_maintained_fails_and_does_not_wait(
+    server: Headwater, connection: Connection, parts: dict[Path, bytes]
+) -> None:
+    point = "SELECT count(*) FROM big WHERE a = 7"
+    assert rows(connection, point) == [(1,)]
+    for path in parts:
+        path.unlink()
+    # What is in memory is read from there.
+    assert rows(connection, point) == [(1,)]
+    for pid in server.replica_pids():
+        kill_process(pid)
+    connection.execute("INSERT INTO beside VALUES (2)")
+    connection.execute("INSERT INTO big VALUES (0, '')")
+    for _ in range(7):  # prepared after a few: the read that needs not ask the adapter
+        assert refused(connection, point).sqlstate == "XX001"
+    error = refused(connection, "SELECT c FROM big_count")
+    assert error.sqlstate == "XX001"
+    assert "missing" in str(error)
+    subscribe = "COPY (SUBSCRIBE (SELECT max(b) FROM big)) TO STDOUT"
+    with pytest.raises(psycopg.errors.DataCorrupted), connection.cursor().copy(subscribe) as copied:
+        copied.read()
+    assert rows(connection, "SELECT a FROM beside ORDER BY a") == [(1,), (2,)]
+    for path, data in parts.items():
+        path.write_bytes(data)
+    eventually(lambda: answered(connection, "SELECT c FROM big_count"), [(20001,)])
+    eventually(lambda: answered(connection, point), [(1,)])
+
+
+def answered(connection: Connection, query: str) -> list[tuple[object, ...]] | None:
+    """Return the rows of a query, None where what it needs is damaged."""
+    try:
+        return rows(connection, query)
+    except psycopg.errors.DataCorrupted:
+        return None
 
 
 NO_DISK = tmpfs.missing()
@@ -218,6 +257,42 @@ def test_a_newer_server_on_the_folder_fences_the_older(tmp_path: Path) -> None:
             assert "a newer server has taken this environment over" in older.logs()
             connection.execute("INSERT INTO t VALUES (2)")
             assert rows(connection, "SELECT s FROM v") == [(3,)]
+
+
+def test_a_fenced_server_never_answers_from_before_what_the_newer_acknowledged(
+    tmp_path: Path,
+) -> None:
+    """The older is frozen meanwhile, so that nothing tells it; it wakes up with reads waiting."""
+    with running(tmp_path) as older, contextlib.ExitStack() as stack:
+        with older.connect() as connection:
+            connection.execute("CREATE TABLE t (a int)")
+            connection.execute("CREATE INDEX t_a ON t (a)")
+            connection.execute("INSERT INTO t VALUES (1)")
+        readers = [stack.enter_context(contextlib.closing(older.connect())) for _ in range(4)]
+        for reader in readers:
+            assert (
+                reader.pgconn.prepare(b"p", b"SELECT a FROM t WHERE a = 2").status
+                == ExecStatus.COMMAND_OK
+            )
+        process = older.process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with running(tmp_path) as newer, newer.connect() as connection:
+                connection.execute("INSERT INTO t VALUES (2)")
+                for reader in readers[:2]:
+                    reader.pgconn.send_query(b"SELECT a FROM t WHERE a = 2")
+                for reader in readers[2:]:  # by the index, which the front reads without asking
+                    reader.pgconn.send_query_prepared(b"p", None)
+                process.send_signal(signal.SIGCONT)
+                answers = [reader.pgconn.get_result() for reader in readers]
+                assert all(
+                    answer is None or answer.status != ExecStatus.TUPLES_OK for answer in answers
+                )
+                assert process.wait(30) != 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
 
 
 def test_data_of_a_newer_version_are_refused(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 In order: open the catalog (fencing the server before), the transaction shard, the builtin objects;
 plan every item again in the order of dependencies; open all collections; start replicas; build the
 dataflows again, each at the least time that its inputs can be read; run sources and sinks; set the
-builtin tables right. What a crash left half done (a collection or a table registration of a
-committed item) is finished here.
+builtin tables right; wait until no server before this one answers any more (``lease``). What a
+crash left half done (a collection or a table registration of a committed item) is finished here.
 """
 
 import logging
@@ -15,6 +15,7 @@ from headwater.adapter.constraints import Keys, current_rows
 from headwater.adapter.coordinator import Coordinator, Outside
 from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.introspection import Introspection
+from headwater.adapter.lease import wait_out
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
 from headwater.adapter.replan import builtin_view, replan
@@ -69,7 +70,11 @@ _NANO_CORES = 1_000_000_000
 
 
 async def boot(
-    outside: Outside, txns_shard: ShardId, opened: Callable[[int], None] = lambda _: None
+    outside: Outside,
+    txns_shard: ShardId,
+    opened: Callable[[int], None] = lambda _: None,
+    *,
+    alone: Callable[[], bool] = lambda: False,
 ) -> Coordinator:
     """Open the environment and bring everything in it to run.
 
@@ -77,13 +82,15 @@ async def boot(
         outside: Persist and the controllers.
         txns_shard: The transaction shard's name.
         opened: Called with this server's epoch, before any replica is started.
+        alone: Whether all servers before this one are known to have ended; asked again and again.
 
     Raises: IncompatibleVersion, and whatever persist raises.
     """
     durable = await DurableCatalog.open(outside.persist)
     opened(durable.epoch)
     txns = await outside.persist.open_txns(txns_shard)
-    await txns.fence(durable.epoch)
+    left = await txns.fence(durable.epoch)
+    fenced_at = outside.clock.monotonic()
     oracle = TimestampOracle(outside.clock, txns.upper)
     ids = IdAllocator(durable.state)
     await _first_objects(durable, ids, outside)
@@ -110,6 +117,7 @@ async def boot(
         keys=Keys(read_table),
         on_applied=outside.peeks.state.set_read_ts,
         on_failure=failed,
+        on_lease=outside.peeks.state.set_lease_until,
     )
     coord = Coordinator(
         outside,
@@ -132,6 +140,7 @@ async def boot(
     group_commit.start()
     await _correct_builtin_tables(coord, txns_shard)
     Introspection(coord).start()
+    await wait_out(outside.clock, fenced_at, lambda: left or alone())
     logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
     return coord
 

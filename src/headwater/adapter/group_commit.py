@@ -3,7 +3,8 @@
 While one round is being made durable the next one gathers. A round takes one write time from the
 oracle, commits all tables' updates through the transaction shard, applies the time, and answers. An
 idle timeline is advanced every :data:`TICK_S` seconds, so that reads at "now" do not stall, and at
-once when a read waits for it (:meth:`GroupCommit.nudge`).
+once when a read waits for it (:meth:`GroupCommit.nudge`). Each round confirms that no newer server
+has taken over, and so extends the lease by which reads trust the oracle (``lease``).
 
 Keys are enforced here: all writers of a table are seen in one order, and of two that take the same
 key in one round the first wins. What a write consists of may depend on the keys that are free when
@@ -16,11 +17,12 @@ other writers to them wait.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headwater.adapter.constraints import Keys, no_table
+from headwater.adapter.lease import ReadLease
 from headwater.adapter.oracle import TimestampOracle
 from headwater.errors import (
     AdminShutdown,
@@ -73,6 +75,14 @@ class Txns(Protocol):
         """Let tables no longer take part."""
         ...
 
+    async def confirm(self) -> None:
+        """Ask whether there is no newer server. Raises: Fenced."""
+        ...
+
+    async def leave(self) -> None:
+        """Say that this server is gone."""
+        ...
+
 
 class WriteConflict(SerializationFailure):
     """A table that a statement has read was written to before the statement could write."""
@@ -104,6 +114,7 @@ class GroupCommit:
         on_applied: Called with each time that has become readable, at once.
         on_failure: Called once with the error that ends the server: it is fenced, or lost its
             store for good.
+        on_lease: Told until when reads may trust the oracle; nanoseconds of the monotonic clock.
     """
 
     def __init__(
@@ -116,6 +127,7 @@ class GroupCommit:
         keys: Keys | None = None,
         on_applied: Callable[[Timestamp], None] = lambda _: None,
         on_failure: Callable[[HeadwaterError], None] = lambda _: None,
+        on_lease: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._oracle = oracle
         self._txns = txns
@@ -133,11 +145,31 @@ class GroupCommit:
         self._unlocked = asyncio.Condition()
         self._turn = asyncio.Lock()  # one change of the transaction shard at a time
         self._failure: HeadwaterError | None = None
+        self._lease = ReadLease(clock, on_lease)
         self.rounds = 0
 
     def start(self) -> None:
         """Begin to commit and to tick."""
         self._tasks.spawn(self._run(), name="group-commit")
+
+    async def close(self) -> None:
+        """Commit nothing more, and say so to whoever takes over; no session may be left."""
+        async with self._turn:
+            if self._failure is None:
+                self._failure = AdminShutdown("the server is shutting down")
+                await self._txns.leave()
+
+    async def confirmed(self) -> None:
+        """Return at a moment up to which no newer server has acknowledged anything.
+
+        A strict serializable read passes here between being asked for and choosing its time.
+
+        Raises:
+            Fenced: There is a newer server.
+        """
+        if not self._lease.holds():
+            self._wake.set()
+            await self._lease.wait()
 
     async def write(
         self,
@@ -160,11 +192,24 @@ class GroupCommit:
         Cancellation: the write may or may not happen.
         """
         await self.keys.load(list(updates))
+        return await asyncio.shield(self.submit(updates, unless_written_since, owner, resolve))
+
+    def submit(
+        self,
+        updates: Updates,
+        unless_written_since: Mapping[ShardId, Timestamp] | None = None,
+        owner: object = None,
+        resolve: Callable[[], Updates] | None = None,
+    ) -> "asyncio.Future[Timestamp]":
+        """Begin what :meth:`write` waits for, with the keys of the tables known already.
+
+        The future is nobody's to cancel.
+        """
         self._check()
         write = _Write(updates, unless_written_since or {}, owner, resolve)
         self._pending.append(write)
         self._wake.set()
-        return await asyncio.shield(write.done)
+        return write.done
 
     async def register(self, tables: Sequence[tuple[ShardId, RelationDesc]]) -> Timestamp:
         """Let new tables take part; return the time from which they are readable (and empty)."""
@@ -194,12 +239,18 @@ class GroupCommit:
 
     @asynccontextmanager
     async def locked(self, tables: Sequence[ShardId]) -> AsyncIterator[object]:
-        """Hold back other writers to ``tables``; yields the owner to write as."""
+        """Hold back other writers to ``tables``; yields the owner to write as.
+
+        What the owner reads from here on stays true until it writes: no write of others to
+        ``tables`` is on its way any more.
+        """
         owner = object()
         async with self._unlocked:
             await self._unlocked.wait_for(lambda: not any(t in self._locks for t in tables))
             self._locks.update(dict.fromkeys(tables, owner))
         try:
+            async with self._turn:
+                pass  # a round that was taken before the lock may write what is locked
             yield owner
         finally:
             for table in tables:
@@ -303,6 +354,7 @@ class GroupCommit:
                 raise
             # Nothing was written, on a full disk, say: the timeline stands until there is room.
             logger.warning("the timeline can't advance", extra={"why": str(error)})
+            await self._guard(self._txns.confirm)
             await self._clock.sleep(_RETRY_S)
             return
         self._applied(ts)
@@ -311,15 +363,17 @@ class GroupCommit:
         self._oracle.apply_write(ts)
         self._on_applied(ts)
 
-    async def _guard(self, act: "Callable[[], object]") -> None:
+    async def _guard(self, act: Callable[[], Awaitable[None]]) -> None:
         """Do ``act``; where the store does not answer, try the very same again until it does."""
         while True:
+            asked_at = self._clock.monotonic()
             try:
-                await act()  # type: ignore[misc]  # a coroutine function
+                await act()
             except ConnectionFailure as error:
                 logger.warning("the store does not answer; trying again", extra={"why": str(error)})
                 await self._clock.sleep(_RETRY_S)
                 continue
+            self._lease.confirm(asked_at)
             return
 
     def _fenced(self, error: HeadwaterError) -> bool:
@@ -334,6 +388,7 @@ class GroupCommit:
         for write in self._pending:
             _refuse(write, error)
         self._pending = []
+        self._lease.end(error)
         self._on_failure(error)
 
 

@@ -4,6 +4,7 @@ From the bottom up: persist, the controllers, the links and replica processes, t
 front that clients connect to. Nothing is made anywhere else, and nothing is global.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -23,6 +24,7 @@ from headwater.cluster.process import ProcessOrchestrator
 from headwater.cluster.transport import Links
 from headwater.compute.controller import ComputeController
 from headwater.environment.config import EnvironmentConfig
+from headwater.environment.owners import Owners, owners_of
 from headwater.errors import (
     ExternalError,
     Fenced,
@@ -50,8 +52,12 @@ from headwater.types.time import Timestamp
 MAINTENANCE_S = 0.5
 # How far tables may stay behind a source that moves, when a join waits for both.
 FOLLOW_SOURCES_S = 0.05
+# How often sources are looked for where there was none.
+NO_SOURCES_S = 0.5
 # How often memory is looked at, where there is a limit.
 MEMORY_PERIOD_S = 1.0
+# How long consensus may take to note that this server leaves.
+LEAVE_TIMEOUT_S = 2.0
 TXNS_SHARD = ShardId("txns")
 
 logger = logging.getLogger(__name__)
@@ -83,6 +89,7 @@ class Environment:
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
         self.http: HttpServer | None = None
         self._servers: list[ConsensusServer] = []
+        self._owners: Owners | None = None
 
     async def start(self) -> str:
         """Start everything; return the address on which SQL clients are taken.
@@ -187,10 +194,17 @@ class Environment:
             version=__version__,
         )
 
+        owners = self._owners = owners_of(self.config.consensus_url)
+
         def opened(epoch: int) -> None:
             running.epoch = epoch
+            if owners is not None:
+                owners.enter(epoch)
 
-        self.coordinator = await boot(outside, TXNS_SHARD, opened)
+        def alone() -> bool:
+            return owners is not None and owners.alone()
+
+        self.coordinator = await boot(outside, TXNS_SHARD, opened, alone=alone)
         self.coordinator.on_failure = lambda error: self.on_failure(error)
         return self.coordinator
 
@@ -216,13 +230,15 @@ class Environment:
 
     async def _follow_sources(self) -> None:
         """Let tables keep up with sources, so that a join of both is not a tick behind."""
+        pause_s = NO_SOURCES_S
         while True:
-            await self.clock.sleep(FOLLOW_SOURCES_S)
+            await self.clock.sleep(pause_s)
             uppers = [
                 state.upper
                 for state in self.storage.collections().values()
                 if state.description.kind is CollectionKind.SOURCE
             ]
+            pause_s = FOLLOW_SOURCES_S if uppers else NO_SOURCES_S
             furthest = max((upper for upper in uppers if upper is not None), default=0)
             if furthest > self.coordinator.oracle.read_ts() + 1:
                 self.coordinator.group_commit.nudge(Timestamp(furthest - 1))
@@ -249,7 +265,7 @@ class Environment:
 
     async def close(self) -> None:
         """Stop everything in order: clients, replicas, tasks, persist."""
-        for part in (self._close_front, self._close_cluster, self._close_persist):
+        for part in (self._close_front, self._leave, self._close_cluster, self._close_persist):
             try:
                 await part()
             except AttributeError:
@@ -260,6 +276,14 @@ class Environment:
             await self.http.close()
         await self.front.close()
 
+    async def _leave(self) -> None:
+        """Say that nobody is answered here any more, so that who takes over need not wait."""
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self.coordinator.group_commit.close()
+        except (HeadwaterError, TimeoutError) as error:
+            logger.warning("left without a word", extra={"reason": str(error)})
+
     async def _close_cluster(self) -> None:
         await self.cluster.close()
 
@@ -269,6 +293,8 @@ class Environment:
             await server.close()
         await self.persist.close()
         await self._consensus.close()
+        if self._owners is not None:
+            self._owners.leave()
 
 
 @contextlib.contextmanager

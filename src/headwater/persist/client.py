@@ -10,7 +10,6 @@ import msgspec
 from headwater.errors import (
     DataCorrupted,
     ExternalError,
-    Fenced,
     HeadwaterError,
     IncompatibleVersion,
     InternalError,
@@ -23,7 +22,7 @@ from headwater.persist import codec, flat
 from headwater.persist.blob import Blob
 from headwater.persist.compact import sweep_orphans
 from headwater.persist.consensus import Consensus, SeqNo
-from headwater.persist.errors import UpperMismatch
+from headwater.persist.errors import UpperMismatch, fenced
 from headwater.persist.holds import ReadHold, ShardLog, downgrade_many
 from headwater.persist.log import RETRY_SECONDS, Change, Rejected, VersionLog, commit
 from headwater.persist.machine import (
@@ -397,11 +396,7 @@ def _error(rejected: Rejected) -> HeadwaterError:
         case WrongUpper(current, wanted):
             return UpperMismatch(shard, wanted, current)
         case FencedBy(epoch):
-            return Fenced(
-                "a newer server has taken this environment over",
-                detail=f"Its epoch is {epoch}.",
-                hint="Connect to the newer server, or stop it.",
-            )
+            return fenced(epoch)
         case WrongDesc():
             return ObjectNotInPrerequisiteState(f"shard {shard} has another shape")
         case UnknownHold(hold):

@@ -1,6 +1,6 @@
 """What can go wrong with a shard, where a caller needs more than the message."""
 
-from headwater.errors import ShardUpperMismatch
+from headwater.errors import Fenced, ShardUpperMismatch
 from headwater.types.frontier import Frontier, show
 from headwater.types.ids import ShardId
 
@@ -20,3 +20,12 @@ class UpperMismatch(ShardUpperMismatch):
         )
         self.shard = shard
         self.current = current
+
+
+def fenced(epoch: int) -> Fenced:
+    """Return the error of an owner that the one of ``epoch`` has replaced."""
+    return Fenced(
+        "a newer server has taken this environment over",
+        detail=f"Its epoch is {epoch}.",
+        hint="Connect to the newer server, or stop it.",
+    )

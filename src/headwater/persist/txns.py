@@ -20,6 +20,7 @@ import msgspec
 
 from headwater.errors import InternalError, ObjectNotInPrerequisiteState
 from headwater.persist import flat
+from headwater.persist.errors import fenced
 from headwater.persist.holds import ShardLog
 from headwater.persist.log import Change, VersionLog
 from headwater.persist.machine import Append, ShardState
@@ -29,6 +30,7 @@ from headwater.persist.txns_machine import (
     TxnApplied,
     TxnCommit,
     TxnFence,
+    TxnLeave,
     TxnOp,
     TxnsState,
     parts_between,
@@ -94,14 +96,33 @@ class TxnsHandle:
         """Return when the tables' upper is beyond ``time``."""
         await self.log.wait(lambda state: state.upper > time)
 
-    async def fence(self, epoch: int) -> None:
+    async def fence(self, epoch: int) -> bool:
         """Become the owner: commits of owners before ``epoch`` fail from now on.
+
+        Returns:
+            Whether the owner before, if there was one, had said that it is gone.
 
         Raises:
             Fenced: A later owner is there already.
         """
+        before = self.log.state
         await self._client.commit([Change(self.log, (TxnFence(epoch),))])
         self.epoch = epoch
+        return before.left == before.epoch
+
+    async def confirm(self) -> None:
+        """Ask consensus whether there was no later owner when it answered.
+
+        Raises:
+            Fenced: There was.
+        """
+        await self.log.refresh()
+        if self.log.state.epoch > self.epoch:
+            raise fenced(self.log.state.epoch)
+
+    async def leave(self) -> None:
+        """Say that this owner is gone: it has stopped reading, and writes no more."""
+        await self._client.commit([Change(self.log, (TxnLeave(self.epoch),))])
 
     async def register(
         self, time: Timestamp, tables: Sequence[tuple[ShardId, RelationDesc]]

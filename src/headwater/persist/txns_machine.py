@@ -28,12 +28,14 @@ class TxnsState(msgspec.Struct, frozen=True, omit_defaults=True):
         epoch: The owner's; commits of earlier ones are refused.
         tables: The tables, each with the upper of its own shard: writes before it are there.
         entries: The other writes, by rising time.
+        left: The last owner that has said that it is gone.
     """
 
     upper: Timestamp = TIMESTAMP_MIN
     epoch: int = 0
     tables: dict[ShardId, Timestamp] = {}
     entries: tuple[Entry, ...] = ()
+    left: int = 0
 
 
 class TxnCommit(Op, frozen=True, tag="txn_commit"):
@@ -59,7 +61,13 @@ class TxnFence(Op, frozen=True, tag="txn_fence"):
     epoch: int
 
 
-TxnOp = TxnCommit | TxnApplied | TxnFence
+class TxnLeave(Op, frozen=True, tag="txn_leave"):
+    """The owner is gone: it reads and writes no more."""
+
+    epoch: int
+
+
+TxnOp = TxnCommit | TxnApplied | TxnFence | TxnLeave
 
 
 class UnknownTable(Rejection, frozen=True, tag="unknown_table"):
@@ -100,6 +108,8 @@ class TxnsMachine:
                 return _applied(state, op)
             case TxnFence():
                 return msgspec.structs.replace(state, epoch=op.epoch)
+            case TxnLeave():
+                return msgspec.structs.replace(state, left=op.epoch)
             case _:
                 assert_never(op)
 
@@ -119,7 +129,11 @@ def _commit(state: TxnsState, op: TxnCommit) -> TxnsState | Rejection:
     if op.writes:
         entries = (*entries, Entry(op.time, op.writes))
     return TxnsState(
-        upper=Timestamp(op.time + 1), epoch=state.epoch, tables=tables, entries=entries
+        upper=Timestamp(op.time + 1),
+        epoch=state.epoch,
+        tables=tables,
+        entries=entries,
+        left=state.left,
     )
 
 

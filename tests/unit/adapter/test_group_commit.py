@@ -32,9 +32,11 @@ class FakeTxns:
         self.commits: list[tuple[int, dict[ShardId, bytes]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked = asyncio.Event()
         self.error: Exception | None = None
 
     async def commit(self, time, writes):
+        self.asked.set()
         await self.gate.wait()
         if self.error is not None:
             error, self.error = self.error, None
@@ -50,6 +52,12 @@ class FakeTxns:
 
     async def forget(self, time, tables):
         self.upper = time + 1
+
+    async def confirm(self):
+        pass
+
+    async def leave(self):
+        self.left = True
 
 
 @pytest.fixture
@@ -122,6 +130,29 @@ async def test_a_lock_holds_other_writers_back(tasks):
     assert await waiting > own > free
 
 
+async def test_a_lock_waits_for_the_round_that_writes_what_it_locks(tasks):
+    txns, clock = FakeTxns(), StillClock()
+    oracle = TimestampOracle(clock, txns.upper)
+    group = GroupCommit(oracle, txns, clock, tasks)
+    group.start()
+    txns.gate.clear()
+    before = asyncio.create_task(group.write({A: row(b"1")}))
+    await txns.asked.wait()  # the write is on its way, beyond holding it back
+
+    async def read_then_write():
+        async with group.locked([A, B]) as owner:
+            read_at = oracle.read_ts()
+            return read_at, await group.write(
+                {A: row(b"2")}, unless_written_since={A: read_at, B: read_at}, owner=owner
+            )
+
+    own = asyncio.create_task(read_then_write())
+    await asyncio.sleep(0)
+    txns.gate.set()
+    read_at, written = await own
+    assert await before == read_at < written
+
+
 async def test_a_full_disk_fails_the_round_and_not_the_server(tasks):
     txns = FakeTxns()
     group = begin(txns, tasks)
@@ -142,6 +173,41 @@ async def test_a_fenced_server_stops_and_says_so(tasks):
     assert isinstance(await ended, Fenced)
     with pytest.raises(AdminShutdown):
         await group.write({A: row(b"1")})
+
+
+async def test_a_read_of_a_fenced_server_is_refused_and_not_answered(tasks):
+    txns, clock = FakeTxns(), StillClock()
+    group = GroupCommit(TimestampOracle(clock, txns.upper), txns, clock, tasks)
+
+    async def fenced(time):
+        raise Fenced("a newer server has taken this environment over")
+
+    txns.advance = fenced
+    group.start()
+    with pytest.raises(Fenced):  # nothing has confirmed its epoch yet, and nothing will
+        await group.confirmed()
+
+
+async def test_reads_go_on_while_the_disk_is_full(tasks):
+    txns, clock = FakeTxns(), StillClock()
+    group = GroupCommit(TimestampOracle(clock, txns.upper), txns, clock, tasks)
+
+    async def full(time):
+        raise DiskFull("no space left")
+
+    txns.advance = full
+    group.start()
+    await group.confirmed()
+
+
+async def test_a_server_that_stops_says_that_it_is_gone(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+    await group.write({A: row(b"1")})
+    await group.close()
+    assert txns.left
+    with pytest.raises(AdminShutdown):
+        await group.write({A: row(b"2")})
 
 
 async def test_a_nudge_moves_the_tables_past_the_time(tasks):

@@ -79,6 +79,21 @@ async def test_commits_before_the_upper_are_refused(client) -> None:
     assert txns.upper == 6
 
 
+async def test_an_owner_learns_whether_the_one_before_has_left(make_client) -> None:
+    first = await (await make_client()).open_txns("txns")
+    assert await first.fence(1)  # there was none
+    second = await (await make_client()).open_txns("txns")
+    assert not await second.fence(2)
+    with pytest.raises(Fenced):
+        await first.confirm()
+    await second.confirm()
+    await second.advance(5)
+    await second.leave()
+    third = await (await make_client()).open_txns("txns")
+    assert await third.fence(3)
+    assert third.upper == 6
+
+
 async def test_a_newer_owner_fences_the_older(make_client) -> None:
     old = await (await make_client()).open_txns("txns")
     await old.fence(1)
