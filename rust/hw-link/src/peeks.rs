@@ -188,6 +188,14 @@ impl PeekManager {
             let _ = pending.answer.send(Err(error.clone()));
         }
     }
+    /// Ends one peek with an error, because what it waits for can't come; nothing where it is over.
+    pub fn fail_one(&self, uuid: &[u8], error: ReadError) {
+        let Ok(uuid) = Uuid::try_from(uuid) else { return };
+        let Some(pending) = self.lock().peeks.remove(&uuid) else { return };
+        self.clean_up(&pending, None);
+        // The reader may have given up in this very moment.
+        let _ = pending.answer.send(Err(error));
+    }
     /// A replica has its history: send what is pending for it.
     pub fn replica_ready(&self, cluster: &str, replica: &str, processes: usize) {
         let mut state = self.lock();
@@ -259,10 +267,12 @@ impl Partial {
     /// Adds a chunk; the answer once all processes have said all.
     fn add(&mut self, body: &[u8], last: bool, processes: usize, spec: &PeekSpec) -> Option<Answer> {
         match response::updates(body) {
-            Ok(updates) => self.parts.push(updates),
+            Ok(updates) => {
+                self.bytes = self.bytes.saturating_add(result_bytes(&updates, &spec.finishing));
+                self.parts.push(updates);
+            }
             Err(error) => return Some(Err(ReadError::new("XX000", format!("malformed answer: {error}")))),
         }
-        self.bytes += body.len() as u64;
         let limit = if spec.max_result_bytes == 0 { RESULT_BYTES_MAX } else { spec.max_result_bytes };
         if self.bytes > limit {
             return Some(Err(too_large(limit)));
@@ -276,9 +286,19 @@ fn given_up() -> ReadError {
     ReadError::new("57014", "canceling statement due to user request")
 }
 
+/// The bytes of a result's rows, each as often as it is sent; one that is repeated beyond what a LIMIT
+/// can use counts for no more than that.
+pub fn result_bytes(rows: &Updates, finishing: &RowSetFinishing) -> u64 {
+    let enough = finishing.limit.map_or(u64::MAX, |limit| limit.saturating_add(finishing.offset).max(1));
+    rows.iter().fold(0, |bytes, (row, _, count)| {
+        let count = u64::try_from(count).unwrap_or(0).min(enough);
+        bytes.saturating_add(count.saturating_mul(row.len() as u64))
+    })
+}
+
 /// The error of a result beyond its limit.
 pub fn too_large(limit: u64) -> ReadError {
-    ReadError::new("53000", format!("result exceeds max size of {}", show_bytes(limit)))
+    ReadError::new("53200", format!("result exceeds max size of {}", show_bytes(limit)))
 }
 
 fn show_bytes(bytes: u64) -> String {

@@ -109,7 +109,7 @@ async fn errors_limits_and_cancellation_end_a_peek() {
     assert_eq!(failed.rows().await, Err(error));
     let mut large = manager.peek(PeekSpec { max_result_bytes: 10, ..spec(2) }).expect("started");
     manager.respond("c", "r1", header(2, true), &rows(&[1]));
-    assert_eq!(large.rows().await, Err(ReadError::new("53000", "result exceeds max size of 10 B")));
+    assert_eq!(large.rows().await, Err(ReadError::new("53200", "result exceeds max size of 10 B")));
     log.take();
     drop(manager.peek(spec(3)).expect("started"));
     let cancel = rmp_serde::to_vec_named(&CancelPeek { kind: "cancel_peek", uuid: &[3; 16] }).expect("plain");

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from headwater.cluster.controller import ReplicaConfig, ReplicaState
+from headwater.errors import ErrorFields, HeadwaterError
 from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.ingestion import IngestionDescription, SinkDescription
 from headwater.pgwire.protocol import PeekSource
 from headwater.storage.collections import CollectionDescription
 from headwater.storage.protocol import SinkStatistics, SourceStatistics, StatusUpdate
 from headwater.types.frontier import Frontier
-from headwater.types.ids import ClusterId, GlobalId, ReplicaId
+from headwater.types.ids import ClusterId, GlobalId, ReplicaId, ShardId
 from headwater.types.read_hold import ReadHold
 from headwater.types.time import Timestamp
 
@@ -78,6 +79,16 @@ class ComputeController(Protocol):
         """Return the replicas that are connected and initialized."""
         ...
 
+    def cluster_of(self, id: GlobalId) -> ClusterId | None:
+        """Return the cluster that maintains export ``id``; None if none does."""
+        ...
+
+    def imports(
+        self, cluster: ClusterId, id: GlobalId
+    ) -> tuple[tuple[GlobalId, ...], tuple[GlobalId, ...]]:
+        """Return the durable collections, and the indexes, that an export is computed from."""
+        ...
+
 
 class StorageController(Protocol):
     """Durable collections, ingestions and sinks; see ``headwater.storage.controller``.
@@ -107,6 +118,10 @@ class StorageController(Protocol):
 
     def frontiers(self, id: GlobalId) -> tuple[Frontier, Frontier]:
         """Return the since and upper of a collection."""
+        ...
+
+    def shard(self, id: GlobalId) -> ShardId:
+        """Return where a collection is kept."""
         ...
 
     def acquire_hold(self, id: GlobalId, at: Frontier = None) -> ReadHold:
@@ -139,7 +154,20 @@ class StorageController(Protocol):
 
 
 class ClusterController(Protocol):
-    """The processes of replicas; see ``headwater.cluster.controller``."""
+    """The processes of replicas; see ``headwater.cluster.controller``.
+
+    Attributes:
+        on_shard_failed: Called whenever a replica has failed to read a shard because of damage.
+    """
+
+    on_shard_failed: Callable[[], None]
+
+    def shard_failure(self, cluster: ClusterId, shard: ShardId, since: float) -> ErrorFields | None:
+        """Return how the replicas of a cluster have failed to read a shard.
+
+        None unless each of them has tried since then (of the monotonic clock), and failed.
+        """
+        ...
 
     def create_replica(self, cluster: ClusterId, replica: ReplicaId, config: ReplicaConfig) -> None:
         """Start (or connect to) a replica, and keep it running; returns before it is ready."""
@@ -159,6 +187,10 @@ class FrontNumbers(Protocol):
 
     def set_read_ts(self, read_ts: int) -> None:
         """Tell the oracle's read time, before a write at it is acknowledged; never goes back."""
+        ...
+
+    def set_lease_until(self, until_ns: int) -> None:
+        """Tell until when reads at the read time are strict; nanoseconds of the monotonic clock."""
         ...
 
     def set_index_since(self, id: str, since: int) -> None:
@@ -184,6 +216,14 @@ class Peeks(Protocol):
 
     async def collect_peek(self, source: PeekSource) -> bytes:
         """Run a peek and return its finished rows as a flat batch, for readers in Python."""
+        ...
+
+    def fail_peek(self, uuid: bytes, error: HeadwaterError) -> None:
+        """End a peek under way with an error; nothing where it is over."""
+        ...
+
+    def fail_subscribe(self, id: GlobalId, error: HeadwaterError) -> None:
+        """End a subscription with an error, after what is ready."""
         ...
 
     def cancel(self, conn: int) -> bool:

@@ -20,6 +20,7 @@ from headwater.adapter.controllers import (
     Peeks,
     StorageController,
 )
+from headwater.adapter.damage import DamageWatch
 from headwater.adapter.fast_indexes import FastIndexes
 from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.oracle import TimestampOracle
@@ -70,6 +71,7 @@ class Coordinator:
         on_failure: Called when this server can't go on: it was fenced.
         secrets: The bytes of secrets, by id.
         fast_indexes: Indexes that the front reads by itself.
+        damage: Fails the reads that wait for what can't be read.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Coordinator:
         self.sessions: dict[int, Session] = {}
         self.secrets: dict[GlobalId, bytes] = {}
         self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
+        self.damage = DamageWatch(self.compute, self.storage, self.cluster, self.clock)
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
         self._changing = asyncio.Lock()
         self._finishing: set[asyncio.Future[Any]] = set()

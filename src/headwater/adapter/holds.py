@@ -1,6 +1,6 @@
 """Read holds of a query or transaction: on which collections, and the frontiers they pin."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from headwater.adapter.controllers import ComputeController, StorageController
 from headwater.adapter.timestamps import InputFrontiers
@@ -58,10 +58,15 @@ def bundle_of(
 
 
 class ReadHolds:
-    """Holds on a bundle's collections, taken and released together."""
+    """Holds on a bundle's collections, taken and released together.
+
+    Attributes:
+        on_release: Called when they are released, perhaps more than once: the read is over.
+    """
 
     def __init__(self, holds: "list[tuple[ReadHold, ClusterId | None]]") -> None:
         self._holds = holds
+        self.on_release: Callable[[], None] = lambda: None
 
     @staticmethod
     def acquire(
@@ -118,6 +123,7 @@ class ReadHolds:
 
     def release(self) -> None:
         """Let go of everything; harmless when done already."""
+        self.on_release()
         for hold, _ in self._holds:
             hold.release()
         self._holds = []

@@ -26,11 +26,11 @@ from headwater.cluster.transport import (
     Unreachable,
 )
 from headwater.compute.controller import ComputeController
-from headwater.errors import DuplicateObject, UndefinedObject
+from headwater.errors import DataCorrupted, DuplicateObject, ErrorFields, UndefinedObject
 from headwater.runtime.clock import Clock
 from headwater.storage.controller import StorageController
 from headwater.storage.protocol import StorageResponse
-from headwater.types.ids import ClusterId, ReplicaId
+from headwater.types.ids import ClusterId, ReplicaId, ShardId
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,13 @@ class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
 
 
+class ShardFailure(msgspec.Struct, frozen=True):
+    """A shard that a replica can't read or write; ``at`` is of the monotonic clock."""
+
+    error: ErrorFields
+    at: float
+
+
 class ReplicaState(msgspec.Struct, kw_only=True):
     """A replica as it stands. Times in ms since the epoch."""
 
@@ -58,6 +65,7 @@ class ReplicaState(msgspec.Struct, kw_only=True):
     pid: int | None = None
     reason: str | None = None
     updated_ms: int = 0
+    failing: "dict[ShardId, ShardFailure]" = {}
 
 
 class Environment(Protocol):
@@ -108,6 +116,7 @@ class ClusterController:
         self._compute: ComputeController | None = None
         self._storage: StorageController | None = None
         self.on_status: Callable[[ReplicaState], None] = lambda _: None
+        self.on_shard_failed: Callable[[], None] = lambda: None
         orchestrator.set_listener(self._process_event)
 
     def attach(self, compute: ComputeController, storage: StorageController) -> None:
@@ -204,6 +213,7 @@ class ClusterController:
         assert self._compute is not None
         assert self._storage is not None
         state.incarnation = incarnation
+        state.failing = {}
         self._compute.replica_connected(state.cluster, state.replica)
         self._links.ready(state.replica, incarnation)
         self._storage.replica_connected(state.cluster, state.replica)
@@ -228,15 +238,40 @@ class ClusterController:
             case Ready(pid=pid):
                 state.pid = pid
             case ShardFailed(shard=shard, error=error):
-                reason = None if error is None else f"shard {shard}: {error.message}"
-                if reason is not None:
-                    logger.error(
-                        "a shard can't be served by a replica",
-                        extra={"replica": state.replica, "reason": reason},
-                    )
-                self._set_status(state, online=state.online, reason=reason)
+                self._shard_failed(state, ShardId(shard), error)
             case _ as response:
                 self._storage.respond(state.replica, response)
+
+    def _shard_failed(self, state: ReplicaState, shard: ShardId, error: ErrorFields | None) -> None:
+        if error is None:
+            state.failing.pop(shard, None)
+        else:
+            if shard not in state.failing:
+                logger.error(
+                    "a shard can't be served by a replica",
+                    extra={"replica": state.replica, "shard": shard, "reason": error.message},
+                )
+            state.failing[shard] = ShardFailure(error, self._clock.monotonic())
+        reasons = [f"shard {s}: {failure.error.message}" for s, failure in state.failing.items()]
+        self._set_status(state, online=state.online, reason=reasons[0] if reasons else None)
+        if error is not None and error.sqlstate == DataCorrupted.sqlstate:
+            self.on_shard_failed()
+
+    def shard_failure(self, cluster: ClusterId, shard: ShardId, since: float) -> ErrorFields | None:
+        """Return how the replicas of a cluster have failed to read a damaged shard.
+
+        None unless each that is connected has tried since then (of the monotonic clock).
+        """
+        replicas = [s for s in self._replicas.values() if s.cluster == cluster and s.incarnation]
+        failures = [state.failing.get(shard) for state in replicas]
+        found: ErrorFields | None = None
+        for failure in failures:
+            if failure is None or failure.at < since:
+                return None
+            if failure.error.sqlstate != DataCorrupted.sqlstate:
+                return None
+            found = failure.error
+        return found
 
     def _process_event(self, event: ProcessEvent) -> None:
         state = self._replicas.get(event.replica)

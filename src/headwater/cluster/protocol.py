@@ -43,7 +43,7 @@ class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
 class ShardFailed(msgspec.Struct, frozen=True, tag_field="kind", tag="shard_failed"):
     """A shard can't be read or written on this replica; what depends on it stands still.
 
-    Without an error: it can again.
+    Said again after every further try. Without an error: it can again.
     """
 
     shard: str

@@ -189,6 +189,10 @@ class Links:
         """End all peeks of a cluster with an error (it is dropped)."""
         self.native.fail_peeks(cluster, error.sqlstate, error.message)
 
+    def fail_peek(self, uuid: bytes, error: HeadwaterError) -> None:
+        """End one peek with an error (what it waits for can't come)."""
+        self.native.fail_peek(uuid, error.sqlstate, error.message)
+
     def open_front(
         self, *, connections_max: int | None = None, message_bytes_max: int | None = None
     ) -> native.Front:

@@ -174,6 +174,21 @@ class ComputeController:
             )
         return ReadHold(id, since if at is None else at, export.holds)
 
+    def cluster_of(self, id: GlobalId) -> ClusterId | None:
+        """Return the cluster that maintains export ``id``; None if none does."""
+        for cluster, instance in self._instances.items():
+            if id in instance.exports:
+                return cluster
+        return None
+
+    def imports(
+        self, cluster: ClusterId, id: GlobalId
+    ) -> tuple[tuple[GlobalId, ...], tuple[GlobalId, ...]]:
+        """Return the durable collections, and the indexes, that an export is computed from."""
+        dataflow = self._instance(cluster).dataflows[self._export(cluster, id).id]
+        sources = tuple(source.id for source in dataflow.sources)
+        return sources, tuple(index.id for index in dataflow.indexes)
+
     async def wait_upper(self, cluster: ClusterId, id: GlobalId, time: Timestamp) -> None:
         """Return once some replica's upper of ``id`` has passed ``time``.
 

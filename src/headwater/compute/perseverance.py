@@ -17,9 +17,10 @@ from headwater.types.ids import ShardId
 logger = logging.getLogger(__name__)
 
 RETRY_PAUSE_MIN_S = 0.05
-RETRY_PAUSE_MAX_S = 5.0
+# Reads of what is damaged fail after the next try: it must come before their patience ends.
+RETRY_PAUSE_MAX_S = 2.0
 
-# Told of the first failure in a row, and with None of the success that ends it.
+# Told of every failure, and with None of the success after any.
 Report = Callable[[ShardId, HeadwaterError | None], None]
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Perseverance:
                         "persist failed; trying again",
                         extra={"shard": shard, "reason": error.message},
                     )
-                    self._report(shard, error)
+                self._report(shard, error)
             else:
                 if pause:
                     self._report(shard, None)

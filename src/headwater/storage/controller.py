@@ -107,6 +107,10 @@ class StorageController:
         state = self._collection(id)
         return state.since, state.upper
 
+    def shard(self, id: GlobalId) -> ShardId:
+        """Return where a collection is kept."""
+        return self._collection(id).description.shard
+
     def acquire_hold(self, id: GlobalId, at: Frontier = None) -> ReadHold:
         """Hold a collection at ``at``, or at its since where none is given.
 

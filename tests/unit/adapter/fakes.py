@@ -49,6 +49,12 @@ class FakeCluster:
     def replicas(self) -> list[ReplicaState]:
         return list(self.states.values())
 
+    def on_shard_failed(self) -> None:
+        pass
+
+    def shard_failure(self, cluster: ClusterId, shard: ShardId, since: float) -> None:
+        pass
+
 
 class FakePeeks:
     """Answers peeks with what the test has put into ``answers``, in order."""
@@ -72,6 +78,12 @@ class FakePeeks:
     def cancel(self, conn: int) -> bool:
         return conn > 0
 
+    def fail_peek(self, uuid: bytes, error: HeadwaterError) -> None:
+        pass
+
+    def fail_subscribe(self, id: GlobalId, error: HeadwaterError) -> None:
+        pass
+
     def forget_subscribe(self, id: GlobalId) -> None:
         if id in self.subscribed:
             self.subscribed.remove(id)
@@ -93,6 +105,9 @@ class FakePeeks:
 
     def set_read_ts(self, ts: int) -> None:
         self.read_ts = ts
+
+    def set_lease_until(self, until_ns: int) -> None:
+        pass
 
 
 class Server:
@@ -127,7 +142,7 @@ class Server:
             tasks=self.tasks,
             version="0.0.0",
         )
-        self.coord: Coordinator = await boot(outside, TXNS)
+        self.coord: Coordinator = await boot(outside, TXNS, alone=lambda: True)
         self.coord.on_failure = self.failures.append
         self.adapter = HeadwaterAdapter(self.coord)
         return self

@@ -14,6 +14,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.data_errors import raise_fields
 from headwater.adapter.finishing import finish
 from headwater.adapter.holds import Bundle, ReadHolds, bundle_of
+from headwater.adapter.planning import is_long_plan
 from headwater.adapter.session import Session
 from headwater.adapter.timestamps import Determination, Isolation, Wanted, determine
 from headwater.adapter.transactions import ReadState, TimeDomain
@@ -265,7 +266,7 @@ def is_alone(session: Session, *, last: bool) -> bool:
     return session.transaction.implicit and last and session.transaction.statements <= 1
 
 
-def plan_read(
+async def plan_read(
     coord: Coordinator,
     session: Session,
     planned: Planned,
@@ -274,7 +275,10 @@ def plan_read(
     as_of: Wanted | None = None,
     alone: bool,
 ) -> Read:
-    """Plan a read of ``expr`` (parameters filled in), with its time chosen and its holds taken."""
+    """Plan a read of ``expr`` (parameters filled in), with its time chosen and its holds taken.
+
+    Cancellation: nothing is held.
+    """
     target = choose_target(coord, session, planned)
     world = coord.planner.world(coord.snapshot, target.cluster)
     relations = frozenset(
@@ -290,15 +294,21 @@ def plan_read(
         values[UnmaterializableFunc.MZ_NOW] = _value(r.integer(ts), scalar.MZ_TIMESTAMP)
         if unmaterializable_of(inlined):
             inlined = substitute_unmaterializable(inlined, values)
-        optimized = coord.planner.optimize(inlined, world)
-        plan = plan_peek(
-            optimized,
-            world.lowering(),
-            object_id=coord.ids.transient(),
-            index_id=coord.ids.transient(),
-            as_of=ts,
-            until=Timestamp(ts + 1) if ts < TIMESTAMP_MAX else None,
-        )
+        object_id, index_id = coord.ids.transient(), coord.ids.transient()
+        final = inlined
+
+        def lower() -> tuple[RelationExpr, PeekPlan]:
+            optimized = coord.planner.optimize(final, world)
+            return optimized, plan_peek(
+                optimized,
+                world.lowering(),
+                object_id=object_id,
+                index_id=index_id,
+                as_of=ts,
+                until=Timestamp(ts + 1) if ts < TIMESTAMP_MAX else None,
+            )
+
+        optimized, plan = await coord.planner.perhaps_aside(is_long_plan(final), lower)
         if not determination.can_respond_immediately:
             coord.nudge_inputs(sorted(relations), ts)
         return Read(target, optimized, plan, ts, determination, holds)
@@ -340,6 +350,7 @@ def _peek(
         raise InternalError("a peek without a cluster")
     uuid = coord.rng.token()
     peek = Peek(uuid, target, keys, read.ts, mfp, finishing, _RESULT_BYTES_MAX)
+    watch_read(coord, read, uuid)
     return p.PeekSource(
         uuid=uuid,
         cluster=read.target.cluster,
@@ -348,6 +359,20 @@ def _peek(
         waiting_notice=_waiting_notice(coord, read),
         replica=read.target.replica,
     )
+
+
+def watch_read(coord: Coordinator, read: Read, uuid: bytes) -> None:
+    """Have the peek fail where it waits for what is damaged; until its holds are released."""
+    inputs: list[tuple[ClusterId | None, GlobalId]] = []
+    match read.plan:
+        case IndexPeek(index=index):
+            inputs.append((read.target.cluster, index.id))
+        case DataflowPeek(lowered=lowered):
+            inputs.extend((None, source.id) for source in lowered.dataflow.sources)
+            inputs.extend((read.target.cluster, index.id) for index in lowered.dataflow.indexes)
+    ts = read.ts
+    coord.damage.watch(uuid, inputs, lambda: ts, lambda error: coord.peeks.fail_peek(uuid, error))
+    read.holds.on_release = lambda: coord.damage.forget(uuid)
 
 
 # The front knows the session's limit; replicas stop at the greatest that can be set.

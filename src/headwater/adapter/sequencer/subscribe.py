@@ -1,6 +1,7 @@
 """SUBSCRIBE: a dataflow that sends its updates, and the stream that the front makes of them."""
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.planning import is_long_plan
 from headwater.adapter.sequencer.read import (
     Target,
     choose_target,
@@ -18,7 +19,7 @@ from headwater.ir.literals import literal_int
 from headwater.ir.scalar import Literal
 from headwater.ir.typing import arity
 from headwater.pgwire import protocol as p
-from headwater.sql.lower.dataflow import build_dataflow
+from headwater.sql.lower.dataflow import LoweredDataflow, build_dataflow
 from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
 from headwater.sql.plan.statements import (
     Planned,
@@ -32,7 +33,7 @@ from headwater.types.ids import ClusterId
 from headwater.types.time import Timestamp
 
 
-def start_subscribe(
+async def start_subscribe(
     coord: Coordinator,
     session: Session,
     request: p.Execute,
@@ -68,7 +69,7 @@ def start_subscribe(
             )
         if not determination.can_respond_immediately:
             coord.nudge_inputs(sorted(relations), as_of)
-        return _create(coord, session, request, plan, params, target, as_of, up_to)
+        return await _create(coord, session, request, planned, plan, params, target, as_of, up_to)
     finally:
         holds.release()  # the dataflow has taken its own
 
@@ -84,10 +85,11 @@ def _up_to(
     return Timestamp(value)
 
 
-def _create(
+async def _create(
     coord: Coordinator,
     session: Session,
     request: p.Execute,
+    planned: Planned,
     plan: SubscribePlan,
     params: tuple[Literal, ...],
     target: Target,
@@ -96,19 +98,25 @@ def _create(
 ) -> p.SubscribeSource:
     cluster = target.cluster or ClusterId("")
     world = coord.planner.world(coord.snapshot, cluster)
-    inlined = world.inline(coord.planner.relation(plan.query, params))
+    relation = await coord.planner.perhaps_aside(
+        planned.is_long, lambda: coord.planner.relation(plan.query, params)
+    )
+    inlined = world.inline(relation)
     if unmaterializable_of(inlined):
         inlined = substitute_unmaterializable(inlined, session_values(coord, session))
-    expr = coord.planner.optimize(inlined, world)
     id, on = coord.ids.transient(), coord.ids.transient()
-    lowered = build_dataflow(
-        f"subscribe {id}",
-        [(on, expr)],
-        world.lowering(),
-        sink_exports=(SinkExport(id, on, SubscribeSink(plan.with_snapshot)),),
-        as_of=as_of,
-        until=up_to,
-    )
+
+    def lower() -> LoweredDataflow:
+        return build_dataflow(
+            f"subscribe {id}",
+            [(on, coord.planner.optimize(inlined, world))],
+            world.lowering(),
+            sink_exports=(SinkExport(id, on, SubscribeSink(plan.with_snapshot)),),
+            as_of=as_of,
+            until=up_to,
+        )
+
+    lowered = await coord.planner.perhaps_aside(is_long_plan(inlined), lower)
     coord.peeks.expect_subscribe(id)
     try:
         coord.compute.create_dataflow(cluster, lowered.dataflow)
@@ -116,9 +124,12 @@ def _create(
         coord.peeks.forget_subscribe(id)
         raise
     session.hold_for(request.id, None, ((cluster, id),))
+    coord.damage.watch(
+        id, [(cluster, id)], coord.oracle.read_ts, lambda e: coord.peeks.fail_subscribe(id, e)
+    )
     return p.SubscribeSource(
         id=id,
-        arity=arity(expr),
+        arity=arity(inlined),
         progress=plan.progress,
         as_of=as_of,
         up_to=up_to,
@@ -146,5 +157,5 @@ async def sequence_subscribe(
     plan: SubscribePlan,
 ) -> p.ExecuteReply:
     """Answer SUBSCRIBE sent as a query: its rows come as they become complete."""
-    source = start_subscribe(coord, session, request, planned, plan)
+    source = await start_subscribe(coord, session, request, planned, plan)
     return p.Rows(source=source, columns=result_columns(plan.desc), tag="SUBSCRIBE")
