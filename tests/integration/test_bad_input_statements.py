@@ -1,5 +1,7 @@
 """What is wrong in a statement or a row is said with SQLSTATE and place; nothing is lost."""
 
+import threading
+
 import psycopg
 import pytest
 
@@ -123,3 +125,98 @@ def test_a_refused_statement_in_a_transaction_takes_all_of_it_back(connection: C
         connection.execute("INSERT INTO pendin VALUES (2)")
     connection.execute("COMMIT")
     assert rows(connection, "SELECT * FROM pending") == []
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        f"SELECT {'(' * 1000}1{')' * 1000}",
+        f"SELECT * FROM {'(SELECT * FROM ' * 1000}customers{') AS x' * 1000}",
+        f"SELECT {'(SELECT ' * 1000}1{')' * 1000}",
+        f"SELECT {'CASE WHEN true THEN ' * 1000}1{' END' * 1000}",
+        f"SELECT {'ARRAY[' * 1000}1{']' * 1000}",
+        f"SELECT {'NOT ' * 1000}true",
+        f"SELECT {'(' * 100_000}",
+    ],
+    ids=["brackets", "relations", "subqueries", "cases", "arrays", "operators", "open"],
+)
+def test_nesting_has_a_limit(connection: Connection, nested: str) -> None:
+    assert refused(connection, nested).sqlstate == "54001"
+
+
+# 4096 grouping sets, to be planned each by itself.
+CUBE = (
+    f"SELECT count(*) FROM customers GROUP BY CUBE ({', '.join(f'(id + {n})' for n in range(12))})"
+)
+
+
+def test_planning_ends_with_the_statement_timeout_and_holds_nobody_up(
+    server: Headwater, connection: Connection
+) -> None:
+    caught: list[str | None] = []
+
+    def plan() -> None:
+        with server.connect() as other:
+            other.execute("SET statement_timeout = '2s'")
+            try:
+                other.execute(CUBE.encode())
+            except psycopg.Error as error:
+                caught.append(error.sqlstate)
+            assert rows(other, "SELECT 1") == [(1,)]
+
+    planning = threading.Thread(target=plan)
+    planning.start()
+    answered = 0
+    while planning.is_alive():
+        assert rows(connection, "SELECT name FROM customers WHERE id = 1") == [("ann",)]
+        answered += planning.is_alive()
+    planning.join()
+    assert caught == ["57014"]
+    assert answered > 5
+
+
+@pytest.fixture(scope="module")
+def large(server: Headwater) -> None:
+    """Two megabytes in rows of a hundred bytes."""
+    with server.connect() as connection:
+        connection.execute("CREATE TABLE large (a int, b text)")
+        connection.execute(
+            "INSERT INTO large SELECT n, repeat(md5(n::text), 3) FROM generate_series(1, 20000) n"
+        )
+
+
+def copied(connection: Connection, query: str) -> int:
+    """Return the number of bytes that COPY of a query sends."""
+    with connection.cursor().copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
+        return sum(len(data) for data in copy)
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT a, b FROM large",
+        "SELECT a, b FROM large ORDER BY a DESC LIMIT 15000",
+        "SELECT n FROM generate_series(1, 200000) AS n",
+        "SELECT 'the same again' FROM generate_series(1, 200000)",
+        "VALUES " + ", ".join(f"('{'x' * 500}')" for _ in range(3000)),
+    ],
+)
+def test_a_result_beyond_the_limit_is_refused_in_every_form(
+    connection: Connection, query: str
+) -> None:
+    connection.execute("SET max_query_result_size = '1MB'")
+    error = refused(connection, query)
+    assert error.sqlstate == "53200"
+    assert "result exceeds max size of 1.0 MB" in str(error)
+    with pytest.raises(psycopg.errors.OutOfMemory):
+        copied(connection, query)
+    connection.execute("BEGIN")
+    connection.execute(f"DECLARE c CURSOR FOR {query}".encode())
+    with pytest.raises(psycopg.errors.OutOfMemory):
+        connection.execute("FETCH 1 c")
+    connection.execute("ROLLBACK")
+    few = rows(connection, f"SELECT * FROM ({query}) AS q LIMIT 3")
+    assert len(few) == 3
+    connection.execute("SET max_query_result_size = '100MB'")
+    assert len(rows(connection, query)) >= 3000

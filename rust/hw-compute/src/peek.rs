@@ -289,7 +289,7 @@ impl<'a> Answer<'a> {
         Answer { peek, rows: vec![], bytes: 0, enough }
     }
     fn push(&mut self, row: Vec<u8>, count: i64) -> Result<(), ReadError> {
-        self.bytes += row.len() as u64;
+        self.bytes = self.bytes.saturating_add(self.size(&row, count));
         self.rows.push((row, count));
         // Cut at twice what is needed, so that cutting costs a constant factor.
         let crowded = self.enough.is_some_and(|enough| self.rows.len() > enough.saturating_mul(2).max(1024));
@@ -298,9 +298,14 @@ impl<'a> Answer<'a> {
         }
         if self.bytes > self.peek.result_bytes_max {
             let message = format!("result exceeds max size of {}", show_bytes(self.peek.result_bytes_max));
-            return Err(ReadError { sqlstate: "53000".into(), message });
+            return Err(ReadError { sqlstate: "53200".into(), message });
         }
         Ok(())
+    }
+    /// The bytes of a row in the result, as often as it can be used there.
+    fn size(&self, row: &[u8], count: i64) -> u64 {
+        let enough = self.enough.map_or(u64::MAX, |enough| enough.max(1) as u64);
+        u64::try_from(count).unwrap_or(0).min(enough).saturating_mul(row.len() as u64)
     }
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
         order::compare(a, b, &self.peek.finishing.order_by)
@@ -317,7 +322,7 @@ impl<'a> Answer<'a> {
         });
         let needed = needed.count();
         rows.truncate(needed);
-        self.bytes = rows.iter().map(|(row, _)| row.len() as u64).sum();
+        self.bytes = rows.iter().fold(0, |bytes, (row, n)| bytes.saturating_add(self.size(row, *n)));
         self.rows = rows;
     }
     fn done(mut self) -> PeekPart {

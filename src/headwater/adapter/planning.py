@@ -1,11 +1,13 @@
 """From text to plans: the one place where the adapter calls the SQL stages.
 
 parse → plan → decorrelate → (views put in, moments and parameters filled in) → optimize → lower.
+What may take long is recognised by its size beforehand, and leaves the loop (``runtime.aside``).
 What the stages may know of the world (views, indexes, collections) is taken from a catalog snapshot
 and the controllers here, once for each version of the catalog and cluster.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from headwater.adapter.controllers import ComputeController
 from headwater.adapter.data_errors import raise_fields
@@ -22,10 +24,13 @@ from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, UndefinedParameter
 from headwater.ir.dataflow import IndexImport, SourceImport
 from headwater.ir.functions import CastContext
-from headwater.ir.relation import Constant, ConstantError, Get, Global, Map, RelationExpr
+from headwater.ir.relation import Constant, ConstantError, Get, Global, Join, Map, RelationExpr
 from headwater.ir.scalar import Literal, LiteralError, ScalarExpr, UnmaterializableFunc
-from headwater.ir.visit import walk
+from headwater.ir.visit import scalars_of, walk, walk_scalar
+from headwater.runtime.aside import Aside
+from headwater.sql.ast.query import Grouping
 from headwater.sql.ast.statement import ParsedStatement
+from headwater.sql.ast.visit import walk as walk_statement
 from headwater.sql.lower.dataflow import LowerContext
 from headwater.sql.lower.substitute import (
     Values,
@@ -46,6 +51,43 @@ from headwater.sql.plan.statements import Planned, PlanSession
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import ScalarType
+
+T = TypeVar("T")
+
+
+# Sizes from which planning may take more than some 10 ms, and so leaves the loop. A five-way join
+# has 50 nodes as a statement and counts as 70 as a plan; a twelve-way join, which is optimized in
+# five times its time, has 75 and counts as 223.
+TEXT_CHARACTERS_LONG = 4_000
+STATEMENT_NODES_LONG = 150
+PLAN_NODES_LONG = 100
+
+
+def is_long_statement(statement: ParsedStatement) -> bool:
+    """Return whether planning a statement may take long: it is large, or stands for many."""
+    for count, node in enumerate(walk_statement(statement.statement)):
+        if count >= STATEMENT_NODES_LONG or isinstance(node, Grouping):
+            return True
+    return False
+
+
+def is_long_plan(expr: RelationExpr) -> bool:
+    """Return whether optimizing a plan may take long."""
+    count = 0
+    for node in walk(expr):
+        count += 1
+        for scalar in scalars_of(node):
+            for _ in walk_scalar(scalar):
+                count += 1
+                if count >= PLAN_NODES_LONG:
+                    return True
+        if isinstance(node, Constant):
+            count += len(node.rows)
+        elif isinstance(node, Join):
+            count += len(node.inputs) ** 2  # orders are compared
+        if count >= PLAN_NODES_LONG:
+            return True
+    return False
 
 
 class _Views(Mapping[GlobalId, RelationExpr]):
@@ -158,15 +200,28 @@ class _NoParameters:
 
 
 class Planner:
-    """Calls the stages. Stateless but for a cache of :class:`World` by version and cluster."""
+    """Calls the stages. Stateless but for a cache of :class:`World` by version and cluster.
+
+    Attributes:
+        aside: Where long work goes.
+    """
 
     def __init__(self, compute: ComputeController) -> None:
+        self.aside = Aside()
         self._compute = compute
         self._worlds: dict[ClusterId | None, World] = {}
 
     def parse(self, sql: str) -> tuple[ParsedStatement, ...]:
         """Return the statements of a text. Raises: SyntaxError_."""
         return parse_statements(sql)
+
+    async def parse_aside(self, sql: str) -> tuple[ParsedStatement, ...]:
+        """Return the statements of a text; a long one does not hold up the loop."""
+        return await self.perhaps_aside(len(sql) >= TEXT_CHARACTERS_LONG, lambda: self.parse(sql))
+
+    async def perhaps_aside(self, is_long: bool, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns: at once, or off the loop if it may take long."""
+        return await self.aside.run(work) if is_long else work()
 
     def plan(
         self,

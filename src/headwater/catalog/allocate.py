@@ -4,6 +4,7 @@ Counters are rows of the catalog's shard. An id handed out and never committed m
 again after a restart: nothing durable refers to it.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 from headwater.catalog.codec import BuiltinRecord, Change, Kind, RowKey, from_json, to_json
@@ -38,7 +39,7 @@ class IdAllocator:
         self._durable = {name: int(state.get(_key(name), first)) for name, first in _FIRST.items()}
         self._stored = {name for name in _FIRST if _key(name) in state}
         self._next = dict(self._durable)
-        self._transient = 0
+        self._transient = itertools.count(1)  # taken from several threads
 
     def item(self) -> GlobalId:
         """Return the id of a new item."""
@@ -78,8 +79,7 @@ class IdAllocator:
 
     def transient(self) -> GlobalId:
         """Return an id that is gone with the statement or session; never stored."""
-        self._transient += 1
-        return GlobalId(f"t{self._transient}")
+        return GlobalId(f"t{next(self._transient)}")
 
     def changes(self) -> list[Change]:
         """Return the counters' changes since :meth:`committed`."""

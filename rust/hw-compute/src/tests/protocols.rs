@@ -67,7 +67,7 @@ fn results_are_bounded() {
     peek.result_bytes_max = 100;
     let uuid = world.send_peek(0, peek);
     let error = world.answer(0, &uuid).expect_err("too large");
-    assert_eq!((&error.sqlstate[..], &error.message[..]), ("53000", "result exceeds max size of 100 B"));
+    assert_eq!((&error.sqlstate[..], &error.message[..]), ("53200", "result exceeds max size of 100 B"));
 }
 
 #[test]

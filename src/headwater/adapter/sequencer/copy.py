@@ -70,9 +70,9 @@ async def sequence_copy_to(
         raise FeatureNotSupported("COPY TO an object store is not supported yet")
     inner = plan.plan
     if isinstance(inner, SelectPlan):
-        source: p.StreamSource = select_source(coord, session, request, planned, inner)
+        source: p.StreamSource = await select_source(coord, session, request, planned, inner)
     else:
-        source = start_subscribe(coord, session, request, planned, inner)
+        source = await start_subscribe(coord, session, request, planned, inner)
     columns = result_columns(inner.desc)
     return p.CopyOut(columns=columns, source=source, format=wire_format(plan.format))
 

@@ -29,6 +29,8 @@ from headwater.sql.plan import ddl
 from headwater.sql.plan.hir import HirGet
 from headwater.types.ids import GlobalId, SchemaId, ShardId
 
+# Which SQLSTATE says that there is one already; of relations it is 42P07.
+_DUPLICATES = {"database": "42P04", "schema": "42P06", "connection": "42710", "secret": "42710"}
 ITEM_NOUN = {"connection": "catalog item", "secret": "catalog item", "type": "type"}
 
 
@@ -40,7 +42,8 @@ def new_shard(coord: Coordinator, id: GlobalId) -> ShardId:
 def exists_notice(kind: str, name: str) -> Work:
     """Return the work of IF NOT EXISTS where the object does exist."""
     noun = ITEM_NOUN.get(kind, "relation" if kind not in ("database", "schema") else kind)
-    said = notice(f'{noun} "{name}" already exists, skipping', "42710")
+    sqlstate = _DUPLICATES.get(kind, "42P07")
+    said = notice(f'{noun} "{name}" already exists, skipping', sqlstate)
     return Work(tag=f"CREATE {kind.upper()}", notices=(said,))
 
 

@@ -80,7 +80,7 @@ def execute_arguments(
     return tuple(datums)
 
 
-def sequence_declare(
+async def sequence_declare(
     coord: Coordinator,
     session: Session,
     request: p.Execute,
@@ -95,9 +95,9 @@ def sequence_declare(
         raise DuplicateCursor(f'cursor "{plan.name}" already exists')
     match inner.plan:
         case SelectPlan():
-            source: p.StreamSource = select_source(coord, session, request, inner, inner.plan)
+            source: p.StreamSource = await select_source(coord, session, request, inner, inner.plan)
         case SubscribePlan():
-            source = start_subscribe(coord, session, request, inner, inner.plan)
+            source = await start_subscribe(coord, session, request, inner, inner.plan)
         case _:
             raise FeatureNotSupported("a cursor can be declared for SELECT and SUBSCRIBE only")
     transaction.cursors.add(plan.name)

@@ -1,6 +1,7 @@
 """From a plan to the module that carries it out."""
 
 from collections.abc import Callable
+from functools import partial
 
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.purify import purify
@@ -130,9 +131,10 @@ async def _sequence_prepared(
         case st.ClosePlan():
             return cursor.sequence_close(session, plan)
         case st.ExplainPlan():
-            return explain.sequence_explain(coord, session, request, planned, plan)
+            explained = partial(explain.sequence_explain, coord, session, request, planned, plan)
+            return await coord.planner.perhaps_aside(planned.is_long, explained)
         case st.ExplainTimestampPlan():
-            return explain_timestamp.sequence_explain_timestamp(
+            return await explain_timestamp.sequence_explain_timestamp(
                 coord, session, request, planned, plan
             )
         case st.ShowCreatePlan():

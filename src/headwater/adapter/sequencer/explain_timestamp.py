@@ -20,7 +20,7 @@ _MILLIS = 1000  # a second
 _SHOWN_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
-def sequence_explain_timestamp(
+async def sequence_explain_timestamp(
     coord: Coordinator,
     session: Session,
     request: p.Execute,
@@ -30,7 +30,7 @@ def sequence_explain_timestamp(
     """Answer EXPLAIN TIMESTAMP: choose a time as the query would, and say from what."""
     params = literals(request.params, planned.param_types)
     alone = is_alone(session, last=request.sync)
-    read, _ = read_select(coord, session, planned, plan.plan, params, alone=alone)
+    read, _ = await read_select(coord, session, planned, plan.plan, params, alone=alone)
     read.holds.release()
     if plan.format is ExplainFormat.JSON:
         text = msgspec.json.format(msgspec.json.encode(read.determination), indent=2).decode()

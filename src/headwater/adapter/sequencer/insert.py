@@ -44,7 +44,7 @@ async def sequence_insert(
     expr = coord.planner.relation(plan.values, params)
     refuse_mz_now(coord, expr)
     alone = is_alone(session, last=request.sync)
-    read = plan_read(coord, session, constant_planned(planned), expr, alone=alone)
+    read = await plan_read(coord, session, constant_planned(planned), expr, alone=alone)
     rows = await collect(coord, session, read, identity_finishing(arity(expr)))
     if plan.on_conflict is not None:
         rows = await insert_free(coord, session, table, rows, plan.on_conflict, alone=alone)

@@ -251,7 +251,7 @@ async def _read(
     isolation = session.transaction.isolation
     session.transaction.isolation = "strict serializable"
     try:
-        read = plan_read(coord, session, planned, expr, alone=True)
+        read = await plan_read(coord, session, planned, expr, alone=True)
     finally:
         session.transaction.isolation = isolation
     return await collect(coord, session, read, finishing), read.ts

@@ -3,6 +3,7 @@
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.planning import is_long_plan
 from headwater.adapter.sequencer.read import (
     Read,
     is_alone,
@@ -16,7 +17,7 @@ from headwater.adapter.session import PreparedStatement, Session, notice
 from headwater.adapter.timestamps import Isolation
 from headwater.errors import InvalidRowCountInLimit
 from headwater.ir.literals import literal_int
-from headwater.ir.relation import RowSetFinishing
+from headwater.ir.relation import RelationExpr, RowSetFinishing
 from headwater.ir.scalar import Literal, Parameter
 from headwater.ir.visit import walk_scalar
 from headwater.persist import flat
@@ -35,7 +36,7 @@ def result_columns(desc: RelationDesc) -> tuple[p.ResultColumn, ...]:
     return tuple(result_column(column.name, column.type) for column in desc.columns)
 
 
-def read_select(
+async def read_select(
     coord: Coordinator,
     session: Session,
     planned: Planned,
@@ -49,9 +50,13 @@ def read_select(
     if planned.depends_on:
         session.transaction.admit_read()
     finishing = bound_finishing(coord, plan, params)
-    expr = coord.planner.relation(plan.query, params)
-    expr, finishing = project_for_finishing(expr, finishing)
-    read = plan_read(coord, session, planned, expr, as_of=wanted, alone=alone)
+    bound = finishing
+
+    def relation() -> tuple[RelationExpr, RowSetFinishing]:
+        return project_for_finishing(coord.planner.relation(plan.query, params), bound)
+
+    expr, finishing = await coord.planner.perhaps_aside(planned.is_long, relation)
+    read = await plan_read(coord, session, planned, expr, as_of=wanted, alone=alone)
     return read, finishing
 
 
@@ -71,7 +76,7 @@ def bound_finishing(
     return finishing
 
 
-def select_source(
+async def select_source(
     coord: Coordinator,
     session: Session,
     request: p.Execute,
@@ -81,7 +86,7 @@ def select_source(
     """Return where a SELECT's rows are; what must live as long is kept for the request."""
     params = literals(request.params, planned.param_types)
     alone = is_alone(session, last=request.sync)
-    read, finishing = read_select(coord, session, planned, plan, params, alone=alone)
+    read, finishing = await read_select(coord, session, planned, plan, params, alone=alone)
     try:
         source = source_of(coord, session, read, finishing)
     except BaseException:
@@ -104,7 +109,7 @@ async def sequence_select(
     plan: SelectPlan,
 ) -> p.ExecuteReply:
     """Answer a SELECT."""
-    source = select_source(coord, session, request, planned, plan)
+    source = await select_source(coord, session, request, planned, plan)
     return p.Rows(source=source, columns=result_columns(plan.desc))
 
 
@@ -113,7 +118,7 @@ def fast_plan(
 ) -> p.FastPlan | None:
     """Return how the front may answer a prepared SELECT by itself, if it is a point read."""
     planned = statement.planned
-    if planned is None or not isinstance(planned.plan, SelectPlan):
+    if planned is None or planned.is_long or not isinstance(planned.plan, SelectPlan):
         return None
     plan = planned.plan
     isolation = isolation_of(session)
@@ -132,7 +137,7 @@ def fast_plan(
         return None
     world = coord.planner.world(coord.snapshot, cluster.id)
     inlined = world.inline(coord.planner.relation(plan.query))
-    if unmaterializable_of(inlined):
+    if unmaterializable_of(inlined) or is_long_plan(inlined):
         return None
     peek = fast_path(coord.planner.optimize(inlined, world), world.lowering())
     if not isinstance(peek, IndexPeek) or peek.keys is None or len(peek.keys) != 1:

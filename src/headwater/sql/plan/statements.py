@@ -539,6 +539,7 @@ class Planned(msgspec.Struct, frozen=True):
         notices: What to tell the client before the statement runs.
         target_cluster: The cluster named by the statement itself; None: the session's.
         target_replica: The replica named by ``SET cluster_replica`` or ``IN CLUSTER … REPLICA``.
+        is_long: Whether working with the plan may take long, for what is known of the statement.
     """
 
     plan: StatementPlan
@@ -548,6 +549,7 @@ class Planned(msgspec.Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     target_cluster: ClusterId | None = None
     target_replica: ReplicaId | None = None
+    is_long: bool = False
 
 
 __all__ = [
