@@ -6,6 +6,8 @@
 
 use crate::frames::{self, Violation};
 use crate::front::{Front, Peer};
+use crate::presence::PULSE;
+pub use crate::presence::Socket;
 use crate::protocol::{Answer, CancelReason, Command, ErrorFields, Reply, Request};
 use crate::session::{Session, decode_reply};
 use crate::wire;
@@ -15,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +27,10 @@ pub const OUTPUT_BYTES: usize = 64 << 10;
 const READ_AHEAD_BYTES: usize = 64 << 10;
 /// How long a client may take to hear why its connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client may leave what is left of a statement that is cancelled or timed out.
+const STALLED_CANCELED_MAX: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of a result: what it reads is held for it all the while.
+const STALLED_MAX: Duration = Duration::from_secs(600);
 const READ_CHUNK_BYTES: usize = 8 << 10;
 /// Buffers that have grown beyond this are given back when they are empty.
 const IDLE_BUFFER_BYTES_MAX: usize = 256 << 10;
@@ -78,10 +84,6 @@ pub enum Waited<T> {
     /// The statement is to be cancelled.
     Cancel(CancelReason),
 }
-
-/// A socket, or what stands for one in a test.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
 /// See the module.
 pub struct Connection<S> {
@@ -236,8 +238,10 @@ impl<S: Socket> Connection<S> {
                 return Ok(Waited::Cancel(reason));
             }
         }
+        let mut pulse = Instant::now() + PULSE;
         loop {
             let room = self.input.len() < READ_AHEAD_BYTES;
+            let alarm = self.deadline.map_or(pulse, |deadline| deadline.min(pulse));
             if room {
                 self.input.reserve(READ_CHUNK_BYTES);
             }
@@ -255,9 +259,15 @@ impl<S: Socket> Connection<S> {
                         return Err(End::Gone);
                     }
                 }
-                () = until(self.deadline) => {
-                    self.deadline = None;
-                    return Ok(Waited::Cancel(CancelReason::StatementTimeout));
+                () = sleep_until(alarm) => {
+                    if self.deadline == Some(alarm) {
+                        self.deadline = None;
+                        return Ok(Waited::Cancel(CancelReason::StatementTimeout));
+                    }
+                    if (!room && self.socket.has_hung_up()) || self.socket.is_unreachable() {
+                        return Err(End::Gone);
+                    }
+                    pulse = Instant::now() + PULSE;
                 }
             }
         }
@@ -277,7 +287,8 @@ impl<S: Socket> Connection<S> {
         }
         Ok(())
     }
-    /// Sends all output. A client that does not read is waited for, until it vanishes or Python ends it.
+    /// Sends all output. A client that does not read is waited for, until it vanishes, Python ends it,
+    /// or its time is up: [`STALLED_MAX`].
     pub async fn flush(&mut self) -> Result<(), End> {
         self.write_out().await.map(drop)
     }
@@ -297,11 +308,17 @@ impl<S: Socket> Connection<S> {
         let mut out = std::mem::take(&mut self.out);
         let mut written = 0;
         let mut canceled = None;
+        let mut taken_at = Instant::now();
+        let mut pulse = taken_at + PULSE;
         while written < out.len() {
+            let alarm = self.deadline.map_or(pulse, |deadline| deadline.min(pulse));
             tokio::select! {
                 biased;
                 write = self.socket.write(&out[written..]) => match write {
-                    Ok(count @ 1..) => written += count,
+                    Ok(count @ 1..) => {
+                        written += count;
+                        taken_at = Instant::now();
+                    }
                     _ => return Err(End::Gone),
                 },
                 () = self.peer.cancel.notified() => {
@@ -314,9 +331,16 @@ impl<S: Socket> Connection<S> {
                     Some(Command::TerminateConnection { .. }) => return Err(End::Gone),
                     other => self.obey(other)?,
                 },
-                () = until(self.deadline) => {
-                    self.deadline = None;
-                    canceled = Some(CancelReason::StatementTimeout);
+                () = sleep_until(alarm) => {
+                    if self.deadline == Some(alarm) {
+                        self.deadline = None;
+                        canceled = Some(CancelReason::StatementTimeout);
+                    }
+                    let patience = if canceled.is_some() { STALLED_CANCELED_MAX } else { STALLED_MAX };
+                    if taken_at.elapsed() >= patience || self.socket.is_unreachable() {
+                        return Err(End::Gone);
+                    }
+                    pulse = Instant::now() + PULSE;
                 }
             }
         }

@@ -77,7 +77,11 @@ impl<S: Socket> Connection<S> {
                 self.declare(name, columns, source, reading.execution)?;
             }
             Answer::CloseCursor { name } => self.close_cursor(name)?,
-            Answer::Started | Answer::Parsed { .. } | Answer::Prepared { .. } | Answer::Synced => {
+            Answer::Again
+            | Answer::Started
+            | Answer::Parsed { .. }
+            | Answer::Prepared { .. }
+            | Answer::Synced => {
                 return Err(Fault::End(unexpected()));
             }
         }
@@ -86,6 +90,10 @@ impl<S: Socket> Connection<S> {
     fn open(&mut self, source: RowSource, execution: u64) -> Result<Box<RowStream>, ErrorFields> {
         let execution = Execution::new(&self.front, self.peer.conn, execution);
         let bytes_max = self.session.settings.max_result_bytes;
+        if matches!(source, RowSource::Subscribe(_)) {
+            // It has no end that could come too late.
+            self.end_statement();
+        }
         RowStream::open(&self.front, source, execution, bytes_max).map(Box::new)
     }
     fn describe_rows(&mut self, portal: &Portal) {

@@ -7,7 +7,8 @@
 //! * [`frames`]: messages split out of the byte stream, checked reads; [`wire`]: messages to clients;
 //! * [`protocol`]: the conversation with Python; [`front`]: its queue, replies and connections;
 //! * [`server`]: listeners; [`startup`]: from the first byte to ReadyForQuery;
-//! * [`connection`]: one client's socket and everything it can wait for at once;
+//! * [`connection`]: one client's socket and everything it can wait for at once; [`presence`]: whether
+//!   there is still somebody at its other end;
 //! * [`session`]: statements, portals, transaction status; [`simple`], [`extended`]: the two query
 //!   protocols; [`execute`]: what both do with a reply; [`stream`]: row sources;
 //! * [`codec`], [`encode`]: datums and rows as clients want them; [`copy_out`], [`copy_text`],
@@ -30,6 +31,7 @@ pub mod extended;
 pub mod fast;
 pub mod frames;
 pub mod front;
+pub mod presence;
 pub mod protocol;
 pub mod server;
 pub mod session;

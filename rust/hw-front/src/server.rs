@@ -2,6 +2,7 @@
 
 use crate::connection::serve;
 use crate::front::Front;
+use crate::presence::keep_alive;
 use crate::protocol::ErrorFields;
 use crate::wire;
 use hw_link::runtime::runtime;
@@ -51,6 +52,8 @@ async fn accept(front: Arc<Front>, listener: TcpListener, internal: bool) {
         };
         // Nagle's algorithm would hold back every answer that is not the first in flight.
         let _ = stream.set_nodelay(true);
+        // Without it an idle client whose host is gone would be kept for longer, and no more.
+        let _ = keep_alive(&stream);
         let front = Arc::clone(&front);
         tokio::spawn(async move {
             match front.register() {

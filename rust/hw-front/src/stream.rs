@@ -4,7 +4,7 @@ use crate::front::Front;
 use crate::protocol::{ErrorFields, Outcome, Request, RowSource, SubscribeSpec};
 use crate::subscribe::Shape;
 use hw_link::finishing::finish;
-use hw_link::peeks::PeekHandle;
+use hw_link::peeks::{PeekHandle, too_large};
 use hw_link::subscribes::{Batch, Subscription};
 use hw_types::flat::Updates;
 use std::sync::Arc;
@@ -81,6 +81,12 @@ impl RowStream {
                     Some(finishing) => finish(&[rows], &finishing)?,
                     None => rows,
                 };
+                let bytes = rows.iter().fold(0, |sum: u64, (row, _, count)| {
+                    sum.saturating_add(u64::try_from(count).unwrap_or(0).saturating_mul(row.len() as u64))
+                });
+                if bytes_max > 0 && bytes > bytes_max {
+                    return Err(too_large(bytes_max).into());
+                }
                 Ok(RowStream::of(rows))
             }
             RowSource::Peek(mut spec) => {
