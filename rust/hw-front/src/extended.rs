@@ -201,13 +201,22 @@ impl<S: Socket> Connection<S> {
                         Err(fault) => return Err(fault),
                     }
                 }
+                let reading =
+                    |execution| Reading { execution, describe: false, sync, max_rows: u64::from(max_rows) };
+                if sync && let Some(request) = self.fast_insert(&statement, &params) {
+                    let (id, answer) = self.ask(&request).await?;
+                    if answer != Answer::Again {
+                        portal.state = PortalState::Ran;
+                        self.executed(&answer, sync);
+                        return self.answer(answer, portal, &reading(id)).await;
+                    }
+                }
                 let handle = statement.handle;
                 let request = Request::Execute { handle, params, max_rows, sync, portal: name.to_owned() };
                 portal.state = PortalState::Ran;
                 let (id, answer) = self.ask(&request).await?;
                 self.executed(&answer, sync);
-                let reading = Reading { execution: id, describe: false, sync, max_rows: u64::from(max_rows) };
-                self.answer(answer, portal, &reading).await
+                self.answer(answer, portal, &reading(id)).await
             }
             PortalState::Open { .. } => self.send_portal(portal, u64::from(max_rows)).await,
             PortalState::Spent { tag } => {

@@ -1,20 +1,25 @@
-//! Prepared point reads that never ask Python: check, choose a time, peek, encode.
+//! Prepared point reads that never ask Python: check, choose a time, peek, encode. And prepared
+//! INSERTs of one row, of which Python is told the row alone: no statement, no transaction.
 //!
 //! Python keeps a few numbers here up to date. A plan applies while they say that asking would give
 //! the same plan and a time at which the index can be read; in all other cases, and whenever such a
 //! read fails for any reason, Python is asked as usual.
 
 use crate::connection::{Connection, Socket};
-use crate::protocol::{FastPlan, KeyPart};
+use crate::protocol::{FastPlan, KeyPart, Request};
 use crate::session::Statement;
 use crate::stream::RowStream;
 use hw_link::finishing::RowSetFinishing;
 use hw_link::peeks::{PeekSpec, Uuid};
+use hw_types::row::NULL_BYTES;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_bytes::{ByteBuf, Bytes};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
+
+/// An index that is behind by more, in milliseconds, is not read without asking: ticks are 1 s apart.
+const BEHIND_MS_MAX: u64 = 5_000;
 
 /// When an index can be read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +33,7 @@ struct Times {
 pub struct FastState {
     catalog_version: AtomicU64,
     read_ts: AtomicU64,
+    lease_until_ns: AtomicU64,
     peeks: AtomicU64,
     /// Reads hold it while they choose a time and send the peek, so that a compaction that is told of
     /// here before it is sent cannot come in between.
@@ -56,6 +62,11 @@ impl FastState {
     pub fn set_read_ts(&self, read_ts: u64) {
         self.read_ts.fetch_max(read_ts, Ordering::AcqRel);
     }
+    /// Up to this moment no other server has acknowledged anything, so that reads at the read timestamp
+    /// are strict: nanoseconds of the monotonic clock. Never goes back.
+    pub fn set_lease_until(&self, until_ns: u64) {
+        self.lease_until_ns.fetch_max(until_ns, Ordering::AcqRel);
+    }
     /// An index can be read from `since` on: to be told before the replicas are.
     pub fn set_index_since(&self, id: &str, since: u64) {
         let mut indexes = self.indexes.write().unwrap_or_else(PoisonError::into_inner);
@@ -83,15 +94,31 @@ impl FastState {
         uuid[8..].copy_from_slice(&(self.peeks.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes());
         uuid
     }
-    /// The time to read at; None where the index cannot be read at it.
+    /// The time to read at; None where the index cannot be read at it, or not soon.
     fn timestamp(&self, plan: &FastPlan, times: Times) -> Option<u64> {
         let read_ts = self.read_ts.load(Ordering::Acquire);
         let timestamp = match times.upper {
             Some(upper) if plan.serializable => upper.saturating_sub(1).min(read_ts).max(times.since),
+            // Why the index stands still is for Python to find out.
+            Some(upper) if upper.saturating_add(BEHIND_MS_MAX) < read_ts => return None,
             _ => read_ts,
         };
-        (timestamp >= times.since).then_some(timestamp)
+        let strict = plan.serializable || monotonic_ns() < self.lease_until_ns.load(Ordering::Acquire);
+        (strict && timestamp >= times.since).then_some(timestamp)
     }
+}
+
+/// The clock of Python's `time.monotonic()`.
+fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec that lives through the call.
+    let got = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // Without a clock no lease holds.
+    if got != 0 {
+        return u64::MAX;
+    }
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(u64::MAX).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
 }
 
 impl<S: Socket> Connection<S> {
@@ -102,16 +129,11 @@ impl<S: Socket> Connection<S> {
         params: &[Option<ByteBuf>],
     ) -> Option<Box<RowStream>> {
         let plan = statement.fast.as_ref()?;
-        let session = &self.session;
-        let state = &self.front.state;
-        let applies = session.status == b'I'
-            && !session.dirty
-            && !session.failed
-            && statement.settings_version == session.settings_version
-            && plan.catalog_version == state.catalog_version.load(Ordering::Acquire);
-        if !applies {
+        if !self.is_current(statement, plan.catalog_version) {
             return None;
         }
+        let session = &self.session;
+        let state = &self.front.state;
         let key = key(plan, params)?;
         let indexes = state.indexes.read().unwrap_or_else(PoisonError::into_inner);
         let timestamp = state.timestamp(plan, *indexes.get(&plan.index)?)?;
@@ -142,6 +164,35 @@ impl<S: Socket> Connection<S> {
         drop(indexes);
         // With no replica it is Python who knows what to say.
         handle.is_asked().then(|| Box::new(RowStream::of_peek(handle)))
+    }
+}
+
+impl<S: Socket> Connection<S> {
+    /// What to ask for in place of a statement that inserts one row and is a transaction of its own.
+    pub(crate) fn fast_insert(&self, statement: &Statement, params: &[Option<ByteBuf>]) -> Option<Request> {
+        let plan = statement.fast_insert.as_ref()?;
+        if !self.is_current(statement, plan.catalog_version) {
+            return None;
+        }
+        let mut row = Vec::new();
+        for part in &plan.row {
+            row.extend_from_slice(match part {
+                KeyPart::Parameter(number) => params.get(*number)?.as_deref().map_or(NULL_BYTES, |v| v),
+                KeyPart::Literal(datum) => datum,
+            });
+        }
+        let (table, catalog_version) = (plan.table.clone(), plan.catalog_version);
+        Some(Request::Insert { table, row: ByteBuf::from(row), catalog_version })
+    }
+    /// Whether a plan made with a statement for a version of the catalog still is what planning would
+    /// give, in a transaction of its own.
+    fn is_current(&self, statement: &Statement, catalog_version: u64) -> bool {
+        let session = &self.session;
+        session.status == b'I'
+            && !session.dirty
+            && !session.failed
+            && statement.settings_version == session.settings_version
+            && catalog_version == self.front.state.catalog_version.load(Ordering::Acquire)
     }
 }
 

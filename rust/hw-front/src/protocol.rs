@@ -163,7 +163,7 @@ pub struct Parameter {
     pub oid: u32,
 }
 
-/// A column of a fast plan's key.
+/// A column of a fast plan's key, or of a fast insert's row.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum KeyPart {
@@ -193,6 +193,17 @@ pub struct FastPlan {
     pub serializable: bool,
 }
 
+/// How a prepared INSERT of one row of parameters and literals is handed on as the row alone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct FastInsert {
+    /// The catalog that it was planned against.
+    pub catalog_version: u64,
+    /// The table.
+    pub table: String,
+    /// The row's columns.
+    pub row: Vec<KeyPart>,
+}
+
 /// What Bind and Describe need of a statement.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct StatementDesc {
@@ -207,6 +218,9 @@ pub struct StatementDesc {
     /// How to do without asking.
     #[serde(default)]
     pub fast: Option<FastPlan>,
+    /// How to ask for less.
+    #[serde(default)]
+    pub fast_insert: Option<FastInsert>,
 }
 
 /// A statement made by SQL's PREPARE.
@@ -383,6 +397,11 @@ pub enum Request {
         sync: bool,
         portal: String,
     },
+    Insert {
+        table: String,
+        row: ByteBuf,
+        catalog_version: u64,
+    },
     Sync {
         failed: bool,
     },
@@ -553,6 +572,7 @@ pub enum Answer {
     DeclareCursor { name: String, columns: Columns, source: RowSource },
     CloseCursor { name: Option<String> },
     Empty,
+    Again,
     Failed { error: ErrorFields },
 }
 
@@ -596,6 +616,7 @@ enum ReplyKind {
     DeclareCursor,
     CloseCursor,
     Empty,
+    Again,
     Failed,
 }
 
@@ -671,6 +692,7 @@ impl RawReply {
             }
             ReplyKind::CloseCursor => Answer::CloseCursor { name: self.name },
             ReplyKind::Empty => Answer::Empty,
+            ReplyKind::Again => Answer::Again,
             ReplyKind::Failed => Answer::Failed { error: self.error? },
         };
         Some(Reply { answer, trailer })

@@ -2,7 +2,8 @@
 
 use crate::front::{Front, Peer};
 use crate::protocol::{
-    Columns, ErrorFields, FastPlan, Parameter, Reply, Request, SessionSettings, StatementDesc, Trailer,
+    Columns, ErrorFields, FastInsert, FastPlan, Parameter, Reply, Request, SessionSettings, StatementDesc,
+    Trailer,
 };
 use crate::stream::RowStream;
 use crate::wire::{self, Format};
@@ -28,6 +29,8 @@ pub struct Statement {
     pub columns: Option<Columns>,
     /// How to do without asking.
     pub fast: Option<FastPlan>,
+    /// How to ask for less.
+    pub fast_insert: Option<FastInsert>,
     /// The text had no statement in it.
     pub empty: bool,
     /// The session's settings when it was prepared; others void `fast`.
@@ -169,6 +172,7 @@ impl Session {
             parameters: desc.parameters,
             columns: desc.columns.map(Arc::from),
             fast: desc.fast,
+            fast_insert: desc.fast_insert,
             empty,
             settings_version: self.settings_version,
             front: Arc::clone(&self.front),

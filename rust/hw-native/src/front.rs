@@ -101,6 +101,10 @@ impl FrontState {
     fn set_read_ts(&self, read_ts: u64) {
         self.0.set_read_ts(read_ts);
     }
+    /// Until when no other server has acknowledged anything: nanoseconds of the monotonic clock.
+    fn set_lease_until(&self, until_ns: u64) {
+        self.0.set_lease_until(until_ns);
+    }
     /// An index can be read from `since` on; to be told before AllowCompaction is sent.
     fn set_index_since(&self, id: &str, since: u64) {
         self.0.set_index_since(id, since);

@@ -79,6 +79,10 @@ impl Links {
     fn fail_peeks(&self, cluster: &str, sqlstate: &str, message: &str) {
         self.0.peeks().fail(cluster, &ReadError::new(sqlstate, message));
     }
+    /// Ends one peek with an error; nothing where it is over.
+    fn fail_peek(&self, uuid: &[u8], sqlstate: &str, message: &str) {
+        self.0.peeks().fail_one(uuid, ReadError::new(sqlstate, message));
+    }
 }
 
 fn client_event(py: Python<'_>, event: client::Event) -> PyResult<Bound<'_, PyTuple>> {

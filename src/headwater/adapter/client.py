@@ -1,17 +1,21 @@
 """What the front asks, answered: implements ``pgwire.session_api`` over the coordinator."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.sequencer import copy, cursor, insert
+from headwater.adapter.planning import is_long_statement
+from headwater.adapter.sequencer import copy, cursor, fast_insert, insert
 from headwater.adapter.sequencer.ddl import session_snapshot
 from headwater.adapter.sequencer.dispatch import sequence
 from headwater.adapter.sequencer.drop import release_items
+from headwater.adapter.sequencer.read import isolation_of
 from headwater.adapter.sequencer.select import fast_plan, result_columns
 from headwater.adapter.sequencer.transaction import abandon_transaction, end_transaction
 from headwater.adapter.session import Execution, PreparedStatement, Session, notice
+from headwater.adapter.timestamps import Isolation
 from headwater.adapter.variables import SERVER_VERSION, SessionVariables, find_variable
 from headwater.catalog.items import Role
 from headwater.catalog.ops import Create, DropItem, DropSchema
@@ -27,6 +31,7 @@ from headwater.errors import (
 )
 from headwater.pgwire import oids
 from headwater.pgwire import protocol as p
+from headwater.pgwire.session_api import Reply
 from headwater.sql.ast.session import Commit, Rollback
 from headwater.sql.plan.statements import DeclarePlan, ExecutePlan, InsertPlan, Planned
 from headwater.types.ids import ClusterId, GlobalId
@@ -90,6 +95,10 @@ class HeadwaterAdapter:
             notices=session.take_notices(),
         )
         return client, started
+
+    def insert(self, rows: Sequence[p.Insert], reply: Reply) -> None:
+        """Insert rows, each in a transaction of its own."""
+        fast_insert.insert_rows(self._coord, rows, reply)
 
     async def _role(self, request: p.Startup) -> Role:
         """Return the role of a user, made on first sight: for now everyone is let in."""
@@ -163,14 +172,14 @@ class ClientSession:
         """Split a simple query into statements."""
         session = self.session
         session.drop_once()
-        parsed = self._coord.planner.parse(request.sql)
+        parsed = await self._coord.planner.parse_aside(request.sql)
         handles = tuple(session.add_statement(one, once=True).handle for one in parsed)
         return p.Parsed(statements=handles, status=session.transaction.status)
 
     async def prepare(self, request: p.Prepare) -> p.Prepared:
         """Parse and plan one statement."""
         session = self.session
-        parsed = self._coord.planner.parse(request.sql)
+        parsed = await self._coord.planner.parse_aside(request.sql)
         if len(parsed) > 1:
             raise SyntaxError_("cannot insert multiple commands into a prepared statement")
         declared = tuple(oids.type_of(oid) if oid else None for oid in request.param_oids)
@@ -180,6 +189,7 @@ class ClientSession:
         try:
             if parsed and session.transaction.failed:
                 _check_failed(statement)
+            await self._plan_long(statement)
             desc = self._describe(statement)
         except BaseException:
             session.drop_statement(statement.handle)
@@ -200,27 +210,41 @@ class ClientSession:
             parameters=tuple(oids.parameter(type_) for type_ in planned.param_types),
             columns=columns,
             fast=fast_plan(self._coord, self.session, statement),
+            fast_insert=fast_insert.fast_insert(self._coord, self.session, statement),
         )
 
     def _planned(self, statement: PreparedStatement) -> Planned:
         """Return a statement's plan, made anew where catalog or settings have changed."""
-        session = self.session
-        snapshot = session_snapshot(self._coord, session)
-        current = statement.version == snapshot.version and (
-            statement.settings == session.settings_version
-        )
-        if statement.planned is not None and current:
+        snapshot = session_snapshot(self._coord, self.session)
+        if statement.planned is not None and self._is_current(statement, snapshot):
             return statement.planned
-        planned = self._plan(snapshot, statement)
+        return self._keep(statement, snapshot, self._plan(snapshot, statement))
+
+    def _is_current(self, statement: PreparedStatement, snapshot: CatalogSnapshot) -> bool:
+        return statement.version == snapshot.version and (
+            statement.settings == self.session.settings_version
+        )
+
+    async def _plan_long(self, statement: PreparedStatement) -> None:
+        """Plan a statement off the loop if it may take long, so that its plan is there."""
+        parsed, snapshot = statement.parsed, session_snapshot(self._coord, self.session)
+        if parsed is None or self._is_current(statement, snapshot) or not is_long_statement(parsed):
+            return
+        planned = await self._coord.planner.aside.run(lambda: self._plan(snapshot, statement))
+        self._keep(statement, snapshot, msgspec.structs.replace(planned, is_long=True))
+
+    def _keep(
+        self, statement: PreparedStatement, snapshot: CatalogSnapshot, planned: Planned
+    ) -> Planned:
         before = statement.planned
         if before is not None and not statement.once and _shape(before) != _shape(planned):
             raise FeatureNotSupported("cached plan must not change result type")
         statement.planned = planned
         statement.template = None
-        if isinstance(planned.plan, InsertPlan) and not statement.once:
+        if isinstance(planned.plan, InsertPlan) and not (statement.once or planned.is_long):
             statement.template = insert.row_template(self._coord, planned.plan)
         statement.version = snapshot.version
-        statement.settings = session.settings_version
+        statement.settings = self.session.settings_version
         return planned
 
     def _plan(self, snapshot: CatalogSnapshot, statement: PreparedStatement) -> Planned:
@@ -247,10 +271,12 @@ class ClientSession:
 
     async def _run(self, statement: PreparedStatement, request: p.Execute) -> p.ExecuteReply:
         coord, session = self._coord, self.session
+        await self._plan_long(statement)
         planned = self._planned(statement)
         match planned.plan:
             case ExecutePlan() as plan:
                 inner = session.named(plan.name)
+                await self._plan_long(inner)
                 inner_planned = self._planned(inner)
                 params = cursor.execute_arguments(coord, session, plan, inner_planned)
                 statement, planned = inner, inner_planned
@@ -258,16 +284,23 @@ class ClientSession:
             case DeclarePlan() as plan:
                 session.transaction.check_alive()
                 parsed = cursor.as_parsed(plan.statement)
-                inner_plan = coord.planner.plan(
-                    session_snapshot(coord, session), session, parsed, statement.declared
+                snapshot, is_long = session_snapshot(coord, session), is_long_statement(parsed)
+                inner_plan = await coord.planner.perhaps_aside(
+                    is_long,
+                    lambda: coord.planner.plan(snapshot, session, parsed, statement.declared),
                 )
-                return cursor.sequence_declare(coord, session, request, plan, inner_plan)
+                inner_plan = msgspec.structs.replace(inner_plan, is_long=is_long)
+                if isolation_of(session) is Isolation.STRICT_SERIALIZABLE:
+                    await coord.group_commit.confirmed()
+                return await cursor.sequence_declare(coord, session, request, plan, inner_plan)
         if statement.template is not None and isinstance(planned.plan, InsertPlan):
             session.transaction.check_alive()
             session.transaction.statements += 1
             return await insert.insert_template(
                 coord, session, planned, planned.plan, statement.template, request.params
             )
+        if planned.depends_on and isolation_of(session) is Isolation.STRICT_SERIALIZABLE:
+            await coord.group_commit.confirmed()
         assert statement.parsed is not None
         chosen = statement
 
@@ -377,6 +410,7 @@ class ClientSession:
         for cluster, export in execution.drop:
             self._coord.compute.drop(ClusterId(cluster), [GlobalId(export)])
             self._coord.peeks.forget_subscribe(GlobalId(export))
+            self._coord.damage.forget(GlobalId(export))
 
     # Replies
 

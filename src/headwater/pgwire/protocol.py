@@ -81,6 +81,20 @@ class FastPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     serializable: bool = False
 
 
+class FastInsert(msgspec.Struct, frozen=True):
+    """How the front hands a prepared INSERT of one row on as :class:`Insert`.
+
+    Attributes:
+        catalog_version: The catalog that it was planned against.
+        table: The table.
+        row: For each column the number of a parameter (from 0), or a datum.
+    """
+
+    catalog_version: int
+    table: GlobalId
+    row: tuple[int | bytes, ...]
+
+
 class StatementDesc(msgspec.Struct, frozen=True, omit_defaults=True):
     """A planned statement: what Bind and Describe need to know of it.
 
@@ -91,6 +105,7 @@ class StatementDesc(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: tuple[Parameter, ...] = ()
     columns: tuple[ResultColumn, ...] | None = None
     fast: FastPlan | None = None
+    fast_insert: FastInsert | None = None
 
 
 class NamedStatement(msgspec.Struct, frozen=True):
@@ -199,6 +214,17 @@ class Execute(_Request, frozen=True, kw_only=True, tag="execute"):
     portal: str = ""
 
 
+class Insert(_Request, frozen=True, kw_only=True, tag="insert"):
+    """Insert one row, as a transaction; answered by :class:`Command`, or by :class:`Again`.
+
+    Sent in place of the Execute of a statement that has a :class:`FastInsert`.
+    """
+
+    table: GlobalId
+    row: bytes
+    catalog_version: int
+
+
 class Sync(_Request, frozen=True, kw_only=True, tag="sync"):
     """End the implicit transaction; answered by :class:`Synced` or :class:`Failed`.
 
@@ -302,6 +328,7 @@ Request: TypeAlias = (
     | ParseMany
     | Prepare
     | Execute
+    | Insert
     | Sync
     | CopyData
     | CopyDone
@@ -508,6 +535,10 @@ class Empty(Trailer, frozen=True, kw_only=True, tag="empty"):
     """The statement was empty."""
 
 
+class Again(Trailer, frozen=True, kw_only=True, tag="again"):
+    """An :class:`Insert` was not done: its plan is void, and the statement is to be executed."""
+
+
 class Failed(Trailer, frozen=True, kw_only=True, tag="failed"):
     """The request failed, and with it an implicit transaction; ``status`` is "I" or "E"."""
 
@@ -515,7 +546,7 @@ class Failed(Trailer, frozen=True, kw_only=True, tag="failed"):
 
 
 ExecuteReply: TypeAlias = (
-    Command | Rows | CopyOut | CopyIn | DeclareCursor | CloseCursor | Empty | Failed
+    Command | Rows | CopyOut | CopyIn | DeclareCursor | CloseCursor | Empty | Again | Failed
 )
 Reply: TypeAlias = Started | Parsed | Prepared | Synced | ExecuteReply
 

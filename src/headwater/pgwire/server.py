@@ -7,6 +7,7 @@ client's end do not wait in that line: they cancel what the task is awaiting.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -128,6 +129,14 @@ class FrontServer:
         """Drop what is kept for ``id``, where no client will come."""
         self._links.forget_subscribe(id)
 
+    def fail_peek(self, uuid: bytes, error: HeadwaterError) -> None:
+        """End a peek under way with an error; nothing where it is over."""
+        self._links.fail_peek(uuid, error)
+
+    def fail_subscribe(self, id: GlobalId, error: HeadwaterError) -> None:
+        """End a subscription with an error, after what is ready."""
+        self._links.fail_subscribe(id, error)
+
     def set_catalog_version(self, version: int) -> None:
         """Void the fast plans made for other versions of the catalog."""
         self.state.set_catalog_version(version)
@@ -151,16 +160,21 @@ class FrontServer:
     # What the front says
 
     def _drain(self) -> None:
+        inserts: list[p.Insert] = []
         for data in self._native.drain(_DRAIN_MAX):
             try:
                 request = p.decode_request(data)
             except msgspec.MsgspecError:
                 logger.exception("the native front speaks another version of the protocol")
                 continue
-            if isinstance(request, p.PeekResult):
+            if isinstance(request, p.Insert):
+                inserts.append(request)
+            elif isinstance(request, p.PeekResult):
                 self._peek_result(request)
             else:
                 self._dispatch(request)
+        if inserts:
+            self._adapter.insert(inserts, self.reply_all)
 
     def _peek_result(self, result: p.PeekResult) -> None:
         future = self._peeks.pop(result.execution, None)
@@ -195,6 +209,12 @@ class FrontServer:
     def reply(self, id: int, reply: p.Reply) -> None:
         """Send a reply; the client may be gone meanwhile."""
         self._native.reply(id, p.encode(reply))
+
+    def reply_all(self, ids: Sequence[int], reply: p.Reply) -> None:
+        """Send the same reply to several requests."""
+        data = p.encode(reply)
+        for id in ids:
+            self._native.reply(id, data)
 
     def forget(self, conn: int) -> None:
         """Forget a connection whose session has ended."""

@@ -5,10 +5,14 @@ concurrently: the server awaits one before it calls the next. Errors are raised 
 :class:`~headwater.errors.HeadwaterError`; the server then asks :meth:`Session.fail` for the reply.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from headwater.errors import ErrorFields, HeadwaterError
 from headwater.pgwire import protocol as p
+
+Reply = Callable[[Sequence[int], p.Reply], None]
+"""Answers requests, named by their ids, that have the same answer."""
 
 
 class Session(Protocol):
@@ -69,6 +73,12 @@ class Adapter(Protocol):
 
         Raises:
             HeadwaterError: The client is refused; it is told with severity FATAL.
+        """
+
+    def insert(self, rows: Sequence[p.Insert], reply: Reply) -> None:
+        """Insert rows, each in a transaction of its own; ``reply`` is called for each, once.
+
+        They are of different connections: each is alone until it is answered.
         """
 
 

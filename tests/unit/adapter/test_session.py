@@ -257,6 +257,42 @@ async def test_builtin_tables_follow_the_catalog(server, client):
     assert any(held.startswith(text(made.id)) for held in rows)
 
 
+async def test_a_prepared_insert_of_parameters_is_handed_to_the_front(server, client):
+    assert await client.tag("CREATE TABLE t (a int, b text)") == "CREATE TABLE"
+
+    async def prepared(sql):
+        return (
+            await client.api.prepare(p.Prepare(id=9, conn=client.conn, name="", sql=sql))
+        ).statement
+
+    fast = (await prepared("INSERT INTO t (b, a) VALUES ('x', $1)")).fast_insert
+    assert fast.row == (0, text("x"))
+    for more in (
+        "INSERT INTO t VALUES ($1 + 1, 'x')",
+        "INSERT INTO t VALUES ($1, 'x'), ($1, 'y')",
+        "INSERT INTO t VALUES ($1, 'x') RETURNING a",
+        "SELECT $1::int",
+    ):
+        assert (await prepared(more)).fast_insert is None
+    answers = []
+
+    def insert(version, *datums):
+        rows = [
+            p.Insert(id=n, conn=client.conn, table=fast.table, row=datum, catalog_version=version)
+            for n, datum in enumerate(datums)
+        ]
+        server.adapter.insert(rows, lambda ids, reply: answers.append((ids, reply)))
+
+    rounds = server.coord.group_commit.rounds
+    insert(fast.catalog_version, b"one", b"two")
+    await server.coord.group_commit.write({})  # a later write: the ones before are answered
+    assert answers == [([0, 1], p.Command(tag="INSERT 0 1"))]
+    assert server.coord.group_commit.rounds - rounds <= 2
+    assert client.session.last_ts == server.coord.oracle.read_ts()
+    insert(fast.catalog_version - 1, b"late")
+    assert answers[1] == ([0], p.Again())
+
+
 async def test_a_prepared_point_read_is_handed_to_the_front(client):
     await client.run("CREATE TABLE t (a int, b text); CREATE INDEX i ON t (a)")
     prepared = await client.api.prepare(

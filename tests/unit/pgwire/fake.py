@@ -14,6 +14,7 @@ from headwater.errors import (
 )
 from headwater.pgwire import oids
 from headwater.pgwire import protocol as p
+from headwater.pgwire.session_api import Reply
 from headwater.types import scalar
 from headwater.types.scalar import ScalarType
 
@@ -91,7 +92,7 @@ class FakeSession:
         self.handles += 1
         parameters: tuple[p.Parameter, ...] = ()
         shape: tuple[p.ResultColumn, ...] | None = None
-        fast = None
+        fast = fast_insert = None
         if sql.startswith("select $1::int4, $2::text"):
             parameters = (oids.parameter(scalar.INT4), oids.parameter(scalar.TEXT))
             shape = columns(("a", scalar.INT4), ("b", scalar.TEXT))
@@ -99,6 +100,9 @@ class FakeSession:
             parameters = (oids.parameter(scalar.INT4),)
             shape = SERIES
             fast = self.adapter.fast
+        elif sql.startswith("put $1"):
+            parameters = (oids.parameter(scalar.INT4),)
+            fast_insert = self.adapter.fast_insert
         elif sql.startswith(("series", "fetch", "peek")):
             shape = SERIES
         elif sql.startswith("nulls"):
@@ -114,7 +118,13 @@ class FakeSession:
             raise SyntaxError_(
                 "syntax error", position=3, hint="Try harder.", detail="It is broken."
             )
-        return p.StatementDesc(handle=self.handles, parameters=parameters, columns=shape, fast=fast)
+        return p.StatementDesc(
+            handle=self.handles,
+            parameters=parameters,
+            columns=shape,
+            fast=fast,
+            fast_insert=fast_insert,
+        )
 
     async def parse_many(self, request: p.ParseMany) -> p.Parsed:
         texts = [text.strip() for text in request.sql.split(";") if text.strip()]
@@ -208,6 +218,9 @@ class FakeAdapter:
     batches: int = 0
     refuse_copy: bool = False
     fast: p.FastPlan | None = None
+    fast_insert: p.FastInsert | None = None
+    inserted: list[bytes] = field(default_factory=list)
+    refuse_insert: p.Reply | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     prepare_subscribe: Callable[[str], None] = lambda _: None
 
@@ -227,6 +240,14 @@ class FakeAdapter:
             "application_name": request.application_name,
         }
         return session, p.Started(parameters=parameters, settings=p.SessionSettings())
+
+    def insert(self, rows: Sequence[p.Insert], reply: Reply) -> None:
+        ids = [row.id for row in rows]
+        if self.refuse_insert is not None:
+            reply(ids, self.refuse_insert)
+            return
+        self.inserted.extend(row.row for row in rows)
+        reply(ids, p.Command(tag="INSERT 0 1"))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something that is noted makes the condition true."""
@@ -357,6 +378,7 @@ _ANSWERS: list[tuple[str, Callable[..., object]]] = [
     (r"nulls", lambda s, m, _: _rows(s, p.InlineRows(rows=flat([NULL + b"\x03"])), _SHAPE_NULLS)),
     (r"mangled", lambda s, m, _: _rows(s, p.InlineRows(rows=flat([int_datum(1)])))),
     (r"insert", lambda s, m, _: p.Command(tag="INSERT 0 1", status=s.status)),
+    (r"put \$1", lambda s, m, _: p.Command(tag="INSERT 0 9", status=s.status)),
     (r"begin", _begin),
     (r"commit|rollback", _end),
     (r"hang", _hang),

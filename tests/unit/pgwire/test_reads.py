@@ -1,6 +1,7 @@
 """Rows that come from replicas: peeks, subscriptions, the fast path."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -248,10 +249,17 @@ async def test_the_fast_path_asks_nobody_while_it_applies(
         state.set_index_since("u1", 10)
         assert await read() == "slow"  # the index cannot be read at time 0
         state.set_read_ts(12)
+        assert await read() == "slow"  # a newer server may have acknowledged something
+        state.set_lease_until(int((time.monotonic() + 3600) * 1e9))
         assert await read() == "fast"
-        state.set_index_since("u1", 13)
+        state.set_index_upper("u1", 13)
+        state.set_read_ts(10_000)
+        assert await read() == "slow"  # it stands still: the adapter finds out why
+        state.set_index_upper("u1", 10_001)
+        assert await read() == "fast"
+        state.set_index_since("u1", 10_001)
         assert await read() == "slow"
-        state.set_read_ts(20)
+        state.set_read_ts(10_020)
         await raw.query("begin")
         assert await read() == "slow"
         await raw.query("commit")
