@@ -10,7 +10,8 @@ subscribers are told to scan them.
 import asyncio
 import hmac
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -115,12 +116,50 @@ class ConsensusServer:
             client.drop()
 
 
+class _Outbox:
+    """Frames to one peer: those of one turn of the loop are written at once.
+
+    A tick moves every materialized view of a replica: fifty commits, and fifty answers, in a turn.
+
+    Args:
+        transport: Where to.
+        waiting_max: Called where more bytes than this wait to be sent.
+        overflow: What is called then.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        waiting_max: int = sys.maxsize,
+        overflow: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._transport = transport
+        self._frames: list[bytes] = []
+        self._waiting_max = waiting_max
+        self._overflow = overflow
+
+    def send(self, message: wire.Message) -> None:
+        """Write a message at the end of this turn; it is lost with the connection."""
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._frames.append(wire.frame(message))
+
+    def _write(self) -> None:
+        frames, self._frames = self._frames, []
+        if self._transport.is_closing():
+            return
+        self._transport.write(b"".join(frames))
+        if self._transport.get_write_buffer_size() > self._waiting_max:
+            self._overflow()
+
+
 class _Served(asyncio.Protocol):
     """One client, seen from the server."""
 
     def __init__(self, server: ConsensusServer) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
+        self._outbox: _Outbox | None = None
         self._frames = wire.Frames(wire.HELLO_BYTES_MAX)
         self._welcome = False
         self._running = 0
@@ -130,10 +169,11 @@ class _Served(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._outbox = _Outbox(self._transport, PUSH_BUFFER_MAX, self._too_slow)
         self._server.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._outbox = None
         self._server.clients.discard(self)
         self._subscription.close()
 
@@ -222,12 +262,12 @@ class _Served(asyncio.Protocol):
             self._send(wire.Push(shard, seqno, data))
 
     def _send(self, message: wire.Message) -> None:
-        if self._transport is None:
-            return
-        self._transport.write(wire.frame(message))
-        if self._transport.get_write_buffer_size() > PUSH_BUFFER_MAX:
-            logger.warning("consensus client is too slow")
-            self.drop()
+        if self._outbox is not None:
+            self._outbox.send(message)
+
+    def _too_slow(self) -> None:
+        logger.warning("consensus client is too slow")
+        self.drop()
 
 
 class _Pending(msgspec.Struct):
@@ -454,14 +494,16 @@ class _Connection(asyncio.Protocol):
     def __init__(self, store: RpcConsensus) -> None:
         self._store = store
         self._transport: asyncio.Transport | None = None
+        self._outbox: _Outbox | None = None
         self._frames = wire.Frames(wire.FRAME_BYTES_MAX)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._outbox = _Outbox(self._transport)
         self._store.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._outbox = None
         self._store.disconnected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -478,8 +520,8 @@ class _Connection(asyncio.Protocol):
 
     def send(self, message: wire.Message) -> None:
         """Write a message; one that is lost with the connection is sent again on the next."""
-        if self._transport is not None:
-            self._transport.write(wire.frame(message))
+        if self._outbox is not None:
+            self._outbox.send(message)
 
     def drop(self) -> None:
         """End the connection at once."""

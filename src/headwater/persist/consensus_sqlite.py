@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SCHEMA_VERSION = 1
-BATCH_MAX = 512  # requests a transaction: bounds what one disk-full error takes back
+BATCH_MAX = 512  # a transaction with as many requests takes no more: what one full disk takes back
 CHECKPOINT_WAL_BYTES = 4 << 20  # the WAL is folded into the file when it has grown by this much
 TRUNCATE_WAL_BYTES = 64 << 20  # and cut, at the price of a late commit, beyond this
 BUSY_TIMEOUT_MS = 5_000  # another owner may commit at the same moment, for a moment
@@ -107,7 +107,8 @@ class SqliteConsensus:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[_Request, ...] | None] = queue.SimpleQueue()
+        self._held: list[_Request] | None = None
         self._fanout = Fanout()
         self._shards: dict[ShardId, _ShardIndex] = {}
         self._by_no: dict[int, ShardId] = {}
@@ -175,6 +176,7 @@ class SqliteConsensus:
         if self._stopping:
             return
         self._stopping = True
+        self._hand_over()
         self._queue.put(None)
         self._checkpoint_due.set()
         for thread in (self._thread, self._checkpointer):
@@ -187,9 +189,23 @@ class SqliteConsensus:
         return await future
 
     def _put(self, request: _Request) -> None:
+        """Hand a request to the thread: at once, unless this turn of the loop has woken it already.
+
+        Every put wakes the thread, and many come in one turn when a tick moves many views.
+        """
         if self._stopping:
             raise IoError("the consensus store is closed")
-        self._queue.put(request)
+        if self._held is None:
+            self._held = []
+            self._loop.call_soon(self._hand_over)
+            self._queue.put((request,))
+        else:
+            self._held.append(request)
+
+    def _hand_over(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._queue.put(tuple(held))
 
     def _deliver(self, done: list[tuple[_Request, Any]]) -> None:
         pushes: list[Sequence[Cas]] = []
@@ -227,19 +243,19 @@ class SqliteConsensus:
 
     def _turn(self) -> bool:
         """Apply what is in the queue in one transaction; return whether to go on."""
-        batch: list[_Request | None] = []
+        requests: list[_Request] = []
+        going = True
         try:
-            batch.append(self._queue.get(timeout=0.01 if self._doomed else None))
-            while len(batch) < BATCH_MAX:
-                batch.append(self._queue.get_nowait())
+            some = self._queue.get(timeout=0.01 if self._doomed else None)
+            while some is not None:
+                requests.extend(some)
+                if len(requests) >= BATCH_MAX:
+                    break
+                some = self._queue.get_nowait()
+            else:
+                going = False
         except queue.Empty:
             pass
-        if None in batch:
-            batch.remove(None)
-            going = False
-        else:
-            going = True
-        requests = [request for request in batch if request is not None]
         done = self._apply(requests)
         if done:
             try:
