@@ -17,7 +17,7 @@ from headwater.ir.scalar import (
     ScalarExpr,
 )
 from headwater.sql.plan.explain_hir import show_scalar
-from headwater.sql.plan.hir import Exists, HirCall, HirIf, HirScalar, ScalarSubquery
+from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.hir_visit import Rewriter
 
 
@@ -94,12 +94,7 @@ def _check_offset(expr: HirScalar, position: int) -> None:
             )
         return node
 
-    def whole(node: HirScalar, _: int) -> HirScalar | None:
-        if isinstance(node, Exists | ScalarSubquery):
-            raise FeatureNotSupported("OFFSET does not allow subqueries", position=position)
-        return None
-
-    Rewriter(leaf, whole).scalar(expr)
+    Rewriter(leaf).scalar(expr)
 
 
 def offset_rows(count: int | None, position: int = 0) -> int:

@@ -245,3 +245,16 @@ def has_window(expr: HirScalar) -> bool:
         elif isinstance(top, HirIf):
             stack.extend((top.cond, top.then, top.els))
     return False
+
+
+def has_subquery(expr: HirScalar) -> bool:
+    """Return whether a subquery is part of ``expr``."""
+    found = False
+
+    def whole(node: HirScalar, _: int) -> HirScalar | None:
+        nonlocal found
+        found = found or isinstance(node, Exists | ScalarSubquery)
+        return node if found else None
+
+    Rewriter(lambda leaf, _: leaf, whole).scalar(expr)
+    return found

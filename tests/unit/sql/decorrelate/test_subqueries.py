@@ -83,6 +83,10 @@ def rows(*expected):
             "select k from keyed where (select b from t where t.a = k and b < 20) = 10",
             [(1,)],
         ),
+        # Row counts by subqueries and of other types.
+        ("select b from t order by b desc limit (select min(k) from keyed)", [(30,)]),
+        ("select b from t order by b offset (select count(*) from keyed)", [(20,), (30,)]),
+        ("select b from (select b from t order by b limit 1.5 * 2) as x", [(0,), (10,), (20,)]),
         # Two levels out.
         (
             "select a from t where exists (select 1 from keyed where k = t.a and exists"

@@ -37,7 +37,7 @@ from headwater.sql.plan.hir import (
     HirThreshold,
     HirUnion,
 )
-from headwater.sql.plan.hir_visit import Rewriter, shift
+from headwater.sql.plan.hir_visit import Rewriter, has_subquery, shift
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.queries.select import plan_select
 from headwater.sql.plan.queries.table_functions import UNIT
@@ -245,12 +245,14 @@ class Queries:
                 setattr(rows, name, getattr(cut, name))
         if query.limit is not None:
             context = ExprContext(ctx, Scope.empty(outer), ctes, "LIMIT")
-            count = context.plan_as(query.limit, INT8)
+            count = context.plan_as(query.limit, INT8, CastContext.ASSIGNMENT)
             rows.limit = limit_count(count, query.limit.position)
         if query.offset is not None:
             context = ExprContext(ctx, Scope.empty(outer), ctes, "OFFSET")
-            count = context.plan_as(query.offset, INT8)
+            count = context.plan_as(query.offset, INT8, CastContext.ASSIGNMENT)
             rows.offset = offset_count(count, query.offset.position)
+        if any(count is not None and has_subquery(count) for count in (rows.limit, rows.offset)):
+            rows.limit_by_rank(ties=False)
         if query.with_ties:
             if not rows.order_by:
                 raise SyntaxError_(
