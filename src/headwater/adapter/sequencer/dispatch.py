@@ -13,6 +13,7 @@ from headwater.adapter.sequencer import (
     cursor,
     drop,
     explain,
+    explain_pushdown,
     explain_timestamp,
     insert,
     read_then_write,
@@ -144,13 +145,11 @@ async def _sequence_prepared(
         case st.ValidateConnectionPlan():
             await purify(coord.snapshot, plan)
             return p.Command(tag="VALIDATE CONNECTION")
-        case (
-            st.ExplainPushdownPlan()
-            | st.ExplainSchemaPlan()
-            | st.ExplainAnalyzePlan()
-            | st.ExecutePlan()
-            | st.DeclarePlan()
-        ):
+        case st.ExplainPushdownPlan():
+            return await explain_pushdown.sequence_explain_pushdown(
+                coord, session, request, planned, plan
+            )
+        case st.ExplainSchemaPlan() | st.ExplainAnalyzePlan() | st.ExecutePlan() | st.DeclarePlan():
             raise FeatureNotSupported("this form of the statement is not supported yet")
         case _:
             return await _sequence_ddl(coord, session, planned, replan)
