@@ -11,6 +11,7 @@ from headwater.sql.ast.query import (
     GroupingKind,
     NamedWindow,
     Number,
+    OrderItem,
     Query,
     RecursionLimitKind,
     RecursiveBinding,
@@ -65,6 +66,8 @@ def query(p: TokenStream) -> Query:
     with_ties = False
     if p.key in ("LIMIT", "OFFSET", "FETCH"):
         limit, offset, with_ties = _bounds(p)
+    if isinstance(body, Query):
+        _refuse_twice(body, position, order_by, limit, offset)
     if p.key == "FOR":
         raise FeatureNotSupported("row locks (FOR UPDATE) are not supported", position=p.position)
     if p.key == "AS":
@@ -73,6 +76,23 @@ def query(p: TokenStream) -> Query:
     p.depth -= QUERY_LEVELS
     whole = Query(body, ctes, order_by, limit, offset, with_ties, as_of, position=position)
     return body if isinstance(body, Query) and _is_bare(whole) else whole
+
+
+def _refuse_twice(
+    inner: Query,
+    position: int,
+    order_by: tuple[OrderItem, ...],
+    limit: Expr | None,
+    offset: Expr | None,
+) -> None:
+    """Refuse clauses of a query in parentheses that stand again after them, as PostgreSQL does."""
+    for name, own, other in (
+        ("ORDER BY", inner.order_by, order_by),
+        ("LIMIT", inner.limit, limit),
+        ("OFFSET", inner.offset, offset),
+    ):
+        if own and other:
+            raise SyntaxError_(f"multiple {name} clauses not allowed", position=position)
 
 
 def _is_bare(found: Query) -> bool:

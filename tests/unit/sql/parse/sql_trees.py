@@ -324,6 +324,15 @@ def _query(g: Gen, depth: int) -> query.Query:
     bare = drawn == _Clauses((), None, None, drawn.with_ties, None, None)
     if isinstance(body, query.Query) and bare:
         return body
+    if isinstance(body, query.Query) and any(
+        own and other
+        for own, other in (
+            (body.order_by, drawn.order_by),
+            (body.limit, drawn.limit),
+            (body.offset, drawn.offset),
+        )
+    ):
+        return body  # the same clause twice is refused
     return query.Query(
         body, drawn.with_, drawn.order_by, drawn.limit, drawn.offset, ties, drawn.as_of
     )

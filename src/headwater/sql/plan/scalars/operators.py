@@ -188,8 +188,8 @@ def _distinct_pair(
     ctx: ExprContext, left: HirScalar, right: HirScalar, node: ast.IsDistinctFrom
 ) -> HirScalar:
     positions = (node.left.position, node.right.position)
-    # The equality that would be called settles the types of both sides.
-    compared = call_operator(ctx, "=", (left, right), positions, node.position)
+    # The operator that would be called settles the types of both sides.
+    compared = call_operator(ctx, "<>", (left, right), positions, node.position)
     args = getattr(compared, "args", None)
     if args is None or len(args) != 2:
         return is_distinct(left, right)

@@ -77,6 +77,7 @@ def _wrong_width(expected: int, desc: RelationDesc, position: int) -> SyntaxErro
     noun = "column" if expected == 1 else "columns"
     return SyntaxError_(
         f"Expected subselect to return {expected} {noun}, got {desc.arity} columns",
+        detail=f"The subquery must return only {'one' if expected == 1 else 'two'} {noun}.",
         position=position,
     )
 
