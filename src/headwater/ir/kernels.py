@@ -262,6 +262,16 @@ def default_of(aggregate: AggregateExpr) -> Literal:
     return null_of(aggregate.type.type)
 
 
+def keeps_not_null(func: str) -> bool:
+    """Return whether the aggregate of a group's values, none of them NULL, is not NULL either."""
+    return func in ("min", "max", "bool_and", "bool_or") or func.startswith(("sum_", "bit_"))
+
+
+def of_any_row(func: str) -> bool:
+    """Return whether the aggregate of a group is not NULL whatever its values are."""
+    return func in ("array_agg", "list_agg", "jsonb_agg", COUNT)
+
+
 def with_expr(aggregate: AggregateExpr, expr: ScalarExpr) -> AggregateExpr:
     """Return ``aggregate`` over ``expr``."""
     return AggregateExpr(

@@ -29,7 +29,7 @@ from headwater.ir.relation import (
     Union,
     Window,
 )
-from headwater.ir.scalar import Call, Column, If, Literal, ScalarExpr
+from headwater.ir.scalar import AggregateExpr, Call, Column, If, Literal, ScalarExpr
 from headwater.ir.visit import columns_of
 from headwater.types.ids import GlobalId
 from headwater.types.relation import Column as DescColumn
@@ -193,7 +193,8 @@ class Typer:
                 inner = self.types(expr.input)
                 return (
                     *(scalar_type(key, inner) for key in expr.group_key),
-                    *(aggregate.type for aggregate in expr.aggregates),
+                    *(_of_group(item, inner) for item in expr.aggregates if expr.group_key),
+                    *(item.type for item in expr.aggregates if not expr.group_key),
                 )
             case Union():
                 return self._union_types(expr)
@@ -480,6 +481,20 @@ def strict_columns(expr: ScalarExpr) -> set[int]:
     if isinstance(expr, Call) and expr.func in kernels.NULL_REJECTING:
         return set().union(*(strict_columns(arg) for arg in expr.args))
     return set()
+
+
+def _of_group(aggregate: AggregateExpr, types: Types) -> ColumnType:
+    """Return the type of an aggregate of a group, which has a row."""
+    func = aggregate.func
+    value = aggregate.expr
+    if func.startswith("string_agg_"):  # of a record of the string and its delimiter
+        while isinstance(value, Call) and value.func == kernels.RECORD:
+            value = value.args[0]
+    elif kernels.of_any_row(func):
+        return ColumnType(aggregate.type.type, nullable=False)
+    elif not kernels.keeps_not_null(func):
+        return aggregate.type
+    return ColumnType(aggregate.type.type, scalar_type(value, types).nullable)
 
 
 def _not_null(types: Types, required: set[int]) -> Types:

@@ -24,6 +24,7 @@ from headwater.ir.visit import check_depth
 from headwater.types.relation import Column as DescColumn
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import BOOL, INT4, ColumnType
+from tests.golden.planning import plan_select, plan_sql
 
 INT = ColumnType(INT4, True)
 
@@ -128,3 +129,23 @@ def test_plans_that_nest_too_deeply_are_refused():
         plan = Negate(plan)
     with pytest.raises(StatementTooComplex):
         check_depth(plan)
+
+
+@pytest.mark.parametrize(
+    ("sql", "nullable"),
+    [
+        ("select k, min(k), sum(k), array_agg(v) from keyed group by k", [False] * 4),
+        (
+            "select k, min(v), string_agg(w, ','), avg(k) from keyed group by k",
+            [False, *[True] * 3],
+        ),
+        ("select k, string_agg(k::text, w) from keyed group by k", [False, False]),
+        ("select min(k) from keyed", [True]),
+        ("select k, sum(k) filter (where v > 0) from keyed group by k", [False, True]),
+        ("select v, min(k) from keyed group by rollup (v)", [True, True]),
+    ],
+)
+def test_an_aggregate_of_a_group_is_null_only_by_its_values(sql, nullable):
+    plan = plan_sql(sql)
+    assert [column.nullable for column in Typer().types(plan)] == nullable
+    assert [column.nullable for column in plan_select(sql).desc.columns] == nullable

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from headwater.errors import GroupingError, ProgramLimitExceeded
+from headwater.ir import kernels
 from headwater.ir.literals import TRUE, int_literal, null_literal
 from headwater.ir.scalar import Literal, Parameter
 from headwater.sql.ast import query as ast
@@ -87,7 +88,7 @@ class GroupRewriter:
             if index >= WINDOW_BASE:
                 return found
             column = len(self.keys) + index - AGGREGATE_BASE
-            return ColumnRef(depth, column, found.type, found.name)
+            return ColumnRef(depth, column, self.types[column], found.name)
         if index >= GROUPING_BASE:
             column = len(self.types) + index - GROUPING_BASE
             return ColumnRef(depth, column, found.type, found.name)
@@ -203,6 +204,10 @@ def reduce_groups(
     key_types = [type_of(key) for key in groups.keys]
     results = [aggregate.type for aggregate, _ in found]
     if groups.is_plain:
+        if groups.keys:
+            results = [
+                aggregate.type if keep else _of_group(aggregate) for aggregate, keep in found
+            ]
         relation = _reduce(relation, indexes, key_types, found, group_size)
         relation = _with_groupings(relation, groups, aggregates, groups.sets[0])
         return relation, [*key_types, *results]
@@ -219,6 +224,19 @@ def reduce_groups(
     union = branches[0] if len(branches) == 1 else HirUnion(tuple(branches))
     nullable = [ColumnType(t.type, True) for t in key_types]
     return HirLet("groups", local, relation, union), [*nullable, *results]
+
+
+def _of_group(aggregate: HirAggregate) -> ColumnType:
+    """Return the type of an aggregate of a group, which has a row."""
+    value = aggregate.expr
+    if aggregate.func.startswith("string_agg_"):  # of a record of the string and its delimiter
+        while isinstance(value, HirCall) and value.func == kernels.RECORD:
+            value = value.args[0]
+    elif kernels.of_any_row(aggregate.func):
+        return ColumnType(aggregate.type.type, False)
+    elif not kernels.keeps_not_null(aggregate.func):
+        return aggregate.type
+    return ColumnType(aggregate.type.type, type_of(value).nullable)
 
 
 def _padded(
