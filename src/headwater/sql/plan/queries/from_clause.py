@@ -14,6 +14,7 @@ from headwater.errors import (
     DuplicateAlias,
     InvalidColumnReference,
     UndefinedColumn,
+    UndefinedTable,
     WrongObjectType,
 )
 from headwater.ir.functions import lookup_syntax
@@ -203,12 +204,10 @@ class FromPlanner:
         kind = _KINDS[node.kind]
         lateral = is_lateral(node.right)
         if lateral and kind in (HirJoinKind.RIGHT, HirJoinKind.FULL):
-            raise InvalidColumnReference(
-                "invalid reference to FROM-clause entry in a lateral join",
-                detail="The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
-                position=node.position,
-            )
-        right, right_scope = self._right(left_scope, node.right, lateral=lateral)
+            right, right_scope = self._unrelated(node)
+            lateral = False
+        else:
+            right, right_scope = self._right(left_scope, node.right, lateral=lateral)
         both = product(left_scope, right_scope, self.hidden, node.right.position)
         constraint = node.constraint
         using: Sequence[str] = ()
@@ -231,6 +230,17 @@ class FromPlanner:
         relation = HirJoin(left, right, on, kind, lateral)
         alias = constraint.alias if isinstance(constraint, ast.JoinUsing) else None
         return merge.scope(relation, alias)
+
+    def _unrelated(self, node: ast.Join) -> tuple[HirRelation, Scope]:
+        """Plan a right side that could refer to the left, but must not in this kind of join."""
+        try:
+            return self.table(node.right)
+        except (UndefinedColumn, UndefinedTable) as error:
+            raise InvalidColumnReference(
+                "invalid reference to FROM-clause entry in a lateral join",
+                detail="The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
+                position=error.position,
+            ) from error
 
 
 class _Using:
