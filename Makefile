@@ -45,7 +45,7 @@ test-deps: build ## Install the servers that tests need, outside the tree
 test: check test-rust test-python ## Run every check and every test
 
 test-rust: toolchain
-	cargo test --release --workspace --exclude hw-native
+	cargo test --release --workspace
 
 test-python: test-deps
 	$(BIN)/python -m pytest
