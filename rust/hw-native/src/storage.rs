@@ -4,7 +4,9 @@ use hw_expr::{format, parse};
 use hw_storage::generator::{self, Generator, Options, Outputs};
 use hw_storage::sink::kafka::{KafkaWriter as Writer, Options as SinkOptions};
 use hw_storage::source::bindings;
-use hw_storage::source::kafka::{KafkaReader as Reader, Options as KafkaOptions, SourceError};
+use hw_storage::source::kafka::{
+    self, Connection, KafkaReader as Reader, Options as KafkaOptions, SourceError, Span,
+};
 use hw_types::datum::Datum;
 use hw_types::flat::Updates;
 use hw_types::relation::RelationDesc;
@@ -16,6 +18,7 @@ use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 create_exception!(_native, SourceUnavailable, PyException, "The external system is out of reach for now.");
 create_exception!(_native, SourceDefinite, PyException, "The source can't go on: trying again won't help.");
@@ -48,7 +51,7 @@ impl LoadGenerator {
     #[new]
     fn new(options: &[u8]) -> PyResult<Self> {
         let options: Options = rmp_serde::from_slice(options).map_err(invalid)?;
-        Ok(LoadGenerator(Mutex::new(generator::generator(&options).map_err(invalid)?)))
+        Ok(LoadGenerator(Mutex::new(generator::generator(&options, from_text).map_err(invalid)?)))
     }
 
     /// Makes one step of a round: `([(output, flat updates)], whether there is another step)`.
@@ -70,11 +73,9 @@ impl LoadGenerator {
 /// Updates by output, and whether there is another step.
 type Step<'py> = (Vec<(&'static str, Bound<'py, PyBytes>)>, bool);
 
-type Taken<'py> = (
-    Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, BTreeMap<i32, i64>, u64, u64)>,
-    Option<(bool, String)>,
-    i64,
-);
+type Halves<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+type Taken<'py> = (Option<(Vec<Halves<'py>>, BTreeMap<i32, i64>, u64, u64)>, Option<(bool, String)>, bool);
 
 /// A Kafka topic's reader; `options` is a msgpack `KafkaSource`.
 #[pyclass(frozen)]
@@ -88,45 +89,62 @@ impl KafkaReader {
 
 #[pymethods]
 impl KafkaReader {
-    /// Starts to read at `resume` (partition → next offset), with the output's snapshot `rows` and
-    /// `errors` (flat). `ready_fd` is an eventfd: it is written when there is something to take.
+    /// Starts to read at `resume` (partition → next offset) and up to `until`, if that is given, with
+    /// the outputs' snapshots `held`: pairs of rows and errors (flat). `ready_fd` is an eventfd: it is
+    /// written when there is something to take.
     #[new]
     fn new(
         options: &[u8],
         resume: BTreeMap<i32, i64>,
-        rows: &[u8],
-        errors: &[u8],
+        until: Option<BTreeMap<i32, i64>>,
+        held: Vec<(Vec<u8>, Vec<u8>)>,
         ready_fd: RawFd,
     ) -> PyResult<Self> {
         let options: KafkaOptions = rmp_serde::from_slice(options).map_err(invalid)?;
-        let rows = Updates::decode(rows).map_err(invalid)?;
-        let errors = Updates::decode(errors).map_err(invalid)?;
+        let decoded = |(rows, errors): &(Vec<u8>, Vec<u8>)| {
+            Ok((Updates::decode(rows).map_err(invalid)?, Updates::decode(errors).map_err(invalid)?))
+        };
+        let held: Vec<(Updates, Updates)> = held.iter().map(decoded).collect::<PyResult<_>>()?;
         let ready = Box::new(move || signal(ready_fd));
-        let reader = Reader::start(options, from_text, resume, (&rows, &errors), ready);
+        let reader = Reader::start(options, from_text, Span { resume, until }, &held, ready);
         Ok(KafkaReader(Mutex::new(Some(reader.map_err(source_error)?))))
     }
 
-    /// Takes `((updates, errors, offsets, messages, bytes) | None, (definite, problem) | None,
-    /// offsets known upstream)`.
+    /// Takes `(([(updates, errors) of each output], offsets, messages, bytes) | None, (definite, problem) | None,
+    /// whether the snapshot goes on)`.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Taken<'py>> {
-        let (batch, problem, known) =
-            py.detach(|| self.lock().as_ref().map(Reader::take)).unwrap_or_default();
+        let Some(taken) = py.detach(|| self.lock().as_ref().map(Reader::take)) else {
+            return Ok((None, None, false));
+        };
         let encoded = |updates: &Updates| -> PyResult<Bound<'py, PyBytes>> {
             Ok(PyBytes::new(py, &py.detach(|| updates.consolidate().encode()).map_err(invalid)?))
         };
-        let batch = match batch {
+        let batch = match taken.batch {
             None => None,
-            Some(batch) => Some((
-                encoded(&batch.updates)?,
-                encoded(&batch.errors)?,
-                batch.offsets,
-                batch.messages,
-                batch.bytes,
-            )),
+            Some(batch) => {
+                let halves = batch.outputs.iter();
+                let outputs = halves.map(|(rows, errors)| Ok((encoded(rows)?, encoded(errors)?)));
+                let outputs = outputs.collect::<PyResult<_>>()?;
+                Some((outputs, batch.offsets, batch.messages, batch.bytes))
+            }
         };
         let problem =
-            problem.map(|problem| (matches!(problem, SourceError::Definite(_)), problem.to_string()));
-        Ok((batch, problem, known))
+            taken.problem.map(|problem| (matches!(problem, SourceError::Definite(_)), problem.to_string()));
+        Ok((batch, problem, taken.more))
+    }
+
+    /// How the reader stands: `(whether it reads, offsets known upstream, offsets of the snapshot,
+    /// records indexed, bytes indexed)`.
+    fn gauges(&self) -> (bool, i64, i64, u64, u64) {
+        let found = self.lock().as_ref().map(Reader::gauges).unwrap_or_default();
+        (found.reading, found.known, found.snapshot, found.records_indexed, found.bytes_indexed)
+    }
+
+    /// Lets the consumer group know, soon, that everything before these offsets is durable.
+    fn commit(&self, offsets: BTreeMap<i32, i64>) {
+        if let Some(reader) = self.lock().as_ref() {
+            reader.commit(offsets);
+        }
     }
 
     /// Stops the reader's thread.
@@ -184,6 +202,20 @@ impl KafkaWriter {
     }
 }
 
+/// The number of a topic's partitions, 0 if there is no such topic; `None` asks for all topics, to see
+/// whether the brokers answer. `connection` is a msgpack `KafkaConnection`.
+#[pyfunction]
+fn kafka_partition_count(
+    py: Python<'_>,
+    connection: &[u8],
+    topic: Option<&str>,
+    timeout_ms: u64,
+) -> PyResult<usize> {
+    let connection: Connection = rmp_serde::from_slice(connection).map_err(invalid)?;
+    let timeout = Duration::from_millis(timeout_ms);
+    py.detach(|| kafka::partition_count(&connection, topic, timeout)).map_err(source_error)
+}
+
 /// The row that binds a Kafka partition to the offset it was read up to.
 #[pyfunction]
 fn kafka_binding<'py>(py: Python<'py>, partition: i32, offset: u64) -> Bound<'py, PyBytes> {
@@ -211,6 +243,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<KafkaReader>()?;
     module.add_class::<KafkaWriter>()?;
     module.add_function(wrap_pyfunction!(consolidate_times, module)?)?;
+    module.add_function(wrap_pyfunction!(kafka_partition_count, module)?)?;
     module.add_function(wrap_pyfunction!(kafka_binding, module)?)?;
     module.add_function(wrap_pyfunction!(kafka_offsets, module)?)
 }

@@ -7,9 +7,10 @@ writes it outside. Both run on one replica of their cluster at a time.
 
 import msgspec
 
+from headwater.ir.scalar import ScalarExpr
 from headwater.types.ids import GlobalId, ShardId
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import ColumnType
+from headwater.types.scalar import ColumnType, ScalarType
 
 # --- Connections ---------------------------------------------------------------------------------
 
@@ -23,6 +24,7 @@ class KafkaConnection(msgspec.Struct, frozen=True, tag_field="kind", tag="kafka"
     brokers: str
     options: dict[str, str]
     progress_topic: str
+    progress_replication_factor: int | None = None
 
 
 # --- Formats and envelopes -----------------------------------------------------------------------
@@ -90,21 +92,32 @@ class IncludeColumn(msgspec.Struct, frozen=True):
 # --- Sources -------------------------------------------------------------------------------------
 
 
-class KafkaSource(msgspec.Struct, frozen=True, tag_field="kind", tag="kafka"):
-    """A Kafka topic.
+class KafkaOutput(msgspec.Struct, frozen=True):
+    """What one collection makes of a topic's messages.
 
-    Shape of its one export: the key's columns if included, the value's columns, then ``include``'s
-    in order, as the export's desc says. UPSERT: the key's columns first, and they are its key.
+    Shape of the export ``name``: the key's columns if included, the value's columns, then
+    ``include``'s in order, as the export's desc says. UPSERT: the key's columns first, and they are
+    its key.
     """
 
-    connection: KafkaConnection
-    topic: str
-    group_id: str
+    name: str
     key_format: Format | None
     value_format: Format
     envelope: Envelope
     include: tuple[IncludeColumn, ...] = ()
     include_key: tuple[str, ...] = ()  # names of the key's columns, in order; empty: not included
+
+
+class KafkaSource(msgspec.Struct, frozen=True, tag_field="kind", tag="kafka"):
+    """A Kafka topic and what is made of it.
+
+    ``start_timestamp_ms`` is since the epoch, or relative to now where it is negative.
+    """
+
+    connection: KafkaConnection
+    topic: str
+    group_id: str
+    outputs: tuple[KafkaOutput, ...]
     start_offsets: tuple[int, ...] = ()
     start_timestamp_ms: int | None = None
     metadata_refresh_ms: int = 30_000
@@ -114,13 +127,14 @@ class LoadGeneratorSource(msgspec.Struct, frozen=True, tag_field="kind", tag="lo
     """Invented data, the same for the same options.
 
     Attributes:
-        generator: auction, counter, tpch, key_value, clock or marketing.
+        generator: auction, counter, tpch, key_value, clock, datums or marketing.
         tick_ms: Time between rounds.
         scale_factor: TPCH's.
         max_cardinality: COUNTER: how many rows there are at most.
         up_to: Stop after this offset.
         as_of: Begin as if at this offset.
         keys, partitions, snapshot_rounds, value_bytes, seed, batch_size: KEY VALUE's.
+        datums: DATUMS' columns: type, and values in their text form.
     """
 
     generator: str
@@ -136,6 +150,7 @@ class LoadGeneratorSource(msgspec.Struct, frozen=True, tag_field="kind", tag="lo
     value_bytes: int = 0
     seed: int = 0
     batch_size: int = 1
+    datums: tuple[tuple[ScalarType, tuple[str | None, ...]], ...] = ()
 
 
 SourceConnection = KafkaSource | LoadGeneratorSource
@@ -185,6 +200,10 @@ class KafkaSink(msgspec.Struct, frozen=True, tag_field="kind", tag="kafka"):
     replication_factor: int | None = None
     topic_config: dict[str, str] = {}
     compression: str = "lz4"
+    headers: int | None = None  # the column of a map whose entries become headers
+    partition_by: ScalarExpr | None = None  # over the collection's columns, uint8
+    metadata_refresh_ms: int = 60_000
+    progress_group_id: str = ""
 
 
 class SinkDescription(msgspec.Struct, frozen=True):

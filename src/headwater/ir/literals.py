@@ -8,6 +8,7 @@ Source: the table of tags in ``rust/hw-types/src/row.rs``; a property test compa
 """
 
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -25,6 +26,7 @@ _ZERO = 0x18
 _TEXT = 0x30
 _BYTES = 0x31
 _INTERVAL = 0x33
+_MAP = 0x42
 _INTERVAL_BYTES = 19
 _FLOAT8 = 0x25
 _DAY_MICROS = 86_400_000_000
@@ -108,6 +110,20 @@ def int_literal(value: int, type: ScalarType = INT4) -> Literal:
     if type is INT8:
         return Literal(int_datum(value), _NOT_NULL_INT8)
     return Literal(int_datum(value), ColumnType(type, False))
+
+
+def map_datum(entries: Mapping[str, bytes]) -> bytes:
+    """Return the encoding of a map from text to ``entries``' datums."""
+    pairs = sorted((text_datum(key), value) for key, value in entries.items())
+    return bytes((_MAP,)) + b"".join(key + value for key, value in pairs) + b"\x00"
+
+
+def parse_datum(text: str, type: ScalarType) -> bytes:
+    """Return the encoding of what ``text`` spells, as it comes from users; nothing is kept of it.
+
+    Raises: as ``literal_from_text``.
+    """
+    return native.datum_from_text(msgspec.msgpack.encode(type), text)
 
 
 @lru_cache(maxsize=_CACHED_LITERALS_MAX)
@@ -225,9 +241,14 @@ def fold_constant(expr: ScalarExpr) -> Literal | LiteralError:
 
     The result has the expression's type, not nullable unless it is NULL.
     """
+    return evaluate(expr, b"")
+
+
+def evaluate(expr: ScalarExpr, row: bytes) -> Literal | LiteralError:
+    """Evaluate an expression over the columns of ``row``, which is no column itself."""
     if isinstance(expr, Literal | LiteralError):
         return expr
-    data = native.eval_scalar(msgspec.msgpack.encode(expr), b"")
+    data = native.eval_scalar(msgspec.msgpack.encode(expr), row)
     if isinstance(data, bytes):
         return Literal(data, ColumnType(scalar_type(expr), data == NULL_DATUM))
     sqlstate, message = data

@@ -5,6 +5,7 @@ since, and lets it follow the upper as far as policy and read holds permit. For 
 it picks one replica of its cluster, tells it to run, and picks another when that one goes.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -43,6 +44,8 @@ SINCE_STEP_MS = 5_000
 
 Send = Callable[[ReplicaId, bytes], None]
 Running = IngestionDescription | SinkDescription
+# What was told last, and by which replica; None before any was told.
+Statistics = tuple[SourceStatistics | SinkStatistics, ReplicaId | None]
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -65,9 +68,10 @@ class StorageController:
         self._running: dict[GlobalId, tuple[ClusterId, Running]] = {}
         self._placed: dict[GlobalId, ReplicaId] = {}
         self._sink_holds: dict[GlobalId, ReadHold] = {}
+        self._sink_moved: dict[GlobalId, asyncio.Event] = {}
         self._replicas: dict[ClusterId, list[ReplicaId]] = {}
         self.on_status: Callable[[StatusUpdate, ReplicaId | None], None] = lambda *_: None
-        self.statistics: dict[GlobalId, SourceStatistics | SinkStatistics] = {}
+        self.statistics: dict[GlobalId, Statistics] = {}
 
     # Collections
 
@@ -169,6 +173,8 @@ class StorageController:
 
     def run_ingestion(self, cluster: ClusterId, ingestion: IngestionDescription) -> None:
         """Run a source on one replica of ``cluster``, now or when there is one."""
+        for id in (ingestion.id, *(export.id for export in ingestion.exports)):
+            self.statistics.setdefault(id, (SourceStatistics(id), None))
         self._run(cluster, ingestion)
 
     def run_sink(self, cluster: ClusterId, sink: SinkDescription) -> None:
@@ -179,18 +185,38 @@ class StorageController:
         """
         if sink.id not in self._sink_holds:
             self._sink_holds[sink.id] = self.acquire_hold(sink.on, Timestamp(sink.as_of))
+        self.statistics.setdefault(sink.id, (SinkStatistics(sink.id), None))
         self._run(cluster, sink)
+
+    async def wait_sink(self, id: GlobalId, time: Timestamp) -> None:
+        """Return once a sink has written everything up to ``time``; ask it to do so soon."""
+        replica = self._placed.get(id)
+        if replica is not None:
+            self._command(replica, Nudge(id, time))
+        while not self._has_written(id, time):
+            moved = self._sink_moved.setdefault(id, asyncio.Event())
+            moved.clear()
+            await moved.wait()
+
+    def _has_written(self, id: GlobalId, time: Timestamp) -> bool:
+        told, _ = self.statistics.get(id, (None, None))
+        upper = told.upper if isinstance(told, SinkStatistics) else None
+        return upper is not None and upper > time
 
     def stop(self, id: GlobalId) -> None:
         """Stop a source or sink for good."""
         self._running.pop(id, None)
-        self.statistics.pop(id, None)
+        self.forget_statistics(id)
         replica = self._placed.pop(id, None)
         if replica is not None:
             self._command(replica, Stop(id))
         hold = self._sink_holds.pop(id, None)
         if hold is not None:
             hold.release()
+
+    def forget_statistics(self, id: GlobalId) -> None:
+        """Let go of what is known of a source, a sink or an output that is dropped."""
+        self.statistics.pop(id, None)
 
     def move(self, id: GlobalId, cluster: ClusterId) -> None:
         """Run a source or sink on another cluster, going on where it was."""
@@ -229,9 +255,14 @@ class StorageController:
                 if self._placed.get(update.id) == replica:
                     self.on_status(update, replica)
             case SourceStatistics() as statistics:
-                self.statistics[statistics.id] = statistics
+                if statistics.id in self.statistics:
+                    self.statistics[statistics.id] = (statistics, replica)
             case SinkStatistics() as statistics:
-                self.statistics[statistics.id] = statistics
+                if statistics.id in self.statistics:
+                    self.statistics[statistics.id] = (statistics, replica)
+                moved = self._sink_moved.pop(statistics.id, None)
+                if moved is not None:
+                    moved.set()
                 hold = self._sink_holds.get(statistics.id)
                 if hold is not None and statistics.upper is not None:
                     resume = Timestamp(max(statistics.upper - 1, 0))

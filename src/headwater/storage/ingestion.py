@@ -7,28 +7,43 @@ restart goes on from the bindings with nothing lost or repeated. (Minting bindin
 later, as with a consensus that can't commit several shards at once, would need a replay of the
 half-done interval; here there is none.)
 
+What a source holds at first, its snapshot, is what it holds from the beginning of its collections'
+time: nobody sees it empty before, and whoever asks waits. An output that is added to a source later
+is filled likewise with what the others have had, and joins them in one commit.
+
+A source whose records are gone upstream says so in the error half of its outputs, for good: reads
+get that error instead of an answer that is not the topic's.
+
+While the external system is out of reach the outputs go on being readable as they are: their
+uppers advance, and the status says that they stand still.
+
 Two replicas that run the same source for a moment exclude each other: each append names the uppers
 it expects, and the loser stops.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from headwater.errors import ExternalError, Fenced, HeadwaterError, TransientError, UserError
 from headwater.ir.ingestion import IngestionDescription, IngestionExport
+from headwater.ir.literals import literal_text, text_datum
+from headwater.ir.scalar import Literal
 from headwater.persist import flat
 from headwater.persist.client import PersistClient
 from headwater.persist.errors import UpperMismatch
 from headwater.persist.parts import InlinePart, Part
 from headwater.persist.write import ShardAppend, WriteHandle
 from headwater.runtime.clock import Clock
-from headwater.storage.protocol import SourceStatistics, Status, StatusUpdate
-from headwater.storage.sources.reader import SourceBatch, SourceReader
-from headwater.types.frontier import less_equal
-from headwater.types.time import Timestamp
+from headwater.storage.protocol import Report, Status, StatusUpdate
+from headwater.storage.sources.reader import SourceBatch, SourceLost, SourceReader
+from headwater.storage.tally import Tally
+from headwater.types.frontier import Frontier, less_equal
+from headwater.types.scalar import TEXT, ColumnType
+from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +52,26 @@ COMMIT_PAUSE_S = 0.010
 # After an error of the external system: the pause before the next try, doubling up to the maximum.
 RETRY_PAUSE_MIN_S = 0.1
 RETRY_PAUSE_MAX_S = 10.0
-# Statistics are sent at most this often.
-STATISTICS_PERIOD_S = 1.0
+_ERROR_ROW = ColumnType(TEXT, nullable=False)
 
-# Opens a reader at the offsets that the remap collection's rows (flat) say; empty: at the start.
-OpenReader = Callable[[IngestionDescription, bytes, PersistClient], Awaitable[SourceReader]]
+
+class OpenReader(Protocol):
+    """Opens readers of external systems."""
+
+    async def __call__(
+        self,
+        description: IngestionDescription,
+        bindings: bytes,
+        persist: PersistClient,
+        *,
+        backfill: bool = False,
+    ) -> SourceReader:
+        """Open a reader at the offsets that ``bindings`` say: the remap collection's rows, flat.
+
+        Empty means at the start. With ``backfill`` it yields what lies before them instead, and
+        ends there.
+        """
+        ...
 
 
 class Ingestion:
@@ -57,25 +87,22 @@ class Ingestion:
         persist: PersistClient,
         clock: Clock,
         open_reader: OpenReader,
-        report: Callable[[StatusUpdate | SourceStatistics], None],
+        report: Report,
     ) -> None:
         self.description = description
         self._persist = persist
         self._clock = clock
         self._open_reader = open_reader
         self._report = report
-        self._status: Status | None = None
+        self._said: tuple[Status, str | None] | None = None
         self._writers: list[WriteHandle] = []
-        self._by_output: dict[str, list[int]] = {}
         self._staged: list[list[Part]] = []
         self._staged_errors: list[list[Part]] = []
+        self._backfilled: list[list[Part]] = []
+        self._backfilled_errors: list[list[Part]] = []
         self._nudged: int = 0
         self._nudge = asyncio.Event()
-        self._messages = 0
-        self._bytes = 0
-        self._updates = 0
-        self._snapshot_done = False
-        self._reported_at = 0.0
+        self._tally = Tally(description, clock, report)
 
     def nudge(self, time: int) -> None:
         """Let the uppers pass ``time`` now, not at the next tick."""
@@ -97,11 +124,11 @@ class Ingestion:
             except UpperMismatch:
                 logger.info("source is run elsewhere", extra={"source": self.description.id})
                 await self._clock.sleep(RETRY_PAUSE_MAX_S)
+            except Fenced:
+                raise
             except UserError as error:
                 self._set_status(Status.STALLED, error)
                 await self._clock.sleep(RETRY_PAUSE_MAX_S)
-            except Fenced:
-                raise
             except (ExternalError, TransientError) as error:
                 self._set_status(Status.STALLED, error)
                 await self._clock.sleep(pause)
@@ -109,10 +136,28 @@ class Ingestion:
 
     async def _attempt(self) -> None:
         await self._open_writers()
+        if self._writers[0].upper is None:
+            await self._backfill(b"")
+            await self._close()
+            return
         bindings = await self._read_bindings()
+        lost = await self._read_loss()
+        if lost is None:
+            try:
+                await self._ingest(bindings)
+                return
+            except SourceLost as error:
+                lost = error
+        await self._stand_still(lost)
+
+    async def _ingest(self, bindings: bytes) -> None:
+        """Read to the end, if there is one. Raises: SourceLost, and what stands in the way."""
+        if not self.description.exports:
+            await self._advance_forever()
+        if bindings:
+            await self._backfill(bindings)
         reader = await self._open_reader(self.description, bindings, self._persist)
         try:
-            self._set_status(Status.RUNNING)
             await self._pump(reader)
         finally:
             await reader.close()
@@ -122,52 +167,124 @@ class Ingestion:
         self._writers = [await self._persist.open_writer(x.shard, x.desc) for x in exports]
         for writer in self._writers:
             await writer.refresh()
-        self._by_output = {}
-        for at, export in enumerate(self.description.exports, start=1):
-            self._by_output.setdefault(export.output, []).append(at)
         self._clear_staged()
-        # An output that was added later begins empty where the others are.
-        behind = [w for w in self._writers if w.upper != self._writers[0].upper]
-        upper = self._writers[0].upper
-        if behind and upper is not None:
-            await self._persist.append_many(
-                [ShardAppend(w, b"", w.upper or Timestamp(0), upper) for w in behind]
-            )
 
     async def _read_bindings(self) -> bytes:
         remap = self._writers[0]
         if not remap.upper:
-            return flat.EMPTY
+            return b""
         reader = await self._persist.open_reader(remap.shard)
         snapshot = await reader.snapshot(Timestamp(remap.upper - 1))
         parts = [await reader.fetch_flat(part) for part in snapshot.parts]
-        self._snapshot_done = True
-        return flat.concat(parts)
+        self._tally.snapshot_done = bool(parts)
+        return flat.concat(parts) if parts else b""
+
+    async def _read_loss(self) -> SourceLost | None:
+        """Return why the source can't go on, where an earlier run has found out."""
+        for writer in self._writers[1:]:
+            if not writer.upper:
+                continue
+            reader = await self._persist.open_reader(writer.shard)
+            snapshot = await reader.snapshot(Timestamp(writer.upper - 1))
+            for part in snapshot.errors:
+                for row, _, _ in flat.updates(await reader.fetch_flat(part)):
+                    code, _, message = (literal_text(Literal(row, _ERROR_ROW)) or "").partition(":")
+                    if code == SourceLost.sqlstate:
+                        return SourceLost(message)
+        return None
+
+    async def _backfill(self, bindings: bytes) -> None:
+        """Stage for outputs that were never written what the others have had.
+
+        Without bindings that is everything: the source has ended.
+        """
+        ats = [at for at, writer in enumerate(self._writers) if at and writer.upper == 0]
+        if not ats:
+            return
+        exports = tuple(self.description.exports[at - 1] for at in ats)
+        description = msgspec.structs.replace(self.description, exports=exports)
+        reader = await self._open_reader(
+            description, bindings, self._persist, backfill=bool(bindings)
+        )
+        try:
+            while True:
+                try:
+                    batch = await reader.next(RETRY_PAUSE_MAX_S)
+                except StopAsyncIteration:
+                    return
+                if batch is not None:
+                    await self._stage(msgspec.structs.replace(batch, bindings=flat.EMPTY), ats)
+        finally:
+            await reader.close()
+            self._backfilled, self._staged = self._staged, [[] for _ in self._writers]
+            self._backfilled_errors, self._staged_errors = (
+                self._staged_errors,
+                [[] for _ in self._writers],
+            )
 
     async def _pump(self, reader: SourceReader) -> None:
         tick_s = self.description.timestamp_interval_ms / 1_000
         last_commit = self._clock.monotonic() - tick_s
+        # In the middle of a batch, as a snapshot is, nothing is committed, whoever waits.
+        # Whether there is one at first only the reader knows.
+        unfinished = True
+        wait = 0.0
         while True:
-            wait = max(last_commit + tick_s - self._clock.monotonic(), 0.0)
             try:
-                batch = await self._next(reader, wait)
+                batch = await (reader.next(wait) if unfinished else self._next(reader, wait))
+                unfinished = batch is not None and batch.more
             except StopAsyncIteration:
                 await self._close()
                 return
+            except ExternalError as error:
+                self._set_status(Status.STALLED, error)
+                await self._clock.sleep(RETRY_PAUSE_MIN_S)
+                batch = None
+            if reader.standing().reading:
+                self._set_status(Status.RUNNING)
             if batch is not None:
                 await self._stage(batch)
-                if batch.more:
-                    continue
-            elif self._clock.monotonic() < last_commit + tick_s and not self._is_nudged():
-                continue
-            await self._commit(batch)
-            if batch is not None:
-                reader.committed(batch)
-            self._report_statistics(batch)
-            since_last = self._clock.monotonic() - last_commit
-            last_commit = self._clock.monotonic()
-            if since_last < COMMIT_PAUSE_S:
-                await self._clock.sleep(COMMIT_PAUSE_S - since_last)
+            is_due = self._clock.monotonic() >= last_commit + tick_s or self._is_nudged()
+            if not unfinished and (batch is not None or is_due):
+                await self._commit(batch)
+                if batch is not None:
+                    reader.committed(batch)
+                since_last = self._clock.monotonic() - last_commit
+                last_commit = self._clock.monotonic()
+                if since_last < COMMIT_PAUSE_S:
+                    await self._clock.sleep(COMMIT_PAUSE_S - since_last)
+            self._tally.tell(reader.standing())
+            wait = max(last_commit + tick_s - self._clock.monotonic(), 0.0)
+            if unfinished:
+                wait = tick_s
+
+    async def _stand_still(self, error: SourceLost) -> None:
+        """Say in every output that the source can't go on, then advance them as they are."""
+        self._clear_staged()
+        row = flat.build([(text_datum(f"{error.sqlstate}:{error.message}"), TIMESTAMP_MIN, 1)])
+        told = await self._read_loss() is not None
+        for at, writer in enumerate(self._writers):
+            if at and (not told or not writer.upper):
+                self._staged_errors[at] += await writer.upload(row, errors=True)
+        await self._commit(None)
+        self._set_status(Status.STALLED, error)
+        await self._advance_forever()
+
+    async def _advance_forever(self) -> None:
+        """Advance the uppers tick by tick, sooner where somebody waits."""
+        tick_s = self.description.timestamp_interval_ms / 1_000
+        if not self.description.exports:
+            self._set_status(Status.RUNNING)
+        while True:
+            if not self._is_nudged():
+                self._nudge.clear()
+                try:
+                    async with asyncio.timeout(tick_s):
+                        await self._nudge.wait()
+                except TimeoutError:
+                    pass
+            await self._commit(None)
+            self._tally.tell(None)
 
     async def _next(self, reader: SourceReader, wait_s: float) -> SourceBatch | None:
         """Wait for the reader, the tick or a nudge, whichever is first."""
@@ -188,17 +305,18 @@ class Ingestion:
     def _is_nudged(self) -> bool:
         return less_equal(self._writers[0].upper, Timestamp(self._nudged)) and self._nudged > 0
 
-    async def _stage(self, batch: SourceBatch) -> None:
-        """Make a batch's updates durable as parts, not visible yet."""
-        for output, made in batch.outputs.items():
-            for at in self._by_output.get(output, ()):
-                writer = self._writers[at]
-                self._staged[at] += await writer.upload(made.updates)
-                self._staged_errors[at] += await writer.upload(made.errors, errors=True)
-                self._updates += flat.count(made.updates)
+    async def _stage(self, batch: SourceBatch, only: Sequence[int] | None = None) -> None:
+        """Make a batch's updates durable as parts, not visible yet; ``only`` for some writers."""
+        for at, export in enumerate(self.description.exports, start=1):
+            made = batch.outputs.get(export.output)
+            if made is None or (only is not None and at not in only):
+                continue
+            writer = self._writers[at]
+            self._staged[at] += await writer.upload(made.updates)
+            self._staged_errors[at] += await writer.upload(made.errors, errors=True)
+            self._tally.updates_staged(export.id, flat.count(made.updates))
         self._staged[0] += await self._writers[0].upload(batch.bindings)
-        self._messages += batch.messages
-        self._bytes += batch.bytes
+        self._tally.received(batch.messages, batch.bytes)
 
     async def _commit(self, batch: SourceBatch | None) -> None:
         """Append what is staged at a new time to all outputs at once; advance all uppers."""
@@ -206,62 +324,46 @@ class Ingestion:
         if lower is None:
             raise UpperMismatch(self._writers[0].shard, None, None)
         time = max(self._clock.now_ms(), lower, self._nudged)
-        appends = [
-            ShardAppend(
-                writer,
-                [_stamped(part, time) for part in self._staged[at]],
-                lower,
-                Timestamp(time + 1),
-                [_stamped(part, time) for part in self._staged_errors[at]],
-            )
-            for at, writer in enumerate(self._writers)
-        ]
-        await self._persist.append_many(appends)
+        await self._append(time if lower else TIMESTAMP_MIN, Timestamp(time + 1))
+        self._tally.committed(has_data=batch is not None)
         self._clear_staged()
-        if batch is not None:
-            self._snapshot_done = True
 
     async def _close(self) -> None:
         """The source has ended: its outputs are complete for ever."""
-        lower = self._writers[0].upper
-        if lower is not None:
-            await self._persist.append_many(
-                [ShardAppend(writer, b"", lower, None) for writer in self._writers]
-            )
+        await self._append(self._writers[0].upper or TIMESTAMP_MIN, None)
+        self._tally.committed(has_data=True)
+
+    async def _append(self, time: int, upper: Frontier) -> None:
+        """Append what is staged at ``time`` and what is backfilled at the beginning.
+
+        Frontiers: all uppers become ``upper``; collections that are closed already are left out.
+        """
+        appends = []
+        for at, writer in enumerate(self._writers):
+            if writer.upper is None:
+                continue
+            parts = [_stamped(part, TIMESTAMP_MIN) for part in self._backfilled[at]]
+            parts += [_stamped(part, time) for part in self._staged[at]]
+            errors = [_stamped(part, TIMESTAMP_MIN) for part in self._backfilled_errors[at]]
+            errors += [_stamped(part, time) for part in self._staged_errors[at]]
+            appends.append(ShardAppend(writer, parts, writer.upper, upper, errors))
+        if appends:
+            await self._persist.append_many(appends)
 
     def _clear_staged(self) -> None:
         self._staged = [[] for _ in self._writers]
         self._staged_errors = [[] for _ in self._writers]
+        self._backfilled = [[] for _ in self._writers]
+        self._backfilled_errors = [[] for _ in self._writers]
+        self._tally.forget_staged()
 
     def _set_status(self, status: Status, error: HeadwaterError | None = None) -> None:
-        if status is self._status and error is None:
+        said = (status, error.message if error is not None else None)
+        if said == self._said:
             return
-        self._status = status
+        self._said = said
         fields = error.fields() if error is not None else None
         self._report(StatusUpdate(self.description.id, status, self._clock.now_ms(), fields))
-
-    def _report_statistics(self, batch: SourceBatch | None) -> None:
-        now = self._clock.monotonic()
-        if now - self._reported_at < STATISTICS_PERIOD_S:
-            return
-        self._reported_at = now
-        self._report(
-            SourceStatistics(
-                id=self.description.id,
-                messages_received=self._messages,
-                bytes_received=self._bytes,
-                updates_staged=self._updates,
-                updates_committed=self._updates,
-                records_indexed=0,
-                bytes_indexed=0,
-                rehydration_latency_ms=None,
-                snapshot_records_known=None,
-                snapshot_records_staged=None,
-                snapshot_committed=self._snapshot_done,
-                offset_known=batch.offset_known if batch is not None else None,
-                offset_committed=batch.offset_committed if batch is not None else None,
-            )
-        )
 
 
 def _stamped(part: Part, time: int) -> Part:

@@ -4,6 +4,7 @@ Messages travel on the link's shell channel, between the storage controller and 
 shell. A new connection is brought up to date by the full set: what is not in it must stop.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -32,7 +33,10 @@ class Stop(msgspec.Struct, frozen=True, tag_field="kind", tag="stop"):
 
 
 class Nudge(msgspec.Struct, frozen=True, tag_field="kind", tag="nudge"):
-    """Somebody waits for a source's uppers to pass ``time``: advance now, not at the next tick."""
+    """Somebody waits for a source's uppers to pass ``time``: advance now, not at the next tick.
+
+    To a sink it says: record your progress as soon as it is past ``time``.
+    """
 
     id: GlobalId
     time: int
@@ -67,35 +71,36 @@ class StatusUpdate(msgspec.Struct, frozen=True, tag_field="kind", tag="status_up
 
 
 class SourceStatistics(msgspec.Struct, frozen=True, tag_field="kind", tag="source_statistics"):
-    """Counters of one source since it began to run on this replica, and its gauges.
+    """Counters of one source, or one output of it, since it began to run there; and its gauges.
 
     ``offset_known`` and ``offset_committed`` are sums over partitions; None before they are known.
     """
 
     id: GlobalId
-    messages_received: int
-    bytes_received: int
-    updates_staged: int
-    updates_committed: int
-    records_indexed: int
-    bytes_indexed: int
-    rehydration_latency_ms: int | None
-    snapshot_records_known: int | None
-    snapshot_records_staged: int | None
-    snapshot_committed: bool
-    offset_known: int | None
-    offset_committed: int | None
+    messages_received: int = 0
+    bytes_received: int = 0
+    updates_staged: int = 0
+    updates_committed: int = 0
+    records_indexed: int = 0
+    bytes_indexed: int = 0
+    rehydration_latency_ms: int | None = None
+    snapshot_records_known: int | None = None
+    snapshot_records_staged: int | None = None
+    snapshot_committed: bool = False
+    offset_known: int | None = None
+    offset_committed: int | None = None
 
 
 class SinkStatistics(msgspec.Struct, frozen=True, tag_field="kind", tag="sink_statistics"):
     """Counters of one sink since it began to run on this replica."""
 
     id: GlobalId
-    messages_staged: int
-    messages_committed: int
-    bytes_staged: int
-    bytes_committed: int
-    upper: int | None
+    messages_staged: int = 0
+    messages_committed: int = 0
+    bytes_staged: int = 0
+    bytes_committed: int = 0
+    upper: int | None = None
 
 
 StorageResponse = StatusUpdate | SourceStatistics | SinkStatistics
+Report = Callable[[StorageResponse], None]

@@ -57,6 +57,7 @@ class StorageShell:
         self._tasks = tasks
         self._send = send
         self._ingestions: dict[GlobalId, Ingestion] = {}
+        self._sinks: dict[GlobalId, RunningSink] = {}
         self._running: dict[GlobalId, _Run] = {}
 
     def handle(self, payload: bytes) -> None:
@@ -71,6 +72,8 @@ class StorageShell:
             case Nudge(id=id, time=time):
                 if id in self._ingestions:
                     self._ingestions[id].nudge(time)
+                if id in self._sinks:
+                    self._sinks[id].nudge(time)
             case StorageInitialized():
                 pass  # a replica's process begins empty: there is nothing to stop
 
@@ -96,23 +99,35 @@ class StorageShell:
             return
         self._stop(description.id)
         sink = RunningSink(description, self._persist, self._txns, self._clock, self.report)
+        self._sinks[description.id] = sink
         task = self._tasks.spawn(sink.run(), name=f"sink {description.id}")
         self._running[description.id] = _Run(description, task.cancel)
 
     def _stop(self, id: GlobalId) -> None:
         self._ingestions.pop(id, None)
+        self._sinks.pop(id, None)
         running = self._running.pop(id, None)
         if running is not None:
             running.cancel()
 
     async def _open_reader(
-        self, description: IngestionDescription, bindings: bytes, persist: PersistClient
+        self,
+        description: IngestionDescription,
+        bindings: bytes,
+        persist: PersistClient,
+        *,
+        backfill: bool = False,
     ) -> SourceReader:
         match description.source:
             case LoadGeneratorSource() as source:
-                return LoadGeneratorReader(source, resume_offset(bindings), self._clock)
+                offset = resume_offset(bindings)
+                if backfill:
+                    return LoadGeneratorReader(source, None, self._clock, until=offset)
+                return LoadGeneratorReader(source, offset, self._clock)
             case KafkaSource() as source:
-                return await open_kafka(source, description, bindings, persist)
+                return await open_kafka(
+                    source, description, bindings, persist, self._clock, backfill=backfill
+                )
 
 
 class _Run:

@@ -29,13 +29,24 @@ impl Generator for Counter {
     }
 }
 
-/// `clock (time timestamptz)`: the time of the round, in whole seconds of offsets since the epoch.
-pub struct Clock;
+/// `clock (time timestamptz)`: round `offset` is at `offset` ticks after the epoch, so that a clock
+/// whose rounds are made when they are due shows the time.
+pub struct Clock {
+    tick_micros: u64,
+    first: u64,
+}
+
+impl Clock {
+    /// A clock that ticks so often, and whose first round ever is `first`.
+    pub fn new(tick_micros: u64, first: u64) -> Self {
+        Clock { tick_micros, first }
+    }
+}
 
 impl Generator for Clock {
     fn step(&mut self, offset: u64, _: u64, _: i64, out: &mut Outputs) -> bool {
-        let micros = |offset: u64| offset as i64 * 1_000_000;
-        if offset > 0 {
+        let micros = |offset: u64| offset.saturating_mul(self.tick_micros) as i64;
+        if offset > self.first {
             out.push("", -1, |row| push_int(row, micros(offset - 1)));
         }
         out.push("", 1, |row| push_int(row, micros(offset)));

@@ -6,11 +6,15 @@
 //! the progress that is committed says where to go on.
 
 use crate::decode::Format;
-use crate::sink::encode::{JsonEncoder, ToText};
+use crate::sink::encode::{Encoder, ToText};
+use crate::sink::partition::Partitioner;
 use crate::source::kafka::{Connection, SourceError};
+use hw_expr::scalar::ScalarExpr;
+use hw_types::arena::Arena;
+use hw_types::datum::Datum;
 use hw_types::flat::Updates;
 use hw_types::relation::RelationDesc;
-use hw_types::row::split;
+use hw_types::row::{split, unpack};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -21,13 +25,17 @@ use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the end of a topic's partition may take to show.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to let the producer's full queue drain before trying again.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);
+/// The header that every record has: the time of its change.
+const TIME_HEADER: &str = "materialize-timestamp";
+/// What the names of our own headers begin with.
+const OUR_HEADERS: &str = "materialize-";
 
 /// `ir.ingestion.KafkaSink`, as far as the writer needs it.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +53,14 @@ pub struct Options {
     #[serde(default)]
     pub topic_config: BTreeMap<String, String>,
     pub compression: String,
+    /// The column of a map whose entries become headers.
+    #[serde(default)]
+    pub headers: Option<usize>,
+    /// Says which partition a row goes to.
+    #[serde(default)]
+    pub partition_by: Option<ScalarExpr>,
+    pub metadata_refresh_ms: u64,
+    pub progress_group_id: String,
 }
 
 /// A connection that knows where progress is recorded.
@@ -55,6 +71,9 @@ pub struct SinkConnection {
     pub connection: Connection,
     /// The topic of progress records, shared by all sinks of the connection.
     pub progress_topic: String,
+    /// How many copies of it there are, where it is made.
+    #[serde(default)]
+    pub progress_replication_factor: Option<i32>,
 }
 
 /// How changes are written.
@@ -80,26 +99,38 @@ struct Progress {
 pub struct KafkaWriter {
     options: Options,
     producer: BaseProducer,
-    key: Option<JsonEncoder>,
+    key: Option<Encoder>,
     key_columns: Vec<usize>,
-    value: JsonEncoder,
+    value: Encoder,
+    partitioner: Partitioner,
+    partitions_counted: Instant,
     progress: Option<u64>,
+}
+
+/// One record to be written.
+struct Record {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: OwnedHeaders,
+    partition: i32,
 }
 
 impl KafkaWriter {
     /// Makes the topics if they do not exist, fences older writers, and finds the progress.
     pub fn open(options: Options, desc: &RelationDesc, to_text: ToText) -> Result<KafkaWriter, SourceError> {
-        for format in [Some(&options.value_format), options.key_format.as_ref()].into_iter().flatten() {
-            if !matches!(format, Format::Json { .. }) {
-                return Err(SourceError::Definite("Kafka sinks write FORMAT JSON".into()));
-            }
-        }
-        let all = 0..desc.columns.len();
+        let definite = |error: String| SourceError::Definite(error);
+        let all: Vec<usize> = (0..desc.columns.len()).collect();
         let key_columns = options.key.clone().unwrap_or_default();
-        let key = options
-            .key
-            .as_ref()
-            .map(|columns| JsonEncoder::new(&desc.columns, columns.iter().copied(), to_text));
+        let key_format = options.key_format.as_ref().unwrap_or(&options.value_format);
+        let key = match &options.key {
+            Some(columns) => {
+                Some(Encoder::new(key_format, &desc.columns, columns, to_text).map_err(definite)?)
+            }
+            None => None,
+        };
+        let value = Encoder::new(&options.value_format, &desc.columns, &all, to_text).map_err(definite)?;
+        let partition_by = options.partition_by.as_ref().map(ScalarExpr::compile).transpose();
+        let partition_by = partition_by.map_err(|error| definite(error.to_string()))?;
         make_topics(&options)?;
         let mut config = options.connection.connection.config();
         config
@@ -109,11 +140,22 @@ impl KafkaWriter {
             .set("queue.buffering.max.kbytes", "131072")
             .set("linger.ms", "5")
             .set("transaction.timeout.ms", "60000");
-        let producer: BaseProducer = config.create().map_err(external)?;
-        producer.init_transactions(REQUEST_TIMEOUT).map_err(external)?;
+        let connection = &options.connection.connection;
+        let producer: BaseProducer = config.create().map_err(|error| connection.error(&error))?;
+        producer.init_transactions(REQUEST_TIMEOUT).map_err(|error| connection.error(&error))?;
         let progress = read_progress(&options)?;
-        let value = JsonEncoder::new(&desc.columns, all, to_text);
-        Ok(KafkaWriter { options, producer, key, key_columns, value, progress })
+        let partitioner = Partitioner::new(partition_by, count_partitions(&options, &producer)?);
+        let partitions_counted = Instant::now();
+        Ok(KafkaWriter {
+            options,
+            producer,
+            key,
+            key_columns,
+            value,
+            partitioner,
+            partitions_counted,
+            progress,
+        })
     }
     /// The time before which everything is written already.
     pub fn progress(&self) -> Option<u64> {
@@ -127,7 +169,12 @@ impl KafkaWriter {
         frontier: u64,
         version: u64,
     ) -> Result<(u64, u64), SourceError> {
-        self.producer.begin_transaction().map_err(external)?;
+        let refresh = Duration::from_millis(self.options.metadata_refresh_ms);
+        if self.partitions_counted.elapsed() >= refresh {
+            self.partitioner.set_count(count_partitions(&self.options, &self.producer)?);
+            self.partitions_counted = Instant::now();
+        }
+        self.producer.begin_transaction().map_err(|error| self.error(&error))?;
         match self.write_open(updates, frontier, version) {
             Ok(written) => {
                 self.progress = Some(frontier);
@@ -149,10 +196,11 @@ impl KafkaWriter {
         let (mut records, mut bytes) = (0, 0);
         for change in changes(updates, &self.key_columns) {
             for (before, after) in change.pairs() {
-                let (key, value) = self.encode(before, after);
+                let record = self.encode(before, after, change.time);
                 records += 1;
-                bytes += (key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len)) as u64;
-                self.send(key, value, change.time)?;
+                let sizes = [&record.key, &record.value].map(|part| part.as_ref().map_or(0, Vec::len));
+                bytes += sizes.iter().sum::<usize>() as u64;
+                self.send(&record)?;
             }
         }
         let progress = serde_json::to_vec(&Progress { frontier, version })
@@ -160,44 +208,63 @@ impl KafkaWriter {
         let topic = self.options.connection.progress_topic.clone();
         let key = self.options.transactional_id.clone();
         self.send_record(|| BaseRecord::to(&topic).key(&key).payload(&progress).partition(0))?;
-        self.producer.commit_transaction(REQUEST_TIMEOUT).map_err(external)?;
+        self.producer.commit_transaction(REQUEST_TIMEOUT).map_err(|error| self.error(&error))?;
         Ok((records, bytes))
     }
-    fn encode(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        let any = after.or(before);
-        let key = self.key.as_ref().zip(any).map(|(encoder, row)| encoded(encoder, row));
+    fn error(&self, error: &KafkaError) -> SourceError {
+        self.options.connection.connection.error(error)
+    }
+    fn encode(&self, before: Option<&[u8]>, after: Option<&[u8]>, time: u64) -> Record {
+        let any = after.or(before).unwrap_or_default();
+        let key = self.key.as_ref().and_then(|encoder| encoder.encode(any));
         let value = match self.options.envelope {
-            SinkEnvelope::Upsert => after.map(|row| encoded(&self.value, row)),
+            SinkEnvelope::Upsert => after.and_then(|row| self.value.encode(row)),
             SinkEnvelope::Debezium => {
+                let part = |row: Option<&[u8]>| row.and_then(|row| self.value.encode(row));
                 let mut value = b"{\"before\":".to_vec();
-                let push = |row: Option<&[u8]>, value: &mut Vec<u8>| match row {
-                    Some(row) => self.value.encode(row, value),
-                    None => value.extend_from_slice(b"null"),
-                };
-                push(before, &mut value);
+                value.extend(part(before).unwrap_or_else(|| b"null".to_vec()));
                 value.extend_from_slice(b",\"after\":");
-                push(after, &mut value);
+                value.extend(part(after).unwrap_or_else(|| b"null".to_vec()));
                 value.push(b'}');
                 Some(value)
             }
         };
-        (key, value)
+        let partition = self.partitioner.partition(any, key.as_deref());
+        Record { key, value, headers: self.headers(any, time), partition }
     }
-    fn send(&self, key: Option<Vec<u8>>, value: Option<Vec<u8>>, time: u64) -> Result<(), SourceError> {
+    /// The time of the change, and what the row itself says. Names that begin with ours are ours.
+    fn headers(&self, row: &[u8], time: u64) -> OwnedHeaders {
         let stamp = time.to_string();
+        let headers = OwnedHeaders::new().insert(Header { key: TIME_HEADER, value: Some(stamp.as_str()) });
+        let Some(column) = self.options.headers else { return headers };
+        let arena = Arena::new();
+        let mut datums = Vec::new();
+        unpack(row, &arena, &mut datums);
+        let Datum::Map(map) = datums[column] else { return headers };
+        map.entries(&arena).filter(|(key, _)| !key.starts_with(OUR_HEADERS)).fold(
+            headers,
+            |headers, (key, value)| {
+                let value = match value {
+                    Datum::Text(text) => Some(text.as_bytes()),
+                    Datum::Bytes(bytes) => Some(bytes),
+                    _ => None,
+                };
+                headers.insert(Header { key, value })
+            },
+        )
+    }
+    fn send(&self, record: &Record) -> Result<(), SourceError> {
         self.send_record(|| {
-            let header = Header { key: "materialize-timestamp", value: Some(stamp.as_str()) };
-            let mut record =
-                BaseRecord::<[u8], [u8]>::to(&self.options.topic).headers(OwnedHeaders::new().insert(header));
-            if let Some(key) = &key {
-                record = record.key(key.as_slice());
-            } else {
-                record = record.partition(0);
+            let mut made = BaseRecord::<[u8], [u8]>::to(&self.options.topic)
+                .headers(record.headers.clone())
+                .partition(record.partition);
+            if let Some(key) = &record.key {
+                made = made.key(key.as_slice());
             }
-            if let Some(value) = &value {
-                record = record.payload(value.as_slice());
+            if let Some(value) = &record.value {
+                made = made.payload(value.as_slice());
             }
-            record
+            made
         })
     }
     fn send_record<'r, K, P>(&self, record: impl Fn() -> BaseRecord<'r, K, P>) -> Result<(), SourceError>
@@ -211,20 +278,10 @@ impl KafkaWriter {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                     self.producer.poll(QUEUE_FULL_PAUSE);
                 }
-                Err((error, _)) => return Err(external(error)),
+                Err((error, _)) => return Err(self.error(&error)),
             }
         }
     }
-}
-
-fn encoded(encoder: &JsonEncoder, row: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(row.len() * 2);
-    encoder.encode(row, &mut out);
-    out
-}
-
-fn external(error: KafkaError) -> SourceError {
-    SourceError::External(error.to_string())
 }
 
 /// What happened to the rows of one key at one time.
@@ -271,6 +328,7 @@ fn changes<'a>(updates: &'a Updates, key: &[usize]) -> Vec<Change<'a>> {
 
 /// Creates the sink's topic and the progress topic unless they exist.
 fn make_topics(options: &Options) -> Result<(), SourceError> {
+    let external = |error: KafkaError| options.connection.connection.error(&error);
     let client: AdminClient<DefaultClientContext> =
         options.connection.connection.config().create().map_err(external)?;
     let replicas = TopicReplication::Fixed(options.replication_factor.unwrap_or(-1));
@@ -278,7 +336,8 @@ fn make_topics(options: &Options) -> Result<(), SourceError> {
     for (name, value) in &options.topic_config {
         topic = topic.set(name, value);
     }
-    let progress = NewTopic::new(&options.connection.progress_topic, 1, TopicReplication::Fixed(-1))
+    let copies = options.connection.progress_replication_factor.unwrap_or(-1);
+    let progress = NewTopic::new(&options.connection.progress_topic, 1, TopicReplication::Fixed(copies))
         .set("cleanup.policy", "compact");
     let existing = client.inner().fetch_metadata(None, REQUEST_TIMEOUT).map_err(external)?;
     let exists = |name: &str| existing.topics().iter().any(|topic| topic.name() == name);
@@ -297,6 +356,18 @@ fn make_topics(options: &Options) -> Result<(), SourceError> {
         }
     }
     Ok(())
+}
+
+/// How many partitions the sink's topic has.
+fn count_partitions(options: &Options, producer: &BaseProducer) -> Result<u64, SourceError> {
+    let metadata = producer
+        .client()
+        .fetch_metadata(Some(&options.topic), REQUEST_TIMEOUT)
+        .map_err(|error| options.connection.connection.error(&error))?;
+    match metadata.topics().first().map_or(0, |topic| topic.partitions().len()) {
+        0 => Err(SourceError::External(format!("topic \"{}\" does not exist", options.topic))),
+        count => Ok(count as u64),
+    }
 }
 
 /// Waits for a future that librdkafka's own thread completes.
@@ -320,9 +391,10 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// The last committed progress of this sink.
 fn read_progress(options: &Options) -> Result<Option<u64>, SourceError> {
+    let external = |error: KafkaError| options.connection.connection.error(&error);
     let mut config = options.connection.connection.config();
     config
-        .set("group.id", &options.transactional_id)
+        .set("group.id", &options.progress_group_id)
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")

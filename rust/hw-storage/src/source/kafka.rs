@@ -1,22 +1,25 @@
 //! A Kafka topic: one thread polls, decodes, applies the envelope, and gathers a batch until it is
 //! taken. When a batch is full the thread waits, and librdkafka's own queue fills: back-pressure.
 //!
-//! Offsets are ours: no consumer group membership, no committing upstream for correctness. Read
-//! committed; transaction markers take offsets, so offsets are sparse.
+//! Offsets are ours: they are committed to a consumer group only for people to look at. Read
+//! committed; transaction markers take offsets that no message has, so that the end of a partition
+//! is known by librdkafka's word (`PartitionEOF`), not by the last message's offset.
+//!
+//! What a source has not read yet is its *snapshot*: everything below the offsets that the topic
+//! ended at when it was first looked at. It is handed over as one batch in several pieces, so that
+//! it becomes visible at one time.
 
-use crate::decode::{Decoder, Format, FromText};
-use crate::envelope::{Upsert, error_row};
-use hw_types::container::push_end;
-use hw_types::datum::Datum;
+use super::decoding::Decoding;
+use super::partitions::{Look, Partitions};
+use crate::decode::{Format, FromText};
 use hw_types::flat::Updates;
-use hw_types::row::{push_datum, push_int, push_null, push_text, push_uint};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -26,7 +29,11 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// or this many messages.
 pub const BATCH_MESSAGES_MAX: u64 = 200_000;
 /// How long one request to the broker may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the topic's end is asked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long to wait before brokers out of reach are tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How long the thread waits for a message before it looks around.
 const POLL: Duration = Duration::from_millis(50);
 /// Messages handled between two looks at the shared state.
@@ -50,6 +57,18 @@ pub struct Options {
     pub connection: Connection,
     pub topic: String,
     pub group_id: String,
+    pub outputs: Vec<Output>,
+    #[serde(default)]
+    pub start_offsets: Vec<i64>,
+    #[serde(default)]
+    pub start_timestamp_ms: Option<i64>,
+    pub metadata_refresh_ms: u64,
+}
+
+/// `ir.ingestion.KafkaOutput`: what one collection makes of the topic's messages.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct Output {
     pub key_format: Option<Format>,
     pub value_format: Format,
     pub envelope: Envelope,
@@ -57,11 +76,6 @@ pub struct Options {
     pub include: Vec<Include>,
     #[serde(default)]
     pub include_key: Vec<String>,
-    #[serde(default)]
-    pub start_offsets: Vec<i64>,
-    #[serde(default)]
-    pub start_timestamp_ms: Option<i64>,
-    pub metadata_refresh_ms: u64,
 }
 
 /// How to reach the brokers.
@@ -83,6 +97,32 @@ impl Connection {
         config.set_log_level(RDKafkaLogLevel::Critical);
         config
     }
+    /// An error of these brokers, in words that say what to look at.
+    pub fn error(&self, error: &KafkaError) -> SourceError {
+        use RDKafkaErrorCode as Code;
+        SourceError::External(match error.rdkafka_error_code() {
+            Some(
+                code @ (Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::Resolve),
+            ) => format!("the Kafka brokers at {} are out of reach: {code}", self.brokers),
+            _ => format!("the Kafka brokers at {}: {error}", self.brokers),
+        })
+    }
+}
+
+/// The number of a topic's partitions, 0 if there is no such topic; without a name, of all topics.
+pub fn partition_count(
+    connection: &Connection,
+    topic: Option<&str>,
+    timeout: Duration,
+) -> Result<usize, SourceError> {
+    let failed = |error| connection.error(&error);
+    let consumer: BaseConsumer = connection.config().create().map_err(failed)?;
+    let metadata = consumer.fetch_metadata(topic, timeout).map_err(failed)?;
+    Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).sum())
 }
 
 /// What a message means.
@@ -109,10 +149,8 @@ pub struct Include {
 /// What was read since the last batch was taken.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Updates of the ok half; times are 0.
-    pub updates: Updates,
-    /// Updates of the error half.
-    pub errors: Updates,
+    /// For each output the updates of its ok half and its error half; times are 0.
+    pub outputs: Vec<(Updates, Updates)>,
     /// For each partition that moved, the offset before which everything is in this batch or an
     /// earlier one.
     pub offsets: BTreeMap<i32, i64>,
@@ -122,15 +160,59 @@ pub struct Batch {
     pub bytes: u64,
 }
 
-#[derive(Default)]
+impl Batch {
+    fn row_bytes(&self) -> usize {
+        self.outputs.iter().map(|(rows, errors)| rows.row_bytes() + errors.row_bytes()).sum()
+    }
+    fn append(&mut self, other: &mut Batch) {
+        self.outputs.resize_with(self.outputs.len().max(other.outputs.len()), Default::default);
+        for ((rows, errors), (more, more_errors)) in self.outputs.iter_mut().zip(&other.outputs) {
+            more.iter().for_each(|(row, time, diff)| rows.push(row, time, diff));
+            more_errors.iter().for_each(|(row, time, diff)| errors.push(row, time, diff));
+        }
+        self.offsets.append(&mut other.offsets);
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What there was to take.
+#[derive(Debug)]
+pub struct Taken {
+    /// What was read, if anything.
+    pub batch: Option<Batch>,
+    /// What stands against reading, if anything does.
+    pub problem: Option<SourceError>,
+    /// Whether the snapshot goes on after this.
+    pub more: bool,
+}
+
+/// How a reader stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Whether the topic was reached and nothing has stood against reading since.
+    pub reading: bool,
+    /// The sum of the offsets that the topic's partitions end at, as far as is known.
+    pub known: i64,
+    /// How many offsets the snapshot spans; 0 where reading goes on from an earlier one.
+    pub snapshot: i64,
+    /// Keys that the envelope remembers.
+    pub records_indexed: u64,
+    /// Bytes of these keys and their rows.
+    pub bytes_indexed: u64,
+}
+
 struct State {
     batch: Batch,
-    known: BTreeMap<i32, i64>,
+    /// Partitions whose snapshot is under way; None before the topic was first looked at.
+    snapshot: Option<BTreeSet<i32>>,
+    gauges: Gauges,
     problem: Option<SourceError>,
+    commit: BTreeMap<i32, i64>,
     stop: bool,
 }
 
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
     taken: Condvar,
     ready: Box<dyn Fn() + Send + Sync>,
@@ -142,6 +224,17 @@ impl Shared {
     }
 }
 
+/// Which part of a topic is read.
+#[derive(Clone, Debug, Default)]
+pub struct Span {
+    /// The next offset by partition; others are read from the start that the options ask for. With
+    /// none at all there is a snapshot.
+    pub resume: BTreeMap<i32, i64>,
+    /// Where there is one: nothing but the snapshot is read, of these partitions, and only what lies
+    /// before these offsets.
+    pub until: Option<BTreeMap<i32, i64>>,
+}
+
 /// A running reader; dropping it stops its thread.
 pub struct KafkaReader {
     shared: Arc<Shared>,
@@ -149,39 +242,54 @@ pub struct KafkaReader {
 }
 
 impl KafkaReader {
-    /// Starts to read at `resume` (next offset by partition; others from the start that the options
-    /// ask for). `held` is the output's snapshot, for envelopes that need it. `ready` is called, on
-    /// the reader's thread, when there is something to take where there was nothing.
+    /// Starts to read the `span` of the topic. `held` has the outputs' snapshots, for envelopes that
+    /// need them. `ready` is called, on the reader's thread, when there is something to take where
+    /// there was nothing.
     pub fn start(
         options: Options,
         from_text: FromText,
-        resume: BTreeMap<i32, i64>,
-        held: (&Updates, &Updates),
+        span: Span,
+        held: &[(Updates, Updates)],
         ready: Box<dyn Fn() + Send + Sync>,
     ) -> Result<KafkaReader, SourceError> {
-        let mut decoding = Decoding::new(&options, from_text)?;
-        if let Some(upsert) = &mut decoding.upsert {
-            upsert.load(held.0, held.1, decoding.key.as_ref().map_or(0, Decoder::arity));
+        let decodings = options.outputs.iter().map(|output| Decoding::new(output, from_text));
+        let mut decodings: Vec<Decoding> = decodings.collect::<Result<_, _>>()?;
+        for (decoding, (rows, errors)) in decodings.iter_mut().zip(held) {
+            decoding.load(rows, errors);
         }
-        let state = Mutex::new(State::default());
+        let state = Mutex::new(State {
+            batch: Batch::default(),
+            snapshot: (!span.resume.is_empty()).then(BTreeSet::new),
+            gauges: Gauges::default(),
+            problem: None,
+            commit: BTreeMap::new(),
+            stop: false,
+        });
         let shared = Arc::new(Shared { state, taken: Condvar::new(), ready });
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("kafka {}", options.topic))
-            .spawn(move || Poller { options, decoding, shared: its, next: resume }.run())
+            .spawn(move || Poller::new(options, decodings, its, span).run())
             .map_err(|error| SourceError::External(error.to_string()))?;
         Ok(KafkaReader { shared, thread: Some(thread) })
     }
-    /// Takes what was read, if anything; what stands against reading, if anything does; and the sum
-    /// of the offsets known upstream.
-    pub fn take(&self) -> (Option<Batch>, Option<SourceError>, i64) {
+    /// Takes what there is.
+    pub fn take(&self) -> Taken {
         let mut state = self.shared.lock();
         let batch = std::mem::take(&mut state.batch);
-        let known = state.known.values().sum();
+        let more = state.snapshot.as_ref().is_none_or(|left| !left.is_empty());
         let problem = state.problem.clone();
         drop(state);
         self.shared.taken.notify_all();
-        ((!batch.offsets.is_empty()).then_some(batch), problem, known)
+        Taken { batch: (!batch.offsets.is_empty()).then_some(batch), problem, more }
+    }
+    /// How the reader stands.
+    pub fn gauges(&self) -> Gauges {
+        self.shared.lock().gauges
+    }
+    /// Tells the consumer group, soon, that everything before these offsets is durable here.
+    pub fn commit(&self, offsets: BTreeMap<i32, i64>) {
+        self.shared.lock().commit.extend(offsets);
     }
 }
 
@@ -195,14 +303,26 @@ impl Drop for KafkaReader {
     }
 }
 
+/// What one burst of messages comes to.
+#[derive(Default)]
+struct Burst {
+    batch: Batch,
+    /// Partitions whose end was reached.
+    ended: Vec<i32>,
+}
+
 struct Poller {
     options: Options,
-    decoding: Decoding,
+    decodings: Vec<Decoding>,
     shared: Arc<Shared>,
-    next: BTreeMap<i32, i64>,
+    partitions: Partitions,
 }
 
 impl Poller {
+    fn new(options: Options, decodings: Vec<Decoding>, shared: Arc<Shared>, span: Span) -> Poller {
+        let partitions = Partitions::new(&options, span);
+        Poller { options, decodings, shared, partitions }
+    }
     fn run(mut self) {
         loop {
             match self.read() {
@@ -210,7 +330,7 @@ impl Poller {
                 Err(problem) => {
                     let definite = matches!(problem, SourceError::Definite(_));
                     self.report(problem);
-                    if definite || self.pause(Duration::from_secs(1)) {
+                    if definite || self.pause(RETRY) {
                         return;
                     }
                 }
@@ -218,7 +338,10 @@ impl Poller {
         }
     }
     fn report(&self, problem: SourceError) {
-        self.shared.lock().problem = Some(problem);
+        let mut state = self.shared.lock();
+        state.problem = Some(problem);
+        state.gauges.reading = false;
+        drop(state);
         (self.shared.ready)();
     }
     /// Waits; true if the reader is to stop.
@@ -233,313 +356,148 @@ impl Poller {
             .set("group.id", &self.options.group_id)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
             .set("queued.max.messages.kbytes", "65536")
             .set("fetch.message.max.bytes", "4194304")
             .set("fetch.wait.max.ms", "20");
-        let consumer: BaseConsumer = config.create().map_err(external)?;
-        let mut assigned = 0;
-        let mut refreshed = Instant::now();
-        let refresh = Duration::from_millis(self.options.metadata_refresh_ms.max(100));
+        let consumer: BaseConsumer =
+            config.create().map_err(|error| self.options.connection.error(&error))?;
+        self.partitions.begin();
+        let mut looked: Option<Instant> = None;
         loop {
-            if assigned == 0 || refreshed.elapsed() >= refresh {
-                assigned = self.assign(&consumer, assigned)?;
-                refreshed = Instant::now();
-                self.shared.lock().problem = None;
+            if looked.is_none_or(|at| at.elapsed() >= LOOK) {
+                let look = self.partitions.look(&consumer)?;
+                self.note(look);
+                self.commit(&consumer);
+                looked = Some(Instant::now());
             }
             if self.poll(&consumer)? {
                 return Ok(());
             }
         }
     }
-    /// Assigns the partitions there are beyond the first `assigned`; returns how many there are.
-    fn assign(&mut self, consumer: &BaseConsumer, assigned: i32) -> Result<i32, SourceError> {
-        let topic = self.options.topic.clone();
-        let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT).map_err(external)?;
-        let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32);
-        let read = self.next.keys().max().map_or(0, |last| last + 1).max(assigned);
-        if count == 0 && read == 0 {
-            return Err(SourceError::External(format!("topic \"{topic}\" does not exist")));
+    /// Takes in what a look at the topic has shown.
+    fn note(&self, look: Look) {
+        let mut state = self.shared.lock();
+        state.problem = None;
+        state.gauges.reading = true;
+        state.gauges.known = look.known;
+        if state.snapshot.is_none() {
+            state.gauges.snapshot = look.begun.iter().map(|(_, (from, to))| to - from).sum();
+            let unread = look.begun.iter().filter(|(_, (from, to))| from < to);
+            state.snapshot = Some(unread.map(|(partition, _)| *partition).collect());
         }
-        if count < read {
-            return Err(SourceError::Definite(format!(
-                "topic \"{topic}\" has {count} partitions where {read} were read: it was made anew"
-            )));
+        // Where a partition is begun is bound at once: a restart begins at the same place.
+        state.batch.offsets.extend(look.begun.iter().map(|(partition, (from, _))| (*partition, *from)));
+        drop(state);
+        if !look.begun.is_empty() {
+            (self.shared.ready)();
         }
-        let mut list = TopicPartitionList::new();
-        for partition in assigned..count {
-            let (low, high) =
-                consumer.fetch_watermarks(&topic, partition, REQUEST_TIMEOUT).map_err(external)?;
-            self.shared.lock().known.insert(partition, high);
-            let at = match self.next.get(&partition) {
-                Some(next) => *next,
-                None => self.start(consumer, partition, low, high)?,
-            };
-            if at < low || at > high {
-                return Err(SourceError::Definite(format!(
-                    "topic \"{topic}\" partition {partition} holds offsets {low} to {high}, \
-                     and offset {at} was to be read next: its records are gone"
-                )));
-            }
-            self.next.insert(partition, at);
-            list.add_partition_offset(&topic, partition, Offset::Offset(at)).map_err(external)?;
-        }
-        if list.count() > 0 {
-            consumer.incremental_assign(&list).map_err(external)?;
-        }
-        Ok(count)
     }
-    fn start(
-        &self,
-        consumer: &BaseConsumer,
-        partition: i32,
-        low: i64,
-        high: i64,
-    ) -> Result<i64, SourceError> {
-        if let Some(at) = self.options.start_offsets.get(partition as usize) {
-            return Ok((*at).max(low));
+    /// Commits to the consumer group what is to be committed. It is for others to look at, so that
+    /// failing does no harm: the next look says it again.
+    fn commit(&self, consumer: &BaseConsumer) {
+        let offsets = std::mem::take(&mut self.shared.lock().commit);
+        if offsets.is_empty() {
+            return;
         }
-        let Some(timestamp) = self.options.start_timestamp_ms else { return Ok(low) };
         let mut list = TopicPartitionList::new();
-        let topic = &self.options.topic;
-        list.add_partition_offset(topic, partition, Offset::Offset(timestamp)).map_err(external)?;
-        let found = consumer.offsets_for_times(list, REQUEST_TIMEOUT).map_err(external)?;
-        let found = found.find_partition(topic, partition).map(|found| found.offset());
-        Ok(if let Some(Offset::Offset(at)) = found { at } else { high })
+        for (partition, offset) in offsets {
+            if list.add_partition_offset(&self.options.topic, partition, Offset::Offset(offset)).is_err() {
+                return;
+            }
+        }
+        let _ = consumer.commit(&list, CommitMode::Async);
     }
     /// Handles a burst of messages; true if the reader is to stop.
     fn poll(&mut self, consumer: &BaseConsumer) -> Result<bool, SourceError> {
         let Some(first) = consumer.poll(POLL) else { return Ok(self.shared.lock().stop) };
-        let mut burst = Batch::default();
+        let mut burst = Burst::default();
         let mut message = Some(first);
+        let mut problem = None;
         while let Some(found) = message {
             match found {
-                Ok(found) => self.take_in(&found, &mut burst),
-                Err(KafkaError::PartitionEOF(_)) => {}
-                Err(error) => self.complain(error)?,
+                Ok(found) => self.take_in(&found, &mut burst.batch),
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    if let Some(end) = self.partitions.reached_end(partition) {
+                        burst.batch.offsets.insert(partition, end);
+                    }
+                    burst.ended.push(partition);
+                }
+                Err(error) => problem = self.complain(&error),
             }
-            if burst.messages as usize >= BURST {
+            if problem.is_some() || burst.batch.messages as usize >= BURST {
                 break;
             }
             message = consumer.poll(Duration::ZERO);
         }
-        Ok(self.merge(&mut burst))
+        let stop = self.merge(burst);
+        problem.map_or(Ok(stop), Err)
     }
-    fn complain(&self, error: KafkaError) -> Result<(), SourceError> {
+    /// What is to be done about an error: None if librdkafka goes on trying by itself.
+    fn complain(&self, error: &KafkaError) -> Option<SourceError> {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
-                Err(SourceError::Definite(format!(
-                    "topic \"{}\": {error}: the records to be read next are gone",
+                // Which partition it is, and what is left of it, the next look says.
+                Some(SourceError::External(format!(
+                    "topic \"{}\": the records to be read next are gone",
                     self.options.topic
                 )))
             }
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                Err(external(error))
+                Some(SourceError::External(format!("topic \"{}\" does not exist", self.options.topic)))
             }
-            // librdkafka goes on trying by itself; say so meanwhile.
             _ => {
-                self.report(external(error));
-                Ok(())
+                self.report(self.options.connection.error(error));
+                None
             }
         }
     }
-    fn take_in(&mut self, message: &BorrowedMessage<'_>, burst: &mut Batch) {
-        burst.messages += 1;
+    fn take_in(&mut self, message: &BorrowedMessage<'_>, batch: &mut Batch) {
+        if !self.partitions.advance(message.partition(), message.offset()) {
+            return;
+        }
+        batch.messages += 1;
         let size = message.key().map_or(0, <[u8]>::len) + message.payload().map_or(0, <[u8]>::len);
-        burst.bytes += size as u64;
-        self.decoding.decode(message, &mut burst.updates, &mut burst.errors);
-        burst.offsets.insert(message.partition(), message.offset() + 1);
-        self.next.insert(message.partition(), message.offset() + 1);
+        batch.bytes += size as u64;
+        batch.outputs.resize_with(self.decodings.len(), Default::default);
+        for (decoding, (rows, errors)) in self.decodings.iter_mut().zip(&mut batch.outputs) {
+            decoding.decode(message, rows, errors);
+        }
+        batch.offsets.insert(message.partition(), message.offset() + 1);
     }
     /// Adds a burst to the waiting batch, waiting while that is full; true if it is time to stop.
-    fn merge(&self, burst: &mut Batch) -> bool {
+    fn merge(&self, mut burst: Burst) -> bool {
         let state = self.shared.lock();
         let full = |state: &mut State| {
-            let batch = &state.batch;
-            let bytes = batch.updates.row_bytes() + batch.errors.row_bytes();
-            !state.stop && (bytes >= BATCH_BYTES_MAX || batch.messages >= BATCH_MESSAGES_MAX)
+            let is_full =
+                state.batch.row_bytes() >= BATCH_BYTES_MAX || state.batch.messages >= BATCH_MESSAGES_MAX;
+            is_full && !state.stop
         };
         let waited = self.shared.taken.wait_while(state, full);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if burst.messages > 0 {
+        let indexed = self.decodings.iter().map(Decoding::indexed);
+        let indexed = indexed.fold((0, 0), |(n, size), (more, bytes)| (n + more, size + bytes));
+        (state.gauges.records_indexed, state.gauges.bytes_indexed) = indexed;
+        if let Some(left) = &mut state.snapshot
+            && !left.is_empty()
+        {
+            let done = |partition: &i32| self.partitions.snapshot_done(*partition);
+            left.retain(|partition| !burst.ended.contains(partition) && !done(partition));
+        }
+        let added = &mut burst.batch;
+        if !added.offsets.is_empty() {
             let was_empty = state.batch.offsets.is_empty();
-            let batch = &mut state.batch;
-            burst.updates.iter().for_each(|(row, time, diff)| batch.updates.push(row, time, diff));
-            burst.errors.iter().for_each(|(row, time, diff)| batch.errors.push(row, time, diff));
-            batch.offsets.append(&mut burst.offsets);
-            batch.messages += burst.messages;
-            batch.bytes += burst.bytes;
+            state.batch.append(added);
             state.problem = None;
-            for (partition, next) in state.batch.offsets.clone() {
-                let known = state.known.entry(partition).or_insert(next);
-                *known = (*known).max(next);
-            }
+            state.gauges.reading = true;
+            state.gauges.known = state.gauges.known.max(self.partitions.known());
             if was_empty {
                 (self.shared.ready)();
             }
         }
         state.stop
     }
-}
-
-fn external(error: KafkaError) -> SourceError {
-    SourceError::External(error.to_string())
-}
-
-/// From a message to updates.
-struct Decoding {
-    key: Option<Decoder>,
-    value: Decoder,
-    include_key: bool,
-    include: Vec<Include>,
-    upsert: Option<Upsert>,
-    inline_errors: bool,
-    row: Vec<u8>,
-    key_row: Vec<u8>,
-}
-
-impl Decoding {
-    fn new(options: &Options, from_text: FromText) -> Result<Decoding, SourceError> {
-        let decoder = |format: &Format| {
-            Decoder::new(format, from_text).map_err(|error| SourceError::Definite(error.to_string()))
-        };
-        let (upsert, inline_errors) = match &options.envelope {
-            Envelope::None => (None, false),
-            Envelope::Upsert { inline_errors } => (Some(Upsert::new()), inline_errors.is_some()),
-            Envelope::Debezium => {
-                return Err(SourceError::Definite("ENVELOPE DEBEZIUM is not supported for JSON".into()));
-            }
-        };
-        let key = options.key_format.as_ref().map(decoder).transpose()?;
-        Ok(Decoding {
-            include_key: upsert.is_some() || !options.include_key.is_empty(),
-            value: decoder(&options.value_format)?,
-            key,
-            include: options.include.clone(),
-            upsert,
-            inline_errors,
-            row: Vec::new(),
-            key_row: Vec::new(),
-        })
-    }
-    fn decode(&mut self, message: &BorrowedMessage<'_>, rows: &mut Updates, errors: &mut Updates) {
-        let place = || format!("partition {}, offset {}", message.partition(), message.offset());
-        self.key_row.clear();
-        self.row.clear();
-        if let Err(error) = self.decode_key(message) {
-            let text = format!("failed to decode key ({}): {error}", place());
-            errors.push(&error_row("22P02", &text, None), 0, 1);
-            return;
-        }
-        if self.include_key {
-            self.row.extend_from_slice(&self.key_row);
-        }
-        let decoded = match message.payload() {
-            None if self.upsert.is_some() => {
-                if let Some(upsert) = &mut self.upsert {
-                    upsert.delete(&self.key_row, rows, errors);
-                }
-                return;
-            }
-            None => {
-                (0..self.value.arity()).for_each(|_| push_null(&mut self.row));
-                Ok(())
-            }
-            Some(payload) => self.value.decode(payload, &mut self.row).map_err(|error| error.to_string()),
-        };
-        let decoded = match decoded {
-            Ok(()) if self.inline_errors => {
-                push_null(&mut self.row);
-                Ok(())
-            }
-            Err(error) if self.inline_errors => {
-                self.push_inline_error(&error);
-                Ok(())
-            }
-            other => other,
-        };
-        let decoded = decoded.and_then(|()| self.push_metadata(message));
-        match (decoded, &mut self.upsert) {
-            (Ok(()), None) => rows.push(&self.row, 0, 1),
-            (Ok(()), Some(upsert)) => upsert.upsert(&self.key_row, &self.row, rows, errors),
-            (Err(error), None) => {
-                let text = format!("failed to decode value ({}): {error}", place());
-                errors.push(&error_row("22P02", &text, None), 0, 1);
-            }
-            (Err(error), Some(upsert)) => {
-                let text = format!("failed to decode value ({}): {error}", place());
-                upsert.fail(&self.key_row, &text, rows, errors);
-            }
-        }
-    }
-    /// Values are NULL and the error's text is the one field of a record.
-    fn push_inline_error(&mut self, error: &str) {
-        (0..self.value.arity()).for_each(|_| push_null(&mut self.row));
-        let mut fields = Vec::new();
-        push_text(&mut fields, error);
-        push_end(&mut fields);
-        push_datum(&mut self.row, Datum::Record(hw_types::datum::Record(&fields)));
-    }
-    fn decode_key(&mut self, message: &BorrowedMessage<'_>) -> Result<(), String> {
-        let Some(decoder) = &mut self.key else { return Ok(()) };
-        match message.key() {
-            Some(key) => decoder.decode(key, &mut self.key_row).map_err(|error| error.to_string()),
-            None if self.upsert.is_some() => Err("the key is null".into()),
-            None => {
-                (0..decoder.arity()).for_each(|_| push_null(&mut self.key_row));
-                Ok(())
-            }
-        }
-    }
-    fn push_metadata(&mut self, message: &BorrowedMessage<'_>) -> Result<(), String> {
-        let row = &mut self.row;
-        for include in &self.include {
-            match include.what.as_str() {
-                "partition" => push_int(row, message.partition().into()),
-                "offset" => push_uint(row, message.offset().max(0) as u64),
-                "timestamp" => match message.timestamp().to_millis() {
-                    Some(millis) => push_int(row, millis.saturating_mul(1_000)),
-                    None => push_null(row),
-                },
-                "headers" => push_headers(row, message)?,
-                "header" => push_header(row, message, include)?,
-                other => return Err(format!("unknown metadata column {other}")),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// All headers, as a list of records (key text, value bytea).
-fn push_headers(row: &mut Vec<u8>, message: &BorrowedMessage<'_>) -> Result<(), String> {
-    let mut elements = Vec::new();
-    for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-        let mut fields = Vec::new();
-        push_text(&mut fields, crate::decode::utf8(header.key.as_bytes()).map_err(|error| error.0)?);
-        match header.value {
-            Some(value) => push_datum(&mut fields, Datum::Bytes(value)),
-            None => push_null(&mut fields),
-        }
-        push_end(&mut fields);
-        push_datum(&mut elements, Datum::Record(hw_types::datum::Record(&fields)));
-    }
-    push_end(&mut elements);
-    push_datum(row, Datum::List(hw_types::datum::List(&elements)));
-    Ok(())
-}
-
-/// The last header of a name.
-fn push_header(row: &mut Vec<u8>, message: &BorrowedMessage<'_>, include: &Include) -> Result<(), String> {
-    let headers = message.headers();
-    let named = headers.iter().flat_map(|headers| headers.iter()).filter(|h| h.key == include.header);
-    let Some(header) = named.last() else {
-        return Err(format!("header \"{}\" is missing", include.header));
-    };
-    match header.value {
-        None => push_null(row),
-        Some(value) if include.as_bytes => push_datum(row, Datum::Bytes(value)),
-        Some(value) => push_text(row, crate::decode::utf8(value).map_err(|error| error.0)?),
-    }
-    Ok(())
 }

@@ -5,7 +5,6 @@ process dies, the next one goes on exactly where the last commit ended.
 """
 
 import logging
-from collections.abc import Callable
 
 from headwater.errors import (
     AsOfBeforeSince,
@@ -21,7 +20,7 @@ from headwater.persist.client import PersistClient
 from headwater.persist.parts import PartRef
 from headwater.persist.read import Reader
 from headwater.runtime.clock import Clock
-from headwater.storage.protocol import SinkStatistics, Status, StatusUpdate
+from headwater.storage.protocol import Report, SinkStatistics, Status, StatusUpdate
 from headwater.storage.sinks.kafka import KafkaWriter, open_writer
 from headwater.types.ids import ShardId
 from headwater.types.time import Timestamp
@@ -44,18 +43,25 @@ class RunningSink:
         persist: PersistClient,
         txns: ShardId,
         clock: Clock,
-        report: Callable[[StatusUpdate | SinkStatistics], None],
+        report: Report,
     ) -> None:
         self.description = description
         self._persist = persist
         self._txns = txns
         self._clock = clock
         self._report = report
-        self._status: Status | None = None
+        self._said: tuple[Status, str | None] | None = None
         self._records = 0
         self._bytes = 0
         self._written: int | None = None
-        self._reported_at = 0.0
+        self._told_at: float | None = None
+        self._wanted = 0  # the time that somebody waits for
+
+    def nudge(self, time: int) -> None:
+        """Record the progress as soon as it is past ``time``, not only when it is idle."""
+        self._wanted = max(self._wanted, time)
+        self._told_at = None
+        self._tell()
 
     async def run(self) -> None:
         """Write until cancelled, or until the collection is closed.
@@ -111,7 +117,11 @@ class RunningSink:
                     await self._write(writer, batches, delta.lower + 1)
                 return
             idle = self._clock.monotonic() - last_write
-            if batches or idle >= IDLE_PROGRESS_S:
+            self._tell()
+            is_wanted = (self._written or 0) <= self._wanted < delta.upper
+            if is_wanted:
+                self._told_at = None  # it is said at once
+            if batches or is_wanted or idle >= IDLE_PROGRESS_S:
                 await self._write(writer, batches, delta.upper)
                 last_write = self._clock.monotonic()
 
@@ -131,23 +141,29 @@ class RunningSink:
         self._bytes += size
         self._written = frontier
         self._set_status(Status.RUNNING)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Send the numbers, if it is time."""
         now = self._clock.monotonic()
-        if now - self._reported_at >= STATISTICS_PERIOD_S:
-            self._reported_at = now
-            self._report(
-                SinkStatistics(
-                    id=self.description.id,
-                    messages_staged=self._records,
-                    messages_committed=self._records,
-                    bytes_staged=self._bytes,
-                    bytes_committed=self._bytes,
-                    upper=frontier,
-                )
+        if self._told_at is not None and now - self._told_at < STATISTICS_PERIOD_S:
+            return
+        self._told_at = now
+        self._report(
+            SinkStatistics(
+                id=self.description.id,
+                messages_staged=self._records,
+                messages_committed=self._records,
+                bytes_staged=self._bytes,
+                bytes_committed=self._bytes,
+                upper=self._written,
             )
+        )
 
     def _set_status(self, status: Status, error: HeadwaterError | None = None) -> None:
-        if status is self._status and error is None:
+        said = (status, error.message if error is not None else None)
+        if said == self._said:
             return
-        self._status = status
+        self._said = said
         fields = error.fields() if error is not None else None
         self._report(StatusUpdate(self.description.id, status, self._clock.now_ms(), fields))
