@@ -28,9 +28,15 @@ from headwater.catalog.builtin.initial import (
     initial_objects,
     system_schemas,
 )
-from headwater.catalog.builtin.pack import comment_row, rows_of, size_rows, variable_row
+from headwater.catalog.builtin.pack import (
+    TableRow,
+    comment_row,
+    rows_of,
+    size_rows,
+    variable_row,
+)
 from headwater.catalog.builtin.pg_views import PG_VIEWS
-from headwater.catalog.builtin.tables import BUILTIN_TABLES, RUNNING_TABLES
+from headwater.catalog.builtin.tables import BUILTIN_TABLES, HISTORY_TABLES, RUNNING_TABLES
 from headwater.catalog.builtin.types import BUILTIN_TYPES
 from headwater.catalog.builtin.views import MZ_VIEWS
 from headwater.catalog.codec import Change, DurableItem, Kind, decode_kind, encode_object, from_json
@@ -138,8 +144,8 @@ async def boot(
     await _build_dataflows(coord)
     _run_external(coord)
     group_commit.start()
-    await _correct_builtin_tables(coord, txns_shard)
-    Introspection(coord).start()
+    history = await _correct_builtin_tables(coord, txns_shard)
+    Introspection(coord, history).start()
     await wait_out(outside.clock, fenced_at, lambda: left or alone())
     logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
     return coord
@@ -323,13 +329,16 @@ async def _open_collections(coord: Coordinator, txns: TxnsHandle) -> None:
         for item in coord.snapshot.items.values()
         if isinstance(item, Relation) and getattr(item, "shard", None) is not None
     ]
-    tables = [item for item in relations if isinstance(item, Table) and is_txn_table(item)]
+    tables = [item for item in relations if isinstance(item, Table | Source) and is_txn_table(item)]
     for table in tables:
-        coord.group_commit.keys.declare(table, empty=False)
-    unknown = [table for table in tables if table.shard not in txns.tables]
+        if isinstance(table, Table):
+            coord.group_commit.keys.declare(table, empty=False)
+    unknown = [t for t in tables if t.shard is not None and t.shard not in txns.tables]
     ts = coord.oracle.read_ts()
     if unknown:
-        ts = await coord.group_commit.register([(table.shard, table.desc) for table in unknown])
+        ts = await coord.group_commit.register(
+            [(t.shard, t.desc) for t in unknown if t.shard is not None]
+        )
     for item in unknown:
         await dataflows.create_collection(coord, item, ts)
     fresh = {item.id for item in unknown}
@@ -365,7 +374,7 @@ def _run_external(coord: Coordinator) -> None:
             if isinstance(item, Source) and item.progress is not None:
                 run_source(coord, coord.snapshot, item)
             elif isinstance(item, Sink):
-                described = sink_of(coord.snapshot, item, coord.environment_id)
+                described = sink_of(coord.snapshot, item, coord.environment_id, coord.planner)
                 coord.storage.run_sink(item.cluster, described)
         except HeadwaterError as error:
             _log_failure(item, error)
@@ -396,9 +405,13 @@ def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
     return wanted
 
 
-async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> None:
-    """Write the difference between what builtin tables hold and what they should hold."""
+async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> set[TableRow]:
+    """Write the difference between what builtin tables hold and what they should hold.
+
+    Returns: the rows of those that earlier servers' words stay in.
+    """
     wanted = desired_rows(coord.snapshot)
+    history: set[TableRow] = set()
     updates: list[TableUpdate] = []
     ts = coord.oracle.read_ts()
     for item in coord.snapshot.items.values():
@@ -406,12 +419,16 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> No
             continue
         key = ".".join(coord.snapshot.full_name(item))
         held = await read_table(coord.persist, txns_shard, item.shard, ts)
+        if item.name in HISTORY_TABLES:
+            history.update((key, row) for row in held)
+            continue
         target = wanted.get(key, {})
         for row in held.keys() | target.keys():
             diff = target.get(row, 0) - held.get(row, 0)
             if diff:
                 updates.append(TableUpdate(key, row, diff))
     await coord.write_tables(updates)
+    return history
 
 
 async def read_table(

@@ -95,11 +95,11 @@ class StorageController(Protocol):
 
     Attributes:
         on_status: Called with each change of a source's or sink's status.
-        statistics: The newest statistics of each.
+        statistics: The newest statistics of each, and of each output; by which replica.
     """
 
     on_status: Callable[[StatusUpdate, ReplicaId | None], None]
-    statistics: dict[GlobalId, SourceStatistics | SinkStatistics]
+    statistics: dict[GlobalId, tuple[SourceStatistics | SinkStatistics, ReplicaId | None]]
 
     async def create_collections(self, descriptions: Sequence[CollectionDescription]) -> None:
         """Open collections: make their shards if new, and follow their frontiers.
@@ -144,8 +144,16 @@ class StorageController(Protocol):
         """Run, or change, a sink. Raises: AsOfBeforeSince."""
         ...
 
+    async def wait_sink(self, id: GlobalId, time: Timestamp) -> None:
+        """Return once a sink has written everything up to ``time``; ask it to do so soon."""
+        ...
+
     def stop(self, id: GlobalId) -> None:
         """Stop an ingestion or a sink for good."""
+        ...
+
+    def forget_statistics(self, id: GlobalId) -> None:
+        """Let go of the statistics of what is dropped."""
         ...
 
     def move(self, id: GlobalId, cluster: ClusterId) -> None:

@@ -152,10 +152,10 @@ def describe_collection(item: Relation) -> CollectionDescription:
     kind, ingestion = CollectionKind.SOURCE, None
     if isinstance(item, MaterializedView):
         kind = CollectionKind.MATERIALIZED_VIEW
-    elif isinstance(item, Source):
-        ingestion = item.parent or item.id
     elif is_txn_table(item):
         kind = CollectionKind.TABLE
+    elif isinstance(item, Source):
+        ingestion = item.parent or item.id
     else:
         ingestion = item.source
     lag_ms = item.retain_history_ms or DEFAULT_LAG_MS
@@ -171,8 +171,10 @@ async def create_collection(coord: Coordinator, item: Relation, since: Timestamp
     await coord.storage.create_collections([description])
 
 
-async def create_table(coord: Coordinator, table: Table) -> None:
-    """Make a new table's collection, empty as of now."""
+async def create_table(coord: Coordinator, table: Table | Source) -> None:
+    """Make the collection of a new table (or webhook), empty as of now."""
+    assert table.shard is not None
     ts = await coord.group_commit.register([(table.shard, table.desc)])
-    coord.group_commit.keys.declare(table, empty=True)
+    if isinstance(table, Table):
+        coord.group_commit.keys.declare(table, empty=True)
     await create_collection(coord, table, ts)

@@ -5,15 +5,19 @@ written last is written. An idle environment whose objects stand still writes on
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.status_history import StatusHistory, details_datum
 from headwater.catalog import rows as r
 from headwater.catalog.builtin.pack import TableRow
-from headwater.catalog.items import Index, MaterializedView, Source, Table
+from headwater.catalog.items import CatalogItem, Index, MaterializedView, Sink, Source, Table
+from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import TableUpdate
 from headwater.errors import HeadwaterError
-from headwater.storage.protocol import SinkStatistics, SourceStatistics, StatusUpdate
+from headwater.storage.protocol import SinkStatistics, SourceStatistics, Status, StatusUpdate
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId, ReplicaId
 
@@ -27,10 +31,12 @@ _MICROS_PER_MS = 1_000
 class Introspection:
     """Keeps the running tables up to date."""
 
-    def __init__(self, coord: Coordinator) -> None:
+    def __init__(self, coord: Coordinator, history: Iterable[TableRow] = ()) -> None:
         self._coord = coord
-        self._written: set[TableRow] = set()
+        self._written: set[TableRow] = set(history)
         self._statuses: dict[GlobalId, tuple[StatusUpdate, ReplicaId | None]] = {}
+        self._history = StatusHistory(self._written)
+        self._history.forget_dropped(coord.snapshot.try_item)
 
     def start(self) -> None:
         """Begin; what earlier servers wrote has been cleared at boot."""
@@ -38,7 +44,21 @@ class Introspection:
         self._coord.tasks.spawn(self._run(), name="introspection")
 
     def _on_status(self, update: StatusUpdate, replica: ReplicaId | None) -> None:
+        coord = self._coord
+        item = coord.snapshot.try_item(update.id)
+        if item is None:
+            return
+        now = update.time or coord.clock.now_ms()
+        status = update.status
+        if status is Status.PAUSED and _expects_replica(coord.snapshot, item):
+            status = Status.STARTING
+        update = msgspec.structs.replace(update, time=now, status=status)
+        before = self._statuses.get(update.id)
+        if before is not None and before[0].status is status and before[0].error == update.error:
+            return
         self._statuses[update.id] = (update, replica)
+        for id in (update.id, *_outputs(coord.snapshot, item)):
+            self._history.add(id, update, replica, is_sink=isinstance(item, Sink))
 
     async def _run(self) -> None:
         while True:
@@ -112,20 +132,42 @@ class Introspection:
                 r.text(replica),
                 r.text(update.status.value),
                 r.text(update.error.message if update.error is not None else None),
-                r.integer((update.time or coord.started_ms) * _MICROS_PER_MS),
+                details_datum(update),
+                r.integer(update.time * _MICROS_PER_MS),
             )
-        for id, statistics in coord.storage.statistics.items():
+        self._history.note_dropped(coord.snapshot.try_item, coord.clock.now_ms())
+        yield from self._history.rows()
+        for id, (statistics, by) in coord.storage.statistics.items():
             item = coord.snapshot.try_item(id)
             if item is not None:
-                yield _statistics(statistics)
+                yield _statistics(statistics, by)
 
 
-def _statistics(found: SourceStatistics | SinkStatistics) -> TableRow:
+def _expects_replica(snapshot: CatalogSnapshot, item: CatalogItem) -> bool:
+    """Return whether a source or sink without a replica is about to get one."""
+    cluster = item.cluster if isinstance(item, Source | Sink) else None
+    return cluster is not None and bool(snapshot.cluster_by_id(cluster).replicas)
+
+
+def _outputs(snapshot: CatalogSnapshot, item: CatalogItem) -> list[GlobalId]:
+    """Return the subsources and tables that a source writes beside itself."""
+    if not isinstance(item, Source):
+        return []
+    users = [snapshot.item(id) for id in snapshot.used_by(item.id)]
+    return [
+        user.id
+        for user in users
+        if (isinstance(user, Source) and user.parent == item.id and user.id != item.progress)
+        or (isinstance(user, Table) and user.source == item.id)
+    ]
+
+
+def _statistics(found: SourceStatistics | SinkStatistics, replica: ReplicaId | None) -> TableRow:
     if isinstance(found, SinkStatistics):
         return _row(
             "mz_sink_statistics",
             r.text(found.id),
-            r.NULL,
+            r.text(replica),
             r.integer(found.messages_staged),
             r.integer(found.messages_committed),
             r.integer(found.bytes_staged),
@@ -134,7 +176,7 @@ def _statistics(found: SourceStatistics | SinkStatistics) -> TableRow:
     return _row(
         "mz_source_statistics",
         r.text(found.id),
-        r.NULL,
+        r.text(replica),
         r.integer(found.messages_received),
         r.integer(found.bytes_received),
         r.integer(found.updates_staged),

@@ -54,6 +54,9 @@ from headwater.types.scalar import ScalarType
 
 T = TypeVar("T")
 
+# The kind of sources that requests write to, through the transaction shard.
+WEBHOOK = "webhook"
+
 
 # Sizes from which planning may take more than some 10 ms, and so leaves the loop. A five-way join
 # has 50 nodes as a statement and counts as 70 as a plan; a twelve-way join, which is optimized in
@@ -134,6 +137,8 @@ class _Collections(Mapping[GlobalId, SourceImport]):
 
 def is_txn_table(item: Relation) -> bool:
     """Return whether a relation's shard commits through the transaction shard."""
+    if isinstance(item, Source):
+        return item.source_kind == WEBHOOK
     return isinstance(item, Table) and item.source is None
 
 

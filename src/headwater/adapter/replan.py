@@ -8,7 +8,7 @@ import msgspec
 
 from headwater.adapter.planning import Planner
 from headwater.adapter.sequencer.create import connection_kind, definition_of
-from headwater.adapter.sequencer.source import subsource_desc
+from headwater.adapter.sequencer.source import is_append_only, subsource_desc
 from headwater.catalog.builtin.initial import MZ_SYSTEM
 from headwater.catalog.builtin.views import BuiltinViewDef
 from headwater.catalog.codec import BuiltinRecord, DurableItem
@@ -30,6 +30,7 @@ from headwater.errors import DataCorrupted, InternalError
 from headwater.ir.relation import Project, RelationExpr
 from headwater.ir.typing import arity
 from headwater.sql.plan import ddl
+from headwater.sql.plan.external import WebhookSource
 from headwater.sql.plan.hir import HirGet
 from headwater.sql.plan.statements import Planned, SelectPlan
 from headwater.types.ids import SchemaId, ShardId
@@ -137,6 +138,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 shard=_shard(stored),
                 source=plan.source,
                 reference=stored.reference,
+                details=plan,
                 retain_history_ms=stored.retain_history_ms,
             )
         case ddl.CreateViewPlan():
@@ -184,6 +186,15 @@ def _external(
 ) -> CatalogItem:
     plan = planned.plan
     match plan:
+        case ddl.CreateSourcePlan(details=WebhookSource(is_table=True)):
+            return _new(
+                Table,
+                common,
+                depends_on=depends_on,
+                desc=plan.desc,
+                shard=_shard(stored),
+                details=plan,
+            )
         case ddl.CreateSourcePlan():
             return _new(
                 Source,
@@ -199,6 +210,7 @@ def _external(
                 progress=stored.progress,
                 retain_history_ms=stored.retain_history_ms,
                 timestamp_interval_ms=plan.timestamp_interval_ms,
+                monotonic=is_append_only(plan),
             )
         case ddl.CreateSinkPlan():
             return _new(

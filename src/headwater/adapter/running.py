@@ -4,14 +4,19 @@ The catalog's items hold the planner's structs; storage knows nothing of catalog
 ``ir.ingestion``, complete, with secrets filled in.
 """
 
-from headwater.adapter.planning import is_txn_table
+import msgspec
+
+from headwater.adapter.planning import Planner, is_txn_table
 from headwater.catalog.items import Connection, MaterializedView, Sink, Source, Table
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, InternalError, WrongObjectType
 from headwater.ir import ingestion as runs
 from headwater.sql.plan import ddl
 from headwater.sql.plan import external as planned
+from headwater.sql.plan.hir import HirGet
+from headwater.sql.plan.kinds.datums import DATUMS
 from headwater.types.ids import GlobalId
+from headwater.types.relation import RelationDesc
 
 _US_PER_MS = 1_000
 # Without a TICK INTERVAL a generator that ticks does so once a second, as documented.
@@ -31,6 +36,7 @@ def ingestion_of(
     if not isinstance(plan, ddl.CreateSourcePlan) or source.progress is None:
         raise InternalError("a source without a plan", detail=f"id = {source.id}")
     exports: list[runs.IngestionExport] = []
+    is_kafka = isinstance(plan.details, planned.KafkaSource)
     if source.shard is not None:
         exports.append(runs.IngestionExport(source.id, source.shard, source.desc, ""))
     for item in snapshot.items.values():
@@ -40,8 +46,11 @@ def ingestion_of(
             continue
         assert isinstance(item, Source | Table)
         if item.shard is not None:
-            output = item.reference[-1] if item.reference else ""
+            output = item.reference[-1] if item.reference and not is_kafka else ""
             exports.append(runs.IngestionExport(item.id, item.shard, item.desc, output))
+    if is_kafka:
+        # Each has its own view of the messages.
+        exports = [msgspec.structs.replace(export, output=str(export.id)) for export in exports]
     progress = snapshot.item(source.progress)
     assert isinstance(progress, Source)
     assert progress.shard is not None
@@ -61,7 +70,7 @@ def _connection(
         case planned.LoadGeneratorSource():
             return _load_generator(plan.details)
         case planned.KafkaSource():
-            return _kafka_source(snapshot, source, plan, plan.details, environment_id)
+            return _kafka_source(snapshot, source, plan.details, environment_id)
         case _:
             raise FeatureNotSupported(f"{source.source_kind} sources")
 
@@ -82,6 +91,7 @@ def _load_generator(details: planned.LoadGeneratorSource) -> runs.LoadGeneratorS
         value_bytes=details.value_size,
         seed=details.seed,
         batch_size=details.batch_size,
+        datums=DATUMS if details.generator is planned.LoadGeneratorKind.DATUMS else (),
     )
 
 
@@ -92,42 +102,72 @@ def _up_to(details: planned.LoadGeneratorSource) -> int | None:
     return 1 if details.generator is planned.LoadGeneratorKind.TPCH else None
 
 
+def group_id_prefix(details: planned.KafkaSource, source: GlobalId, environment_id: str) -> str:
+    """Return what the consumer group of a Kafka source is called; nothing follows it."""
+    return f"{details.group_id_prefix or ''}headwater-{environment_id}-{source}"
+
+
 def _kafka_source(
     snapshot: CatalogSnapshot,
     source: Source,
-    plan: ddl.CreateSourcePlan,
     details: planned.KafkaSource,
     environment_id: str,
 ) -> runs.KafkaSource:
-    include = tuple(
-        runs.IncludeColumn(
-            column.metadata.value, column.name, column.header or "", column.header_as_bytes
-        )
-        for column in details.metadata
-    )
-    names = source.desc.names
-    prefix = details.group_id_prefix or ""
+    outputs = []
+    if details.contents is not None:
+        outputs.append(kafka_output(source.id, source.desc, details.contents))
+    for item in snapshot.items.values():
+        if isinstance(item, Table) and item.source == source.id:
+            plan = item.details
+            own = plan.details if isinstance(plan, ddl.CreateTableFromSourcePlan) else None
+            if not isinstance(own, planned.KafkaSource) or own.contents is None:
+                raise InternalError("a table of a topic without a format", detail=f"id = {item.id}")
+            outputs.append(kafka_output(item.id, item.desc, own.contents))
     return runs.KafkaSource(
         connection=kafka_connection(snapshot, details.connection, environment_id),
         topic=details.topic,
-        group_id=f"{prefix}headwater-{environment_id}-{source.id}",
-        key_format=_format(details.encoding.key) if details.encoding.key is not None else None,
-        value_format=_required_format(details.encoding.value),
-        envelope=_source_envelope(plan),
-        include=include,
-        include_key=tuple(names[at] for at in details.key_columns) if details.key_included else (),
+        group_id=group_id_prefix(details, source.id, environment_id),
+        outputs=tuple(outputs),
         start_offsets=details.start_offsets,
         start_timestamp_ms=details.start_timestamp_ms,
         metadata_refresh_ms=details.topic_metadata_refresh_interval_ms,
     )
 
 
-def _source_envelope(plan: ddl.CreateSourcePlan) -> runs.Envelope:
-    match plan.envelope:
-        case "upsert":
-            return runs.UpsertEnvelope()
-        case "debezium":
-            return runs.DebeziumEnvelope()
+def kafka_output(
+    id: GlobalId, desc: RelationDesc, contents: planned.KafkaContents
+) -> runs.KafkaOutput:
+    """Return what a relation makes of a topic's messages.
+
+    Raises:
+        FeatureNotSupported: The format or envelope can't be run.
+    """
+    key = contents.encoding.key
+    include = tuple(
+        runs.IncludeColumn(
+            column.metadata.value, column.name, column.header or "", column.header_as_bytes
+        )
+        for column in contents.metadata
+    )
+    names = desc.names
+    return runs.KafkaOutput(
+        name=str(id),
+        key_format=_required_format(key) if key is not None else None,
+        value_format=_required_format(contents.encoding.value),
+        envelope=_envelope(contents.envelope),
+        include=include,
+        include_key=tuple(names[column] for column in contents.key_columns)
+        if contents.key_included
+        else (),
+    )
+
+
+def _envelope(envelope: planned.Envelope) -> runs.Envelope:
+    match envelope:
+        case planned.UpsertEnvelope(error_column=column):
+            return runs.UpsertEnvelope(column)
+        case planned.DebeziumEnvelope():
+            raise FeatureNotSupported("ENVELOPE DEBEZIUM sources")
         case _:
             return runs.NoneEnvelope()
 
@@ -135,15 +175,20 @@ def _source_envelope(plan: ddl.CreateSourcePlan) -> runs.Envelope:
 def kafka_connection(
     snapshot: CatalogSnapshot, id: GlobalId, environment_id: str
 ) -> runs.KafkaConnection:
+    """Return how to reach the Kafka cluster of connection ``id``. Raises: as below."""
+    item = snapshot.item(id)
+    details = item.details if isinstance(item, Connection) else None
+    if not isinstance(details, planned.KafkaConnection):
+        raise WrongObjectType(f'"{item.name}" is not a Kafka connection')
+    return kafka_options(details, environment_id)
+
+
+def kafka_options(details: planned.KafkaConnection, environment_id: str) -> runs.KafkaConnection:
     """Return how to reach a Kafka cluster, as librdkafka's options.
 
     Raises:
         FeatureNotSupported: The connection needs a tunnel or encryption.
     """
-    item = snapshot.item(id)
-    details = item.details if isinstance(item, Connection) else None
-    if not isinstance(details, planned.KafkaConnection):
-        raise WrongObjectType(f'"{item.name}" is not a Kafka connection')
     if details.ssh_tunnel or any(b.ssh_tunnel or b.privatelink for b in details.brokers):
         raise FeatureNotSupported("tunnels to Kafka")
     if details.security_protocol is not planned.SecurityProtocol.PLAINTEXT:
@@ -155,10 +200,16 @@ def kafka_connection(
         brokers=",".join(broker.address for broker in details.brokers),
         options={"security.protocol": "PLAINTEXT"},
         progress_topic=details.progress_topic or f"_headwater-progress-{environment_id}",
+        progress_replication_factor=details.progress_topic_replication_factor,
     )
 
 
-def sink_of(snapshot: CatalogSnapshot, sink: Sink, environment_id: str) -> runs.SinkDescription:
+def sink_of(
+    snapshot: CatalogSnapshot,
+    sink: Sink,
+    environment_id: str,
+    planner: Planner,
+) -> runs.SinkDescription:
     """Return the export that a sink stands for.
 
     Raises:
@@ -177,6 +228,10 @@ def sink_of(snapshot: CatalogSnapshot, sink: Sink, environment_id: str) -> runs.
     if isinstance(details.envelope, planned.UpsertEnvelope):
         envelope = runs.UpsertEnvelope()
     prefix = details.transactional_id_prefix or ""
+    partition_by = None
+    if plan.partition_by is not None:
+        (partition_by,) = planner.scalars(HirGet(on.id, on.desc), (plan.partition_by,))
+    group_prefix = details.progress_group_id_prefix or ""
     return runs.SinkDescription(
         id=sink.id,
         on=sink.on,
@@ -195,6 +250,10 @@ def sink_of(snapshot: CatalogSnapshot, sink: Sink, environment_id: str) -> runs.
             replication_factor=details.topic_replication_factor,
             topic_config=dict(details.topic_config),
             compression=details.compression,
+            headers=plan.headers,
+            partition_by=partition_by,
+            metadata_refresh_ms=details.topic_metadata_refresh_interval_ms,
+            progress_group_id=f"{group_prefix}headwater-{environment_id}-{sink.id}",
         ),
         as_of=sink.as_of,
         with_snapshot=sink.with_snapshot,

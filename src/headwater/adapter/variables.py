@@ -280,6 +280,7 @@ _LIMITS = {
     "max_secrets": "100",
     "max_roles": "1000",
     "persist_fast_path_limit": "25",
+    "webhook_concurrent_request_limit": "500",
 }
 _SYSTEM_VARIABLES = (
     *(_var(name, default, _COUNT, scope=_SYSTEM) for name, default in _LIMITS.items()),
@@ -317,7 +318,6 @@ _OTHER_FLAGS = frozenset(
         "statement_logging_max_sample_rate",
         "statement_logging_target_data_rate",
         "user_storage_managed_collections_batch_duration",
-        "webhook_concurrent_request_limit",
     }
 )
 _FLAG_NAME = re.compile(r"[a-z][a-z0-9_]{2,80}\Z")

@@ -111,6 +111,7 @@ class Table(Item, frozen=True, kw_only=True):
         reference: For such a table: what it is upstream.
         keys: Its PRIMARY KEY and UNIQUE constraints; ``desc.keys`` has those that hold for NULLs.
         checks: Its CHECK constraints.
+        details: For a table FROM SOURCE or FROM WEBHOOK, both read-only: the plan.
     """
 
     desc: RelationDesc
@@ -121,6 +122,7 @@ class Table(Item, frozen=True, kw_only=True):
     retain_history_ms: int | None = None
     source: GlobalId | None = None
     reference: tuple[str, ...] = ()
+    details: msgspec.Struct | None = None
 
     @property
     def kind(self) -> ItemKind:
@@ -129,8 +131,8 @@ class Table(Item, frozen=True, kw_only=True):
 
     @property
     def is_writable(self) -> bool:
-        """Return whether users may INSERT: not a builtin table, nor one fed by a source."""
-        return self.source is None and not self.is_builtin
+        """Return whether users may INSERT: not a builtin table, nor one fed from outside."""
+        return self.details is None and self.source is None and not self.is_builtin
 
 
 class BuiltinTable(Table, frozen=True, kw_only=True):

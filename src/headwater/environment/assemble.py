@@ -19,6 +19,7 @@ from headwater import __version__
 from headwater.adapter.bootstrap import boot
 from headwater.adapter.client import HeadwaterAdapter
 from headwater.adapter.coordinator import Coordinator, Outside
+from headwater.adapter.webhooks import Webhooks
 from headwater.cluster.controller import ClusterController, ReplicaState
 from headwater.cluster.process import ProcessOrchestrator
 from headwater.cluster.transport import Links
@@ -117,7 +118,7 @@ class Environment:
         if config.internal_sql_address is not None:
             self._listen(config.internal_sql_address, internal=True)
         if config.http_address is not None:
-            self.http = HttpServer(self, self.tasks)
+            self.http = HttpServer(self, Webhooks(self.coordinator), self.tasks)
             with _listening(config.http_address):
                 self.http.start(config.http_address)
         return self._listen(config.sql_address, internal=False)

@@ -1,4 +1,4 @@
-"""The HTTP application: ``/api/livez``, ``/api/readyz``, ``/metrics``."""
+"""The HTTP application: ``/api/livez``, ``/api/readyz``, ``/metrics``, ``/api/webhook/…``."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from headwater.http.metrics import Observed, metrics_text
+from headwater.http.webhook import WEBHOOK_PATH, WebhookEndpoint, Webhooks
 from headwater.runtime.tasks import Tasks
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,8 +22,9 @@ _STOP_GRACE_S = 2
 class HttpServer:
     """Serves the application on one address, on the running event loop."""
 
-    def __init__(self, observed: Observed, tasks: Tasks) -> None:
+    def __init__(self, observed: Observed, webhooks: Webhooks, tasks: Tasks) -> None:
         self._observed = observed
+        self._webhooks = webhooks
         self._tasks = tasks
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -59,6 +61,7 @@ class HttpServer:
                 Route("/api/livez", _alive),
                 Route("/api/readyz", _alive),
                 Route("/metrics", self._metrics),
+                Route(WEBHOOK_PATH, WebhookEndpoint(self._webhooks).post, methods=["POST"]),
             ]
         )
 

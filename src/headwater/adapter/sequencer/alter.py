@@ -244,11 +244,3 @@ def prepare_comment(plan: ddl.CommentPlan) -> Work:
     column = None if plan.column is None else plan.column + 1
     key = CommentKey(kind, plan.object.id, column)
     return Work(tag="COMMENT", ops=(SetComment(key, plan.comment),))
-
-
-def prepare_sink_from(
-    coord: Coordinator, snapshot: CatalogSnapshot, plan: ddl.AlterSinkFromPlan
-) -> Work:
-    """ALTER SINK … SET FROM is not possible yet."""
-    del coord, snapshot
-    raise FeatureNotSupported(f'sink "{plan.sink.name.item}" can not change what it exports yet')

@@ -142,14 +142,19 @@ async def _sequence_prepared(
             return show_create.sequence_show_create(coord, session, plan)
         case st.CancelBackendPlan():
             return _cancel_backend(coord, session, plan)
+        case st.ExplainSchemaPlan():
+            # Formats with schemas are Avro and Protobuf, which sinks do not write yet.
+            raise FeatureNotSupported(
+                "EXPLAIN SCHEMA is only available for Kafka sinks with Avro schemas"
+            )
         case st.ValidateConnectionPlan():
-            await purify(coord.snapshot, plan)
+            await purify(coord.snapshot, plan, coord.environment_id)
             return p.Command(tag="VALIDATE CONNECTION")
         case st.ExplainPushdownPlan():
             return await explain_pushdown.sequence_explain_pushdown(
                 coord, session, request, planned, plan
             )
-        case st.ExplainSchemaPlan() | st.ExplainAnalyzePlan() | st.ExecutePlan() | st.DeclarePlan():
+        case st.ExplainAnalyzePlan() | st.ExecutePlan() | st.DeclarePlan():
             raise FeatureNotSupported("this form of the statement is not supported yet")
         case _:
             return await _sequence_ddl(coord, session, planned, replan)
@@ -171,13 +176,20 @@ async def _sequence_ddl(
     coord: Coordinator, session: Session, planned: Planned, replan: Replan
 ) -> p.ExecuteReply:
     what = _title(planned.plan)
-    await purify(session_snapshot(coord, session), planned.plan)
+    await purify(session_snapshot(coord, session), planned.plan, coord.environment_id)
     seen = session_snapshot(coord, session)
 
     async def prepare(snapshot: CatalogSnapshot) -> Work:
         current = planned if snapshot is seen else replan(snapshot)
         return prepare_ddl(coord, session, snapshot, current)
 
+    if isinstance(planned.plan, ddl.AlterSinkFromPlan):
+        async with source.cut_over(coord, planned.plan) as plan:
+
+            async def prepare_cut(snapshot: CatalogSnapshot) -> Work:
+                return source.prepare_sink_from(coord, snapshot, plan)
+
+            return p.Command(tag=await run_ddl(coord, session, what, prepare_cut))
     return p.Command(tag=await run_ddl(coord, session, what, prepare))
 
 
@@ -262,7 +274,7 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
         case ddl.CommentPlan():
             return alter.prepare_comment(plan)
         case ddl.AlterSinkFromPlan():
-            return alter.prepare_sink_from(coord, snapshot, plan)
+            return source.prepare_sink_from(coord, snapshot, plan)
         case ddl.PrivilegesPlan() | ddl.DefaultPrivilegesPlan():
             said = notice("privileges are recorded by nobody yet: every role may do everything")
             tag = "REVOKE" if plan.revoke else "GRANT"

@@ -6,7 +6,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import is_txn_table
 from headwater.adapter.sequencer.cluster import without_replica
 from headwater.adapter.sequencer.ddl import Work
-from headwater.adapter.sequencer.source import linked_cluster
+from headwater.adapter.sequencer.source import linked_cluster, run_source
 from headwater.adapter.session import Session, notice
 from headwater.catalog.items import (
     CatalogItem,
@@ -190,11 +190,18 @@ async def release_items(coord: Coordinator, items: Sequence[CatalogItem]) -> Non
                 coord.secrets.pop(item.id, None)
             case _:
                 pass
+    for item in items:
+        coord.storage.forget_statistics(item.id)
+        if isinstance(item, Table) and item.source is not None:
+            source = coord.snapshot.try_item(item.source)
+            if isinstance(source, Source):  # it goes on without the table
+                run_source(coord, coord.snapshot, source)
     coord.planner.forget()
     durable = [i for i in items if isinstance(i, Relation) and coord.storage.has(i.id)]
-    tables = [i for i in durable if isinstance(i, Table) and is_txn_table(i)]
+    tables = [i for i in durable if isinstance(i, Table | Source) and is_txn_table(i)]
     await coord.storage.drop_collections([item.id for item in durable])
     if tables:
-        await coord.group_commit.forget([table.shard for table in tables])
-        for table in tables:
-            coord.group_commit.keys.forget(table.shard)
+        shards = [table.shard for table in tables if table.shard is not None]
+        await coord.group_commit.forget(shards)
+        for shard in shards:
+            coord.group_commit.keys.forget(shard)

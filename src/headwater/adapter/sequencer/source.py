@@ -1,15 +1,21 @@
 """CREATE SOURCE, CREATE TABLE … FROM SOURCE, CREATE SINK; and what runs them."""
 
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.planning import World
-from headwater.adapter.running import ingestion_of, sink_of
+from headwater.adapter.planning import WEBHOOK, World
+from headwater.adapter.running import ingestion_of, kafka_output, sink_of
 from headwater.adapter.sequencer.cluster import new_cluster, start_replicas
 from headwater.adapter.sequencer.create import exists_notice, new_item, new_shard
 from headwater.adapter.sequencer.ddl import After, Work
 from headwater.adapter.session import Session
 from headwater.catalog.items import Cluster, MaterializedView, Relation, Sink, Source, Table
-from headwater.catalog.ops import Create, Op
+from headwater.catalog.ops import Create, Op, Update
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import (
     DataCorrupted,
@@ -22,6 +28,7 @@ from headwater.sql.plan import ddl
 from headwater.sql.plan import external as planned
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.relation import RelationDesc
+from headwater.types.time import Timestamp
 
 _LOAD_GENERATOR = "load-generator"
 PROGRESS = "progress"
@@ -38,7 +45,7 @@ def source_kind(details: planned.SourceDetails) -> str:
         case planned.DatabaseSource(product=product):
             return product.value
         case planned.WebhookSource():
-            return "webhook"
+            return WEBHOOK
 
 
 def subsource_desc(parent: Source, reference: tuple[str, ...], *, progress: bool) -> RelationDesc:
@@ -81,14 +88,22 @@ def own_cluster(
 
 def is_append_only(plan: ddl.CreateSourcePlan) -> bool:
     """Return whether a source's rows are never retracted."""
-    return isinstance(plan.details, planned.KafkaSource) and plan.envelope == "none"
+    match plan.details:
+        case planned.KafkaSource():
+            return plan.envelope == "none"
+        case planned.WebhookSource():
+            return True
+        case _:
+            return False
 
 
 def prepare_source(
     coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateSourcePlan
 ) -> Work:
     """CREATE SOURCE: the source, its parts, its progress, and the ingestion."""
-    if isinstance(plan.details, planned.WebhookSource | planned.DatabaseSource):
+    if isinstance(plan.details, planned.WebhookSource):
+        return _prepare_webhook(coord, session, snapshot, plan, plan.details)
+    if isinstance(plan.details, planned.DatabaseSource):
         raise FeatureNotSupported(f"{source_kind(plan.details)} sources are not supported yet")
     new = new_item(coord, session, snapshot, plan.name)
     if new.taken is not None and plan.if_not_exists:
@@ -97,6 +112,8 @@ def prepare_source(
         coord, session, snapshot, plan.cluster, new.id
     )
     progress = _part(coord, session, snapshot, plan.progress, plan.progress_desc, new.id, PROGRESS)
+    if isinstance(plan.details, planned.KafkaSource) and plan.details.contents is not None:
+        kafka_output(new.id, plan.desc, plan.details.contents)  # refuses what can not run
     has_data = plan.desc.arity > 0 and not plan.exports
     source = Source(
         id=new.id,
@@ -143,6 +160,47 @@ def prepare_source(
     ops: list[Op] = [*new.ops, *cluster_ops, Create(source), Create(progress)]
     ops.extend(Create(part) for part in parts)
     return Work(tag="CREATE SOURCE", ops=tuple(ops), after=(*cluster_after, run))
+
+
+def _prepare_webhook(
+    coord: Coordinator,
+    session: Session,
+    snapshot: CatalogSnapshot,
+    plan: ddl.CreateSourcePlan,
+    details: planned.WebhookSource,
+) -> Work:
+    """CREATE SOURCE or TABLE … FROM WEBHOOK: a collection that requests write to."""
+    noun = "table" if details.is_table else "source"
+    new = new_item(coord, session, snapshot, plan.name)
+    if new.taken is not None and plan.if_not_exists:
+        return exists_notice(noun, plan.name.item)
+    common: dict[str, Any] = {
+        "id": new.id,
+        "oid": new.oid,
+        "name": plan.name.item,
+        "schema": new.schema,
+        "owner": session.role,
+        "create_sql": plan.create_sql,
+        "depends_on": plan.depends_on,
+        "desc": plan.desc,
+        "shard": new_shard(coord, new.id),
+        "details": plan,
+    }
+    item: Table | Source = (
+        Table(**common)
+        if details.is_table
+        else Source(source_kind=WEBHOOK, cluster=own_cluster_id(plan), monotonic=True, **common)
+    )
+
+    async def run(_: CatalogSnapshot) -> None:
+        await dataflows.create_table(coord, item)
+
+    return Work(tag=f"CREATE {noun.upper()}", ops=(*new.ops, Create(item)), after=(run,))
+
+
+def own_cluster_id(plan: ddl.CreateSourcePlan) -> ClusterId | None:
+    """Return the cluster that a plan names, if it does not make one."""
+    return None if isinstance(plan.cluster, ddl.OwnCluster) else plan.cluster
 
 
 def _part(
@@ -192,6 +250,8 @@ def prepare_table_from_source(
     new = new_item(coord, session, snapshot, plan.name)
     if new.taken is not None and plan.if_not_exists:
         return exists_notice("table", plan.name.item)
+    if isinstance(plan.details, planned.KafkaSource) and plan.details.contents is not None:
+        kafka_output(new.id, plan.desc, plan.details.contents)  # refuses what can not run
     table = Table(
         id=new.id,
         oid=new.oid,
@@ -204,6 +264,7 @@ def prepare_table_from_source(
         shard=new_shard(coord, new.id),
         source=plan.source,
         reference=plan.reference or (),
+        details=plan,
         retain_history_ms=plan.retain_history_ms,
     )
 
@@ -220,12 +281,7 @@ def prepare_sink(
     coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateSinkPlan
 ) -> Work:
     """CREATE SINK."""
-    on = snapshot.item(plan.from_id)
-    if not isinstance(on, Table | Source | MaterializedView) or on.shard is None:
-        raise WrongObjectType(
-            f'{on.kind.noun} "{on.name}" cannot be exported as a sink',
-            hint="Export a table, a source or a materialized view.",
-        )
+    on = _exportable(snapshot, plan.from_id)
     if plan.key is not None and plan.key_enforced:
         check_key(coord, snapshot, on, plan.key)
     new = new_item(coord, session, snapshot, plan.name)
@@ -251,13 +307,72 @@ def prepare_sink(
         as_of=coord.oracle.read_ts(),
         with_snapshot=plan.with_snapshot,
     )
-    sink_of(snapshot, sink, coord.environment_id)  # refuses what can not run
+    sink_of(snapshot, sink, coord.environment_id, coord.planner)  # refuses what can not run
 
     async def run(made: CatalogSnapshot) -> None:
-        coord.storage.run_sink(sink.cluster, sink_of(made, sink, coord.environment_id))
+        described = sink_of(made, sink, coord.environment_id, coord.planner)
+        coord.storage.run_sink(sink.cluster, described)
 
     ops = (*new.ops, *cluster_ops, Create(sink))
     return Work(tag="CREATE SINK", ops=ops, after=(*cluster_after, run))
+
+
+@contextlib.asynccontextmanager
+async def cut_over(
+    coord: Coordinator, plan: ddl.AlterSinkFromPlan
+) -> AsyncIterator[ddl.AlterSinkFromPlan]:
+    """Have a sink write what its input has by now; yields the plan with the time of the cut.
+
+    The new input is held there meanwhile. Cancellation: nothing has changed.
+    """
+    as_of = coord.oracle.read_ts()
+    hold = coord.storage.acquire_hold(plan.sink.from_id, as_of)
+    try:
+        await coord.storage.wait_sink(plan.id, as_of)
+        yield msgspec.structs.replace(plan, as_of=as_of)
+    finally:
+        hold.release()
+
+
+def prepare_sink_from(
+    coord: Coordinator, snapshot: CatalogSnapshot, plan: ddl.AlterSinkFromPlan
+) -> Work:
+    """ALTER SINK … SET FROM: the same topic, from the cut on fed by another relation."""
+    old = snapshot.item(plan.id)
+    assert isinstance(old, Sink)
+    on = _exportable(snapshot, plan.sink.from_id)
+    if plan.sink.key is not None and plan.sink.key_enforced:
+        check_key(coord, snapshot, on, plan.sink.key)
+    if plan.as_of is None:
+        raise FeatureNotSupported("ALTER SINK … SET FROM in a transaction")
+    sink = msgspec.structs.replace(
+        old,
+        create_sql=plan.sink.create_sql,
+        depends_on=plan.sink.depends_on,
+        on=plan.sink.from_id,
+        details=plan.sink,
+        key=plan.sink.key,
+        as_of=Timestamp(plan.as_of),
+        version=old.version + 1,
+    )
+    described = sink_of(snapshot, sink, coord.environment_id, coord.planner)
+
+    async def run(_: CatalogSnapshot) -> None:
+        coord.storage.stop(sink.id)
+        coord.storage.run_sink(sink.cluster, described)
+
+    return Work(tag="ALTER SINK", ops=(Update(sink),), after=(run,))
+
+
+def _exportable(snapshot: CatalogSnapshot, id: GlobalId) -> Table | Source | MaterializedView:
+    """Return what a sink may follow. Raises: WrongObjectType."""
+    on = snapshot.item(id)
+    if not isinstance(on, Table | Source | MaterializedView) or on.shard is None:
+        raise WrongObjectType(
+            f'{on.kind.noun} "{on.name}" cannot be exported as a sink',
+            hint="Export a table, a source or a materialized view.",
+        )
+    return on
 
 
 def check_key(

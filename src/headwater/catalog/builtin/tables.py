@@ -112,8 +112,12 @@ _MZ_INTERNAL = {
     "mz_hydration_statuses": "object_id:text, replica_id:text?, hydrated:bool?",
     "mz_cluster_replica_statuses": "replica_id:text, process_id:uint8, status:text, reason:text?, "
     "updated_at:timestamptz",
-    "mz_status_updates": "id:text, replica_id:text?, status:text, error:text?, "
+    "mz_status_updates": "id:text, replica_id:text?, status:text, error:text?, details:jsonb?, "
     "updated_at:timestamptz",
+    "mz_source_status_history": "occurred_at:timestamptz, source_id:text, status:text, "
+    "error:text?, details:jsonb?, replica_id:text?",
+    "mz_sink_status_history": "occurred_at:timestamptz, sink_id:text, status:text, "
+    "error:text?, details:jsonb?, replica_id:text?",
     "mz_source_statistics": "id:text, replica_id:text?, messages_received:uint8, "
     "bytes_received:uint8, updates_staged:uint8, updates_committed:uint8, records_indexed:uint8, "
     "bytes_indexed:uint8, rehydration_latency:interval?, snapshot_records_known:uint8?, "
@@ -134,6 +138,8 @@ def _all() -> tuple[BuiltinTableDef, ...]:
 
 
 BUILTIN_TABLES = _all()
+# What was, and stays when the server starts anew; filled by what runs.
+HISTORY_TABLES = frozenset({"mz_source_status_history", "mz_sink_status_history"})
 # Filled by what runs rather than by catalog transactions.
 RUNNING_TABLES = frozenset(
     {
@@ -144,5 +150,6 @@ RUNNING_TABLES = frozenset(
         "mz_status_updates",
         "mz_source_statistics",
         "mz_sink_statistics",
+        *HISTORY_TABLES,
     }
 )

@@ -67,6 +67,17 @@ def _show(columns: str, from_: str, *, id: str = "x.id", kind: str) -> str:
         """
 
 
+# What can't stand for itself in a part of a path, the escape first.
+_URL_ESCAPES = {"%": "%25", "/": "%2F", "?": "%3F", "#": "%23", " ": "%20", '"': "%22"}
+
+
+def _url_part(column: str) -> str:
+    """Return SQL that gives ``column`` as one part of a URL's path."""
+    for plain, escape in _URL_ESCAPES.items():
+        column = f"replace({column}, '{plain}', '{escape}')"
+    return column
+
+
 _INTERNAL: tuple[tuple[str, str], ...] = (
     (
         "mz_object_comments",
@@ -107,19 +118,39 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
     (
         "mz_source_statuses",
         """
-        SELECT s.id, s.name, s.type, u.updated_at AS last_status_change_at,
-               COALESCE(u.status, CASE WHEN s.cluster_id IS NULL THEN 'running'
+        WITH outputs AS (
+            SELECT s.id, s.name, s.type, COALESCE(p.source_id, s.id) AS running, s.cluster_id
+            FROM mz_catalog.mz_sources AS s
+            LEFT JOIN mz_internal.mz_subsources AS p ON p.id = s.id
+            WHERE s.type <> 'progress'
+            UNION ALL
+            SELECT t.id, t.name, 'table', t.source_id, NULL::text
+            FROM mz_catalog.mz_tables AS t WHERE t.source_id IS NOT NULL
+        )
+        SELECT o.id, o.name, o.type, u.updated_at AS last_status_change_at,
+               COALESCE(u.status, CASE WHEN o.type = 'webhook' THEN 'running'
                                        ELSE 'created' END) AS status,
-               u.error, NULL::jsonb AS details
+               u.error, u.details
+        FROM outputs AS o
+        LEFT JOIN mz_internal.mz_status_updates AS u ON u.id = o.running
+        """,
+    ),
+    (
+        "mz_webhook_sources",
+        f"""
+        SELECT s.id, s.name, '/api/webhook/' || {_url_part("d.name")} || '/'
+               || {_url_part("n.name")} || '/' || {_url_part("s.name")} AS url
         FROM mz_catalog.mz_sources AS s
-        LEFT JOIN mz_internal.mz_status_updates AS u ON u.id = s.id
+        JOIN mz_catalog.mz_schemas AS n ON n.id = s.schema_id
+        JOIN mz_catalog.mz_databases AS d ON d.id = n.database_id
+        WHERE s.type = 'webhook'
         """,
     ),
     (
         "mz_sink_statuses",
         """
         SELECT s.id, s.name, s.type, u.updated_at AS last_status_change_at,
-               COALESCE(u.status, 'created') AS status, u.error, NULL::jsonb AS details
+               COALESCE(u.status, 'created') AS status, u.error, u.details
         FROM mz_catalog.mz_sinks AS s
         LEFT JOIN mz_internal.mz_status_updates AS u ON u.id = s.id
         """,

@@ -243,7 +243,6 @@ class CreateSourcePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="creat
     envelope: str = "none"
     check: HirScalar | None = None
     check_columns: RelationDesc | None = None
-    check_secrets: tuple[GlobalId, ...] = ()
 
 
 class CreateSinkPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_sink"):
@@ -508,10 +507,14 @@ class AlterSecretPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_
 
 
 class AlterSinkFromPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_sink_from"):
-    """ALTER SINK … SET FROM: ``sink`` is the new definition, under the old name."""
+    """ALTER SINK … SET FROM: ``sink`` is the new definition, under the old name.
+
+    ``as_of`` is the cut, which sequencing fills in: what the old input has up to it is written.
+    """
 
     id: GlobalId
     sink: CreateSinkPlan
+    as_of: int | None = None
 
 
 class AlterSourceAddExportsPlan(

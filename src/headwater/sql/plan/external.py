@@ -268,20 +268,30 @@ class MetadataColumn(msgspec.Struct, frozen=True):
 # --- sources --------------------------------------------------------------------------------------
 
 
-class KafkaSource(msgspec.Struct, frozen=True, tag_field="kind", tag="kafka"):
-    """FROM KAFKA CONNECTION.
+class KafkaContents(msgspec.Struct, frozen=True):
+    """What a relation makes of a topic's messages.
 
     Shape: the relation's columns are the key's (if ``key_included``), the value's, an inline error
     column, then ``metadata``; ``key_columns`` and ``value_columns`` say where.
     """
 
-    connection: GlobalId
-    topic: str
     encoding: SourceEncoding
+    envelope: Envelope
     metadata: tuple[MetadataColumn, ...] = ()
     key_columns: tuple[int, ...] = ()
     value_columns: tuple[int, ...] = ()
     key_included: bool = False
+
+
+class KafkaSource(msgspec.Struct, frozen=True, tag_field="kind", tag="kafka"):
+    """FROM KAFKA CONNECTION.
+
+    ``contents`` is None where the source has no FORMAT: tables made FROM SOURCE have theirs.
+    """
+
+    connection: GlobalId
+    topic: str
+    contents: KafkaContents | None = None
     group_id_prefix: str | None = None
     start_offsets: tuple[int, ...] = ()
     start_timestamp_ms: int | None = None  # negative: relative to now
@@ -329,13 +339,28 @@ class DatabaseSource(msgspec.Struct, frozen=True, tag_field="kind", tag="databas
     exclude_columns: tuple[tuple[str, ...], ...] = ()
 
 
+class WebhookCheckColumn(msgspec.Struct, frozen=True):
+    """A column that a webhook's CHECK reads: ``what`` is body or headers, unless it is a secret."""
+
+    name: str
+    as_bytes: bool
+    secret: GlobalId | None = None
+    what: str = ""
+
+
 class WebhookSource(msgspec.Struct, frozen=True, tag_field="kind", tag="webhook"):
-    """FROM WEBHOOK; the CHECK expression is in the plan that holds this."""
+    """FROM WEBHOOK; the CHECK expression is in the plan that holds this.
+
+    Shape: the relation's columns are ``body``, the map of headers if there is one, then
+    ``headers``. ``check_columns`` are what CHECK is over.
+    """
 
     body: Format
     headers: tuple[MetadataColumn, ...] = ()
     include_headers: str | None = None  # the name of the map column
     header_filter: tuple[tuple[str, bool], ...] = ()  # name, excluded
+    check_columns: tuple[WebhookCheckColumn, ...] = ()
+    is_table: bool = False
 
 
 SourceDetails = KafkaSource | LoadGeneratorSource | DatabaseSource | WebhookSource

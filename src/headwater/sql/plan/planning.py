@@ -17,6 +17,7 @@ from headwater.sql.plan.kinds import (
     sessions,
     sinks,
     sources,
+    webhooks,
     writing,
 )
 from headwater.sql.plan.kinds.outcome import StatementHandler
@@ -33,6 +34,7 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **clusters.HANDLERS,
     **connections.HANDLERS,
     **sources.HANDLERS,
+    **webhooks.HANDLERS,
     **sinks.HANDLERS,
     **altering.HANDLERS,
     **explaining.HANDLERS,

@@ -19,6 +19,7 @@ from headwater.sql.plan.external import (
     Format,
     FormatColumn,
     JsonFormat,
+    KafkaContents,
     MetadataColumn,
     MetadataKind,
     NoneEnvelope,
@@ -167,6 +168,13 @@ class SourceShape:
     """
 
     __slots__ = ("desc", "encoding", "envelope", "key", "key_included", "metadata", "value")
+
+    @property
+    def contents(self) -> KafkaContents:
+        """Return all of it as what a source or table of a topic holds."""
+        return KafkaContents(
+            self.encoding, self.envelope, self.metadata, self.key, self.value, self.key_included
+        )
 
     def __init__(self, ctx: StatementContext, node: connector.FormatClauses, position: int) -> None:
         if node.value is None:

@@ -4,6 +4,7 @@ Source: ``rust/hw-storage/src/generator``, which makes their rows.
 """
 
 from headwater.sql.plan.external import LoadGeneratorKind
+from headwater.sql.plan.kinds.datums import DATUMS_DESC
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import (
     BYTEA,
@@ -139,13 +140,15 @@ _MARKETING = {
         keys=_NOT_NULL_KEY,
     ),
     "clicks": _desc(("impression_id", INT8), ("click_time", TIMESTAMPTZ)),
-    "leads": _desc(
-        ("id", INT8),
-        ("customer_id", INT8),
-        ("created_at", TIMESTAMPTZ),
-        ("converted_at", TIMESTAMPTZ),
-        ("conversion_amount", INT8),
-        keys=_NOT_NULL_KEY,
+    "leads": RelationDesc(
+        (
+            Column("id", INT8, False),
+            Column("customer_id", INT8, False),
+            Column("created_at", TIMESTAMPTZ, False),
+            Column("converted_at", TIMESTAMPTZ, True),
+            Column("conversion_amount", INT8, True),
+        ),
+        _NOT_NULL_KEY,
     ),
     "coupons": _desc(
         ("id", INT8),
@@ -175,7 +178,7 @@ SINGLE: dict[LoadGeneratorKind, RelationDesc] = {
     LoadGeneratorKind.KEY_VALUE: _desc(
         ("partition", UINT8), ("key", UINT8), ("offset", UINT8), ("value", BYTEA)
     ),
-    LoadGeneratorKind.DATUMS: _desc(("rowid", INT8)),
+    LoadGeneratorKind.DATUMS: DATUMS_DESC,
 }
 _COMMON = ("tick interval", "as of", "up to")
 OPTIONS: dict[LoadGeneratorKind, tuple[str, ...]] = {

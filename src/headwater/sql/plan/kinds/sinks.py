@@ -2,6 +2,7 @@
 
 from headwater.catalog.items import MaterializedView, Source, Table, relation_desc
 from headwater.errors import (
+    DatatypeMismatch,
     DuplicateColumn,
     FeatureNotSupported,
     InvalidParameterValue,
@@ -16,11 +17,15 @@ from headwater.sql.ast.option import OptionMap
 from headwater.sql.plan.context import ExprContext, StatementContext
 from headwater.sql.plan.ddl import CreateSinkPlan, OwnCluster
 from headwater.sql.plan.external import (
+    BytesFormat,
     DebeziumEnvelope,
     Envelope,
+    Format,
     IcebergSink,
+    JsonFormat,
     KafkaSink,
     SinkDetails,
+    TextFormat,
     UpsertEnvelope,
 )
 from headwater.sql.plan.hir import HirScalar
@@ -160,6 +165,14 @@ def _kafka(
     if key is not None:
         chosen = node.format.key or node.format.value
         key_format = plan_format(ctx, chosen, is_key=True)
+        _check_format(key_format, desc, key, "KEY", node.position)
+    all_columns = tuple(range(desc.arity))
+    _check_format(value_format, desc, all_columns, "VALUE", node.position)
+    if isinstance(envelope, DebeziumEnvelope) and not isinstance(value_format, JsonFormat):
+        raise FeatureNotSupported(
+            "ENVELOPE DEBEZIUM writes pairs of rows, which this FORMAT can't hold",
+            position=node.position,
+        )
     refresh = options.interval_ms("topic metadata refresh interval")
     sink = KafkaSink(
         connection,
@@ -177,6 +190,32 @@ def _kafka(
         options.boolean("legacy ids", False),
     )
     return sink, _partition_by(ctx, options, desc)
+
+
+def _check_format(
+    format: Format, desc: RelationDesc, columns: tuple[int, ...], side: str, position: int
+) -> None:
+    """Check that a format can hold some columns.
+
+    Raises: FeatureNotSupported, DatatypeMismatch.
+    """
+    if isinstance(format, TextFormat | BytesFormat):
+        name = "TEXT" if isinstance(format, TextFormat) else "BYTES"
+        if len(columns) != 1:
+            raise FeatureNotSupported(
+                f"{side} FORMAT {name} writes one column, and there are {len(columns)}",
+                position=position,
+            )
+        column = desc.columns[columns[0]]
+        if name == "BYTES" and column.type.base is not BaseType.BYTEA:
+            raise DatatypeMismatch(
+                f'{side} FORMAT BYTES writes a column of type bytea, which "{column.name}" is not',
+                position=position,
+            )
+    elif not isinstance(format, JsonFormat):
+        return
+    elif format.columns:
+        raise InvalidParameterValue("FORMAT JSON of a sink takes no columns", position=position)
 
 
 def _topic_config(options: Options) -> tuple[tuple[str, str], ...]:

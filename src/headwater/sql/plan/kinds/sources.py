@@ -1,6 +1,8 @@
 """CREATE SOURCE, CREATE SUBSOURCE's progress, webhooks, CREATE TABLE … FROM SOURCE."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from headwater.catalog.items import ItemKind, Source
 from headwater.errors import (
@@ -16,7 +18,7 @@ from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import NamedType, Node, ObjectName
 from headwater.sql.ast.option import OptionList
 from headwater.sql.ast.printer import to_sql
-from headwater.sql.plan.context import ExprContext, StatementContext
+from headwater.sql.plan.context import StatementContext
 from headwater.sql.plan.ddl import (
     CreateSourcePlan,
     CreateTableFromSourcePlan,
@@ -30,16 +32,12 @@ from headwater.sql.plan.external import (
     KafkaSource,
     LoadGeneratorKind,
     LoadGeneratorSource,
-    MetadataColumn,
-    MetadataKind,
     SourceDetails,
-    WebhookSource,
 )
-from headwater.sql.plan.hir import HirScalar
 from headwater.sql.plan.kinds import generators
 from headwater.sql.plan.kinds.clusters import check_size
 from headwater.sql.plan.kinds.connections import connection_id
-from headwater.sql.plan.kinds.formats import SourceShape, plan_format, value_columns
+from headwater.sql.plan.kinds.formats import SourceShape
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.stored import (
@@ -50,11 +48,9 @@ from headwater.sql.plan.kinds.stored import (
     sibling_path,
     stored_sql,
 )
-from headwater.sql.plan.scalars.subqueries import condition
-from headwater.sql.resolve.scope import Scope
-from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.ids import ClusterId
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import BYTEA, NUMERIC, TEXT, UINT8, UUID, map_of, range_of
+from headwater.types.scalar import BYTEA, NUMERIC, UINT8, UUID, range_of
 
 _WITH_OPTIONS = ("timestamp interval", "retain history", "size")
 _KAFKA_OPTIONS = (
@@ -256,9 +252,8 @@ def _kafka(
         )
     connection = connection_id(ctx, source.connection)
     options = Options(ctx, source.options, "KAFKA", _KAFKA_OPTIONS)
-    if node.format is None:
-        raise InvalidParameterValue("Source format must be specified", position=node.position)
-    shape = SourceShape(ctx, node.format, node.position)
+    # Without a FORMAT the source is there for tables made FROM SOURCE.
+    shape = None if node.format is None else SourceShape(ctx, node.format, node.position)
     offsets = _start_offsets(options)
     timestamp = options.integer("start timestamp", minimum=None)
     if offsets and timestamp is not None:
@@ -267,16 +262,14 @@ def _kafka(
     details = KafkaSource(
         connection,
         options.required_text("topic"),
-        shape.encoding,
-        shape.metadata,
-        shape.key,
-        shape.value,
-        shape.key_included,
+        None if shape is None else shape.contents,
         options.text("group id prefix"),
         offsets,
         timestamp,
         60_000 if refresh is None else refresh,
     )
+    if shape is None:
+        return _Made(details, _NO_COLUMNS, _KAFKA_PROGRESS)
     tag = type(shape.envelope).__struct_config__.tag
     return _Made(details, shape.desc, _KAFKA_PROGRESS, envelope=str(tag))
 
@@ -427,15 +420,25 @@ def _table_from_source(ctx: StatementContext, node: ast_ddl.CreateTableFromSourc
         "CREATE TABLE",
         ("text columns", "exclude columns", "partition by", "retain history", "details"),
     )
-    details = item.details
+    plan = item.details
+    details = plan.details if isinstance(plan, CreateSourcePlan) else None
     reference = None if node.reference is None else node.reference.reference.parts
     if isinstance(details, LoadGeneratorSource):
+        if node.format is not None:
+            raise InvalidParameterValue(
+                "FORMAT, INCLUDE and ENVELOPE are only allowed for tables of Kafka sources",
+                position=node.position,
+            )
         desc, reference = _generator_table(details, reference, node)
         described: SourceDetails | None = details
     elif isinstance(details, KafkaSource):
+        if reference is not None and reference[-1] != details.topic:
+            raise _no_reference(reference, (details.topic,), node.position)
+        reference = (details.topic,)
         clauses = node.format or connector.FormatClauses()
         shape = SourceShape(ctx, clauses, node.position)
-        desc, described = shape.desc, details
+        desc = shape.desc
+        described = msgspec.structs.replace(details, contents=shape.contents)
     else:
         raise FeatureNotSupported(
             "CREATE TABLE FROM SOURCE for this kind of source", position=node.position
@@ -467,90 +470,22 @@ def _generator_table(
     if tables is None:
         return generators.SINGLE[details.generator], reference
     if reference is None or reference[-1] not in tables:
-        shown = "the table" if reference is None else ".".join(reference)
-        raise UndefinedTable(
-            f"reference to {shown} not found in source",
-            hint=f"Valid references are: {', '.join(tables)}.",
-            position=node.position,
-        )
+        raise _no_reference(reference, tables, node.position)
     return tables[reference[-1]], reference
 
 
-# --- webhooks -------------------------------------------------------------------------------------
-
-
-def _webhook(ctx: StatementContext, node: connector.CreateWebhook) -> Outcome:
-    body = plan_format(ctx, node.body)
-    first = value_columns(body)[0]
-    columns = [Column("body", first.type, False)]
-    headers: list[MetadataColumn] = []
-    include_headers: str | None = None
-    filters: list[tuple[str, bool]] = []
-    for include in node.includes:
-        if include.kind is connector.IncludeKind.HEADERS:
-            include_headers = "headers"
-            columns.append(Column("headers", map_of(TEXT), False))
-            filters.extend((item.header, item.negated) for item in include.filters)
-        elif include.kind is connector.IncludeKind.HEADER:
-            assert include.alias is not None
-            type = BYTEA if include.bytes else TEXT
-            columns.append(Column(include.alias, type, True))
-            headers.append(
-                MetadataColumn(MetadataKind.HEADER, include.alias, include.header, include.bytes)
-            )
-    path = new_path(ctx, node.name)
-    check, check_desc, secrets = _check(ctx, node.check)
-    cluster, name = cluster_of(ctx, node.in_cluster)
-    changes: dict[str, object] = {} if node.is_table else {"in_cluster": name}
-    details = WebhookSource(body, tuple(headers), include_headers, tuple(filters))
-    return Outcome(
-        CreateSourcePlan(
-            path,
-            details,
-            RelationDesc(tuple(columns)),
-            (),
-            sibling_path(path, f"{path.item}_progress"),
-            _NO_COLUMNS,
-            cluster.id,
-            stored_sql(ctx, node, if_not_exists=False, or_replace=False, **changes),
-            dependencies(ctx),
-            node.if_not_exists,
-            check=check,
-            check_columns=check_desc,
-            check_secrets=secrets,
-        )
+def _no_reference(
+    reference: tuple[str, ...] | None, valid: Iterable[str], position: int
+) -> UndefinedTable:
+    shown = "the table" if reference is None else ".".join(reference)
+    return UndefinedTable(
+        f"reference to {shown} not found in source",
+        hint=f"Valid references are: {', '.join(valid)}.",
+        position=position,
     )
-
-
-def _check(
-    ctx: StatementContext, node: connector.WebhookCheck | None
-) -> tuple[HirScalar | None, RelationDesc | None, tuple[GlobalId, ...]]:
-    """Plan CHECK over the request's body, headers and the secrets that it names."""
-    if node is None:
-        return None, None, ()
-    columns: list[Column] = []
-    secrets: list[GlobalId] = []
-    items = node.items or (
-        connector.WebhookCheckItem(what="body"),
-        connector.WebhookCheckItem(what="headers"),
-    )
-    for item in items:
-        plain = BYTEA if item.bytes else TEXT
-        if isinstance(item.what, ObjectName):
-            found = ctx.names.item_of_kind(item.what, ItemKind.SECRET)
-            secrets.append(found.id)
-            columns.append(Column(item.alias or found.name, plain, False))
-        elif item.what == "headers":
-            columns.append(Column(item.alias or "headers", map_of(plain), False))
-        else:
-            columns.append(Column(item.alias or "body", plain, False))
-    desc = RelationDesc(tuple(columns))
-    context = ExprContext(ctx, Scope.of_relation(None, desc, None), {}, "CHECK")
-    return condition(context, node.condition, "CHECK"), desc, tuple(secrets)
 
 
 HANDLERS: dict[type[Node], StatementHandler] = {
     connector.CreateSource: _create_source,
-    connector.CreateWebhook: _webhook,
     ast_ddl.CreateTableFromSource: _table_from_source,
 }
