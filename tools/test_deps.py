@@ -1,4 +1,4 @@
-"""Install the servers that tests use, outside the tree: Kafka's jars and PostgreSQL 15.
+"""Install what tests use, outside the tree: Kafka's jars, PostgreSQL 15, PostgreSQL's JDBC driver.
 
 What can't be installed here is said loudly, and its tests will be skipped.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.fixtures import kafka, postgres  # noqa: E402
+from tests.fixtures import jdbc, kafka, postgres  # noqa: E402
 
 _POM = """<project><modelVersion>4.0.0</modelVersion>
 <groupId>headwater</groupId><artifactId>kafka-broker</artifactId><version>1</version>
@@ -57,6 +57,30 @@ def install_kafka() -> str | None:
     return None
 
 
+def install_jdbc() -> str | None:
+    """Fetch the JDBC driver with Maven; return what went wrong."""
+    jar = jdbc.jar()
+    if jar.exists():
+        return None
+    if shutil.which("mvn") is None:
+        return "Maven is missing"
+    print(f"fetching the JDBC driver {jdbc.VERSION} into {jar.parent} …", flush=True)
+    result = subprocess.run(
+        [
+            "mvn",
+            "-q",
+            "-B",
+            "-ntp",
+            "dependency:copy",
+            f"-Dartifact=org.postgresql:postgresql:{jdbc.VERSION}",
+            f"-DoutputDirectory={jar.parent}",
+        ],
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return None if result.returncode == 0 and jar.exists() else "Maven could not fetch it"
+
+
 def install_postgres() -> str | None:
     """Install Debian's PostgreSQL 15 where we may; return what went wrong."""
     if postgres.missing() is None:
@@ -83,7 +107,11 @@ def install_postgres() -> str | None:
 
 def main() -> int:
     """Install everything; absence of a server is no failure, but is said."""
-    for name, install in (("Kafka", install_kafka), ("PostgreSQL", install_postgres)):
+    for name, install in (
+        ("Kafka", install_kafka),
+        ("JDBC", install_jdbc),
+        ("PostgreSQL", install_postgres),
+    ):
         problem = install()
         if problem is not None:
             print(f"!! {name}: {problem}; its tests will be SKIPPED", file=sys.stderr)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.fixtures import kafka
 from tests.fixtures.headwater import Headwater, kill_process, running
@@ -24,17 +22,9 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    started = kafka.make(tmp_path_factory.mktemp("kafka"))
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, broker: Kafka) -> Iterator[Headwater]:
     with running(tmp_path_factory.mktemp("headwater")) as started:
-        connect_to(started, broker)
+        kafka.connect(started, broker)
         yield started
 
 
@@ -44,26 +34,6 @@ def connection(server: Headwater) -> Iterator[Connection]:
         yield opened
 
 
-def connect_to(server: Headwater, broker: Kafka) -> None:
-    with server.connect() as connection:
-        connection.execute(
-            f"CREATE CONNECTION k TO KAFKA (BROKER '{broker.address}', "
-            "SECURITY PROTOCOL PLAINTEXT)".encode()
-        )
-
-
-def make_topic(broker: Kafka, topic: str, partitions: int = 3) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.address})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
-
-
-def produce(broker: Kafka, topic: str, records: list[tuple[bytes | None, bytes | None]]) -> None:
-    producer = Producer({"bootstrap.servers": broker.address})
-    for key, value in records:
-        producer.produce(topic, key=key, value=value)
-    assert producer.flush(30) == 0
-
-
 def rows(connection: Connection, query: str) -> list[tuple[object, ...]]:
     return connection.execute(query.encode()).fetchall()
 
@@ -71,9 +41,8 @@ def rows(connection: Connection, query: str) -> list[tuple[object, ...]]:
 def test_json_with_declared_columns_from_several_partitions(
     broker: Kafka, connection: Connection
 ) -> None:
-    make_topic(broker, "typed")
-    produce(
-        broker,
+    broker.make_topic("typed", 3)
+    broker.produce(
         "typed",
         [(None, json.dumps({"a": n, "b": f"row {n}"}).encode()) for n in range(1000)],
     )
@@ -84,13 +53,13 @@ def test_json_with_declared_columns_from_several_partitions(
     assert rows(connection, "SELECT sum(a), min(b), max(b) FROM typed") == [
         (499500, "row 0", "row 999")
     ]
-    produce(broker, "typed", [(None, b'{"a": 1000, "b": null}')])
+    broker.produce("typed", [(None, b'{"a": 1000, "b": null}')])
     eventually(lambda: rows(connection, "SELECT b FROM typed WHERE a = 1000"), [(None,)])
 
 
 def test_metadata_columns(broker: Kafka, connection: Connection) -> None:
-    make_topic(broker, "meta", 1)
-    produce(broker, "meta", [(b"k0", b"v0"), (b"k1", b"v1")])
+    broker.make_topic("meta")
+    broker.produce("meta", [(b"k0", b"v0"), (b"k1", b"v1")])
     connection.execute(
         "CREATE SOURCE meta FROM KAFKA CONNECTION k (TOPIC 'meta') KEY FORMAT TEXT "
         "VALUE FORMAT TEXT INCLUDE KEY AS k, PARTITION AS p, OFFSET AS o, TIMESTAMP AS ts"
@@ -104,23 +73,23 @@ def test_metadata_columns(broker: Kafka, connection: Connection) -> None:
 def test_upsert_keeps_the_last_value_and_null_deletes(
     broker: Kafka, connection: Connection
 ) -> None:
-    make_topic(broker, "upserts", 1)
-    produce(broker, "upserts", [(b"a", b'{"v": 1}'), (b"b", b'{"v": 2}'), (b"a", b'{"v": 3}')])
+    broker.make_topic("upserts")
+    broker.produce("upserts", [(b"a", b'{"v": 1}'), (b"b", b'{"v": 2}'), (b"a", b'{"v": 3}')])
     connection.execute(
         "CREATE SOURCE upserts FROM KAFKA CONNECTION k (TOPIC 'upserts') KEY FORMAT TEXT "
         "VALUE FORMAT JSON (v int) INCLUDE KEY AS k ENVELOPE UPSERT"
     )
     query = "SELECT k, v FROM upserts ORDER BY k"
     eventually(lambda: rows(connection, query), [("a", 3), ("b", 2)])
-    produce(broker, "upserts", [(b"b", None), (b"c", b'{"v": 4}')])
+    broker.produce("upserts", [(b"b", None), (b"c", b'{"v": 4}')])
     eventually(lambda: rows(connection, query), [("a", 3), ("c", 4)])
 
 
 def test_a_malformed_value_under_upsert_is_mended_by_the_next(
     broker: Kafka, connection: Connection
 ) -> None:
-    make_topic(broker, "mended", 1)
-    produce(broker, "mended", [(b"a", b'{"v": 1}'), (b"b", b"not json")])
+    broker.make_topic("mended")
+    broker.produce("mended", [(b"a", b'{"v": 1}'), (b"b", b"not json")])
     connection.execute(
         "CREATE SOURCE mended FROM KAFKA CONNECTION k (TOPIC 'mended') KEY FORMAT TEXT "
         "VALUE FORMAT JSON (v int) INCLUDE KEY AS k ENVELOPE UPSERT"
@@ -135,7 +104,7 @@ def test_a_malformed_value_under_upsert_is_mended_by_the_next(
         return None
 
     eventually(lambda: "offset 1" in (failure() or ""), True)
-    produce(broker, "mended", [(b"b", b'{"v": 2}')])
+    broker.produce("mended", [(b"b", b'{"v": 2}')])
     eventually(lambda: failure(), None)
     assert rows(connection, query) == [("a", 1), ("b", 2)]
 
@@ -143,8 +112,8 @@ def test_a_malformed_value_under_upsert_is_mended_by_the_next(
 def test_a_malformed_value_without_envelope_is_an_error_of_the_collection(
     broker: Kafka, connection: Connection
 ) -> None:
-    make_topic(broker, "broken", 1)
-    produce(broker, "broken", [(None, b'{"a": 1}'), (None, b'{"a": "x"}')])
+    broker.make_topic("broken")
+    broker.produce("broken", [(None, b'{"a": 1}'), (None, b'{"a": "x"}')])
     connection.execute(
         "CREATE SOURCE broken FROM KAFKA CONNECTION k (TOPIC 'broken') FORMAT JSON (a int)"
     )
@@ -168,9 +137,9 @@ def test_an_unreachable_broker_is_said_at_create(connection: Connection) -> None
 
 
 def test_a_source_is_resumed_exactly_once_after_kills(broker: Kafka, tmp_path: Path) -> None:
-    make_topic(broker, "resumed")
+    broker.make_topic("resumed", 3)
     with running(tmp_path) as server:
-        connect_to(server, broker)
+        kafka.connect(server, broker)
         with server.connect() as connection:
             connection.execute(
                 "CREATE SOURCE resumed FROM KAFKA CONNECTION k (TOPIC 'resumed') "
@@ -182,8 +151,7 @@ def test_a_source_is_resumed_exactly_once_after_kills(broker: Kafka, tmp_path: P
             )
         total = 0
         for round_ in range(6):
-            produce(
-                broker,
+            broker.produce(
                 "resumed",
                 [(None, json.dumps({"n": n}).encode()) for n in range(total, total + 5000)],
             )
@@ -200,31 +168,16 @@ def test_a_source_is_resumed_exactly_once_after_kills(broker: Kafka, tmp_path: P
 
 
 def read_topic(broker: Kafka, topic: str, count: int) -> list[tuple[object, object]]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": broker.address,
-            "group.id": "test",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found = []
-    while len(found) < count:
-        message = consumer.poll(30)
-        assert message is not None, f"only {found} in {topic}"
-        assert message.error() is None, message.error()
-        key, value = message.key(), message.value()
-        found.append((json.loads(key) if key else None, json.loads(value) if value else None))
-    extra = consumer.poll(1)
-    assert extra is None or extra.error() is not None
-    consumer.close()
-    return found
+    """The JSON of a topic's records."""
+
+    def decoded(part: object) -> object:
+        return None if part is None else json.loads(str(part, "utf-8"))  # type: ignore[arg-type]
+
+    return [(decoded(m.key()), decoded(m.value())) for m in broker.read(topic, count)]
 
 
 def test_an_upsert_sink_writes_each_change_once(broker: Kafka, connection: Connection) -> None:
-    make_topic(broker, "sunk", 1)
+    broker.make_topic("sunk")
     connection.execute("CREATE TABLE sold (id int, amount int)")
     connection.execute(
         "CREATE MATERIALIZED VIEW totals AS SELECT id, sum(amount) AS total FROM sold GROUP BY id"
