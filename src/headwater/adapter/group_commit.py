@@ -1,10 +1,11 @@
 """Group commit: the writes of all sessions, one time and one append a round.
 
-While one round is being made durable the next one gathers. A round takes one write time from the
-oracle, commits all tables' updates through the transaction shard, applies the time, and answers. An
-idle timeline is advanced every :data:`TICK_S` seconds, so that reads at "now" do not stall, and at
-once when a read waits for it (:meth:`GroupCommit.nudge`). Each round confirms that no newer server
-has taken over, and so extends the lease by which reads trust the oracle (``lease``).
+While one round is being made durable the next one gathers, and perhaps a moment longer
+(``gathering``). A round takes one write time from the oracle, commits all tables' updates through
+the transaction shard, applies the time, and answers. An idle timeline is advanced every
+:data:`TICK_S` seconds, so that reads at "now" do not stall, and at once when a read waits for it
+(:meth:`GroupCommit.nudge`). Each round confirms that no newer server has taken over, and so extends
+the lease by which reads trust the oracle (``lease``).
 
 Keys are enforced here: all writers of a table are seen in one order, and of two that take the same
 key in one round the first wins. What a write consists of may depend on the keys that are free when
@@ -22,6 +23,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headwater.adapter.constraints import Keys, no_table
+from headwater.adapter.gathering import Gathering
 from headwater.adapter.lease import ReadLease
 from headwater.adapter.oracle import TimestampOracle
 from headwater.errors import (
@@ -99,7 +101,9 @@ class _Write:
         read_at: Mapping[ShardId, Timestamp],
         owner: object,
         resolve: Callable[[], Updates] | None,
+        writers: int,
     ) -> None:
+        self.writers = writers
         self.updates = updates
         self.resolve = resolve
         self.read_at = read_at
@@ -146,6 +150,9 @@ class GroupCommit:
         self._turn = asyncio.Lock()  # one change of the transaction shard at a time
         self._failure: HeadwaterError | None = None
         self._lease = ReadLease(clock, on_lease)
+        self._gathering = Gathering()
+        self._writers = 0  # that are pending
+        self._enough: asyncio.Future[bool] | None = None  # a round waits for more of them
         self.rounds = 0
 
     def start(self) -> None:
@@ -200,15 +207,20 @@ class GroupCommit:
         unless_written_since: Mapping[ShardId, Timestamp] | None = None,
         owner: object = None,
         resolve: Callable[[], Updates] | None = None,
+        *,
+        writers: int = 1,
     ) -> "asyncio.Future[Timestamp]":
         """Begin what :meth:`write` waits for, with the keys of the tables known already.
 
-        The future is nobody's to cancel.
+        The future is nobody's to cancel. ``writers``: how many sessions wait for it.
         """
         self._check()
-        write = _Write(updates, unless_written_since or {}, owner, resolve)
+        write = _Write(updates, unless_written_since or {}, owner, resolve, writers)
         self._pending.append(write)
+        self._writers += writers
         self._wake.set()
+        if self._enough is not None and self._writers >= self._gathering.expected:
+            _settle(self._enough, enough=True)
         return write.done
 
     async def register(self, tables: Sequence[tuple[ShardId, RelationDesc]]) -> Timestamp:
@@ -268,12 +280,27 @@ class GroupCommit:
                     await self._wake.wait()
             except TimeoutError:
                 pass
-            self._wake.clear()
+            await self._gather()
             async with self._turn:
+                self._wake.clear()
                 try:
                     await self._round()
                 except HeadwaterError as error:
                     self._fail(error)
+
+    async def _gather(self) -> None:
+        """Wait a moment for those who were answered by the last round, if that is worth it."""
+        moment_s = self._gathering.moment_s(self._writers) if self._writers else 0.0
+        if not moment_s:
+            return
+        loop = asyncio.get_running_loop()
+        self._enough = loop.create_future()
+        late = loop.call_later(moment_s, _settle, self._enough)
+        try:
+            self._gathering.waited(in_vain=not await self._enough)
+        finally:
+            late.cancel()
+            self._enough = None
 
     async def _round(self) -> None:
         """Commit what is pending; with nothing pending advance the timeline."""
@@ -281,6 +308,7 @@ class GroupCommit:
         if not batch:
             await self._advance()
             return
+        began = self._clock.monotonic()
         ts = self._oracle.write_ts()
         updates: dict[ShardId, list[bytes]] = {}
         for write in batch:
@@ -299,6 +327,8 @@ class GroupCommit:
                 raise
             return  # nothing was written: a full disk, say
         self.rounds += 1
+        answered = sum(write.writers for write in batch)
+        self._gathering.ended(answered, self._writers, self._clock.monotonic() - began)
         for shard in merged:
             self._written[shard] = ts
         self._applied(ts)
@@ -337,6 +367,7 @@ class GroupCommit:
             writing.update(shard for shard, data in write.updates.items() if flat.count(data))
             taken.append(write)
         self._pending = kept
+        self._writers = sum(write.writers for write in kept)
         return taken
 
     async def _advance(self) -> None:
@@ -390,6 +421,11 @@ class GroupCommit:
         self._pending = []
         self._lease.end(error)
         self._on_failure(error)
+
+
+def _settle(future: "asyncio.Future[bool]", *, enough: bool = False) -> None:
+    if not future.done():
+        future.set_result(enough)
 
 
 def _refuse(write: _Write, error: HeadwaterError) -> None:

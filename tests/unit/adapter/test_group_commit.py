@@ -89,6 +89,20 @@ async def test_sessions_that_write_together_share_one_append(tasks):
     assert sorted(set(times)) == [time for time, _ in txns.commits]
 
 
+async def test_a_round_waits_a_moment_for_those_who_were_answered(tasks):
+    txns = FakeTxns()
+    group = begin(txns, tasks)
+
+    async def client():
+        for _ in range(20):
+            await group.write({A: row(b"1")})
+
+    await asyncio.gather(*(client() for _ in range(8)))
+    assert sum(flat.count(writes[A]) for _, writes in txns.commits) == 160
+    sizes = [flat.count(writes[A]) for _, writes in txns.commits]
+    assert sizes[-10:] == [8] * 10, sizes
+
+
 async def test_a_write_is_visible_to_reads_that_begin_after_it(tasks):
     txns, clock = FakeTxns(), StillClock()
     oracle = TimestampOracle(clock, txns.upper)

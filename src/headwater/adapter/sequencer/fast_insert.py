@@ -77,7 +77,7 @@ def _insert_into(
         return
     try:
         rows = flat.build((insert.row, TIMESTAMP_MIN, 1) for insert in good)
-        done = coord.group_commit.submit({writable_table(coord, id).shard: rows})
+        done = coord.group_commit.submit({writable_table(coord, id).shard: rows}, writers=len(good))
     except HeadwaterError as error:
         reply(ids, p.Failed(error=error.fields()))
         return
