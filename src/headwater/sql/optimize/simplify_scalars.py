@@ -9,6 +9,7 @@ from headwater.ir.relation import Filter, FlatMap, Join, Map, Reduce, RelationEx
 from headwater.ir.scalar import Call, If, Literal, LiteralError, ScalarExpr
 from headwater.ir.typing import Types, scalar_type
 from headwater.ir.visit import map_aggregate, map_inputs, map_scalars, map_tuple, replace
+from headwater.sql.optimize.cast_inversion import without_cast
 from headwater.sql.optimize.context import Fold, OptimizerContext
 
 
@@ -145,7 +146,7 @@ def _simplify_known(call: Call, types: Types, fold: Fold) -> ScalarExpr:
                 inner if func == kernels.IS_TRUE else _simplify_not(kernels.negation(inner), types)
             )
     if func == kernels.EQ:
-        return _simplify_eq(call, types)
+        return _simplify_eq(call, types, fold)
     if func == kernels.IS_DISTINCT:
         left, right = call.args
         if kernels.is_null_literal(left):
@@ -171,13 +172,13 @@ def _simplify_record_get(call: Call) -> ScalarExpr:
     return call if any(map(kernels.may_fail, others)) else field
 
 
-def _simplify_eq(call: Call, types: Types) -> ScalarExpr:
+def _simplify_eq(call: Call, types: Types, fold: Fold) -> ScalarExpr:
     left, right = call.args
     if isinstance(left, Literal) and not isinstance(right, Literal):
-        return Call(kernels.EQ, (right, left), call.type)
+        return without_cast(Call(kernels.EQ, (right, left), call.type), fold)
     if left == right and not kernels.may_fail(left) and not scalar_type(left, types).nullable:
         return kernels.TRUE
-    return call
+    return without_cast(call, fold)
 
 
 def _simplify_not(call: Call, types: Types) -> ScalarExpr:
