@@ -33,11 +33,9 @@ def _numeric_precision(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
 
 def _unknown_is_text(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
     """A string without a type is text where any type is taken."""
-    return (
-        ours.sqlstate != "42804"
-        and theirs.sqlstate == "42804"
-        and theirs.message.startswith("could not determine polymorphic type")
-    )
+    undetermined = theirs.sqlstate == "42804" and "polymorphic type" in theirs.message
+    ambiguous = theirs.sqlstate == "42725" and "(unknown" in theirs.message
+    return undetermined or ambiguous
 
 
 RULES: dict[str, Rule] = {
