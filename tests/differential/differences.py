@@ -17,6 +17,7 @@ class Verdict(enum.Enum):
     DOCUMENTED = "differ as documented"
     ORDER = "fail or not by the order of evaluation"
     MISSING = "ask for what is missing here"
+    STOPPED = "were stopped by the statement's timeout"
     DIFFERS = "differ"
 
 
@@ -60,6 +61,8 @@ def compare(theirs: Outcome, ours: Outcome, query: Query) -> tuple[Verdict, str]
     for name, rule in RULES.items():
         if rule(theirs, ours, query):
             return Verdict.DOCUMENTED, name
+    if "57014" in (theirs.sqlstate, ours.sqlstate):
+        return Verdict.STOPPED, what
     if theirs.sqlstate is None and ours.sqlstate in MISSING_STATES:
         return Verdict.MISSING, ours.message
     states = {theirs.sqlstate, ours.sqlstate} - {None}

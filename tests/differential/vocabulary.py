@@ -34,7 +34,7 @@ VALUES: dict[str, tuple[str, ...]] = {
         "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
     ),
     "jsonb": (
-        *("'{}'", "'[]'", "'null'", "'1.5'", "'\"x\"'", "'true'", "'[1, 2, null]'"),
+        *("'{}'", "'[0]'", "'null'", "'1.5'", "'\"x\"'", "'true'", "'[1, 2, null]'"),
         *('\'{"a": 1, "b": [1, {"c": "d"}]}\'', '\'{"a": {"b": null}}\'', '\'["a", "b"]\''),
     ),
     "bytea": ("'\\x'", "'\\x00ff'", "'\\x616263'"),
@@ -227,7 +227,7 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
     ("text", "array_to_string({text[]}, ',')"),
     ("text", "array_to_string({int4[]}, ',', '*')"),
     ("text", "({jsonb} ->> {text})"),
-    ("text", "({jsonb} ->> {int4:small})"),
+    ("text", "({jsonb} ->> {int4:one})"),
     ("text", "jsonb_typeof({jsonb})"),
     ("text", "to_char({timestamp}, 'YYYY-MM-DD HH24:MI:SS')"),
     ("text", "to_char({timestamp}, 'Day DDD Mon IW FMHH12 AM')"),
@@ -268,7 +268,7 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
     ("interval", "age({timestamp}, {timestamp})"),
     # Structures
     ("jsonb", "({jsonb} -> {text})"),
-    ("jsonb", "({jsonb} -> {int4:small})"),
+    ("jsonb", "({jsonb} -> {int4:one})"),
     ("jsonb", "({jsonb} #> {text[]})"),
     ("jsonb", "to_jsonb({int4})"),
     ("jsonb", "to_jsonb({text})"),
