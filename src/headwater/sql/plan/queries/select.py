@@ -12,6 +12,7 @@ from headwater.errors import (
     GroupingError,
     InvalidColumnReference,
     InvalidParameterValue,
+    StatementTooComplex,
     SyntaxError_,
     WindowingError,
     WrongObjectType,
@@ -57,6 +58,11 @@ from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.scope import Scope
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import INT4, INT8, TEXT, UINT8, BaseType, ColumnType, record_of
+
+WINDOWS_NESTED_MAX = 8
+"""Levels of window functions inside one another: each is a pass over all rows that carries the
+rows of the one before, so that the cost of a level is a multiple of the last one's.
+"""
 
 _GROUP_SIZE_HINTS = {
     "aggregate input group size": "aggregate",
@@ -343,7 +349,14 @@ class _SelectPlanner:
     def _compute_windows(self, exprs: list[HirScalar]) -> list[HirScalar]:
         """Add a column for each window function in ``exprs``. Returns: them, over the columns."""
         # One that stands inside another is computed before it.
+        levels = 0
         while any(has_window(expr) for expr in exprs):
+            levels += 1
+            if levels > WINDOWS_NESTED_MAX:
+                raise StatementTooComplex(
+                    "window functions nest too deeply",
+                    detail=f"Window functions may nest {WINDOWS_NESTED_MAX} levels.",
+                )
             exprs = self._compute_innermost(exprs)
         return exprs
 
