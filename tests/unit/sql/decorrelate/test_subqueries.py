@@ -83,6 +83,16 @@ def rows(*expected):
             "select k from keyed where (select b from t where t.a = k and b < 20) = 10",
             [(1,)],
         ),
+        # Table functions inside one another, and beside.
+        (
+            "select k, generate_series(1, generate_series(k, 2)) from keyed where k < 3",
+            [(1, 1), (1, 1), (1, 2), (2, 1), (2, 2)],
+        ),
+        (
+            "select generate_series(1, 2), generate_series(generate_series(1, 2), 2) from keyed"
+            " where k = 1",
+            [(1, 1), (1, 2), (2, 2)],
+        ),
         # Row counts by subqueries and of other types.
         ("select b from t order by b desc limit (select min(k) from keyed)", [(30,)]),
         ("select b from t order by b offset (select count(*) from keyed)", [(20,), (30,)]),

@@ -18,10 +18,10 @@ from headwater.errors import (
     WrongObjectType,
 )
 from headwater.ir.functions import CastContext
-from headwater.ir.literals import TRUE, literal_int
+from headwater.ir.literals import literal_int
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
-from headwater.sql.plan.coerce import get_field, make_record
+from headwater.sql.plan.coerce import get_field
 from headwater.sql.plan.context import (
     GROUPING_BASE,
     TABLE_FUNCTION_BASE,
@@ -36,28 +36,21 @@ from headwater.sql.plan.hir import (
     ColumnRef,
     HirDistinct,
     HirFilter,
-    HirJoin,
-    HirJoinKind,
     HirMap,
-    HirRelation,
     HirScalar,
     HirTopK,
     WindowCall,
 )
 from headwater.sql.plan.hir_visit import Rewriter, has_window, move_columns
+from headwater.sql.plan.queries.expansion import expand, mark_table_function
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.queries.grouping import GroupRewriter, Groups, reduce_groups
 from headwater.sql.plan.queries.naming import column_name
-from headwater.sql.plan.queries.table_functions import (
-    plan_function,
-    zip_rows,
-)
 from headwater.sql.plan.rows import Rows, project
 from headwater.sql.plan.scalars.subqueries import conjuncts
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.scope import Scope
-from headwater.types.relation import RelationDesc
-from headwater.types.scalar import INT4, INT8, TEXT, UINT8, BaseType, ColumnType, record_of
+from headwater.types.scalar import INT4, INT8, TEXT, UINT8, BaseType, ColumnType
 
 WINDOWS_NESTED_MAX = 8
 """Levels of window functions inside one another: each is a pass over all rows that carries the
@@ -108,7 +101,7 @@ class _SelectPlanner:
         self.relation, self.scope = planner.plan(select.from_)
         self.types = [column.type for column in self.scope.columns]
         self.aggregates = Aggregates()
-        self.table_functions = TableFunctions(_mark_table_function)
+        self.table_functions = TableFunctions(mark_table_function)
         self.named_windows = _named_windows(select)
         self.exprs: list[HirScalar] = []
         self.names: list[str] = []
@@ -394,22 +387,10 @@ class _SelectPlanner:
         self, exprs: list[HirScalar], extra: list[HirScalar]
     ) -> tuple[list[HirScalar], list[HirScalar]]:
         """Join the table functions of the select list to the rows."""
-        both = [*exprs, *extra]
-        arity = len(self.types)
-        found_functions = self.table_functions.found
-        relation, desc = _side_by_side(self._context("SELECT", aggregates=True), found_functions)
-        if self.rewriter is not None:
-            relation = self.rewriter.rewriter.relation(relation, 1)
-        self.relation = HirJoin(self.relation, relation, TRUE, HirJoinKind.INNER, lateral=True)
-        self.types = [*self.types, *desc.types]
+        context = self._context("SELECT", aggregates=True, table_functions=True)
+        self.relation, self.types, place = expand(context, self.relation, self.types, self.rewriter)
         moved = [
-            move_columns(
-                expr,
-                lambda index: (
-                    arity + index - TABLE_FUNCTION_BASE if index >= TABLE_FUNCTION_BASE else index
-                ),
-            )
-            for expr in both
+            move_columns(expr, lambda index: place.get(index, index)) for expr in (*exprs, *extra)
         ]
         return moved[: len(exprs)], moved[len(exprs) :]
 
@@ -494,43 +475,6 @@ def has_table_function(expr: HirScalar) -> bool:
 
     move_columns(expr, see)
     return found
-
-
-def _mark_table_function(ctx: ExprContext, node: ast.Function) -> HirScalar:
-    """Note a table function of the select list. Returns: the mark of its column, or of its row."""
-    functions = ctx.table_functions
-    assert functions is not None
-    made = plan_function(_arguments_of(ctx), node, levels=1)
-    first = TABLE_FUNCTION_BASE + functions.columns
-    functions.found.append((node, made.relation, made.desc))
-    functions.columns += made.desc.arity
-    types = made.desc.types
-    if made.desc.arity == 1:
-        return ColumnRef(0, first, types[0], made.desc.columns[0].name)
-    refs = tuple(ColumnRef(0, first + i, type) for i, type in enumerate(types))
-    kind = record_of(*zip(made.desc.names, types, strict=True))
-    return make_record(refs, kind)
-
-
-def _arguments_of(ctx: ExprContext) -> ExprContext:
-    """Return the context of a table function's arguments: no table functions inside."""
-    return ExprContext(
-        ctx.statement,
-        ctx.scope,
-        ctx.ctes,
-        "the arguments of a set-returning function",
-        aggregates=ctx.aggregates,
-    )
-
-
-def _side_by_side(
-    ctx: ExprContext, found: Sequence[tuple[ast.Function, HirRelation, RelationDesc]]
-) -> tuple[HirRelation, RelationDesc]:
-    if len(found) == 1:
-        return found[0][1], found[0][2]
-    inner = _arguments_of(ctx)
-    numbered = [plan_function(inner, node, ordinality=True, levels=1) for node, _, _ in found]
-    return zip_rows(inner, [(made.relation, made.desc) for made in numbered])
 
 
 def _named_windows(select: ast.Select) -> dict[str, ast.WindowSpec] | None:
