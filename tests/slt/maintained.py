@@ -238,7 +238,7 @@ class FileRun:
                 self._try(f"DROP VIEW {name}")
         if state:
             self.report.refused[state] += 1
-            if state[:2] not in _VIEWLESS:
+            if state[:2] not in _VIEWLESS and self._answer(query.text) != state:
                 self._disagree(query, f"creating while {when}", name, state, "a view")
             return ()
         self.report.views += 1

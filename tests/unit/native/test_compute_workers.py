@@ -1,14 +1,10 @@
 """One contract from both sides: plans and commands of msgspec structs, obeyed by the workers."""
 
-import select
-import struct
-
 import msgspec
 import pytest
 
 from headwater.compute.protocol import (
     AllowCompaction,
-    ComputeResponse,
     CreateDataflow,
     DataflowFailed,
     Frontiers,
@@ -16,7 +12,6 @@ from headwater.compute.protocol import (
     OpenSink,
     OpenSource,
     Peek,
-    ShellRequest,
     SinkBatch,
     SinkFrontier,
 )
@@ -67,63 +62,23 @@ from headwater.native.loader import native
 from headwater.types.relation import Column as RelationColumn
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import BaseType, ColumnType, ScalarType
+from tests.fixtures.workers import Workers, flat_of
 
 INT8 = ColumnType(ScalarType(BaseType.INT8), nullable=True)
 DESC = RelationDesc((RelationColumn("a", INT8.type), RelationColumn("b", INT8.type)))
 TYPES = msgspec.msgpack.encode((INT8.type, INT8.type))
 IDENTITY = Mfp.identity(2)
 KEY = (Column(0),)
-PATIENCE_S = 20
 
 
-class Workers:
-    """Native workers, and what they said."""
-
-    def __init__(self, count: int) -> None:
-        self.native = native.ComputeServer(count)
-        self.requests: list[ShellRequest] = []
-        self.responses: list[ComputeResponse] = []
-        self.rows: list[tuple[dict, bytes]] = []
-
-    def command(self, command: msgspec.Struct) -> None:
-        self.native.command(msgspec.msgpack.encode(command))
-
-    def wait(self, found):
-        """Take in what is said until ``found`` returns something."""
-        while True:
-            for payload in self.native.drain():
-                self.requests.append(msgspec.msgpack.decode(payload, type=ShellRequest))
-            for channel, payload in self.native.drain_answers():
-                if channel == 0:
-                    self.responses.append(msgspec.msgpack.decode(payload, type=ComputeResponse))
-                else:
-                    (length,) = struct.unpack_from("<I", payload)
-                    header = msgspec.msgpack.decode(payload[4 : 4 + length])
-                    self.rows.append((header, payload[4 + length :]))
-            result = found()
-            if result is not None:
-                return result
-            fds = [self.native.fd(), self.native.answers_fd()]
-            ready, _, _ = select.select(fds, [], [], PATIENCE_S)
-            assert ready, "the workers are silent"
-
-    def request(self, kind):
-        """Wait for a request of class ``kind`` and take it."""
-
-        def found():
-            for request in self.requests:
-                if isinstance(request, kind):
-                    self.requests.remove(request)
-                    return request
-            return None
-
-        return self.wait(found)
+class IntWorkers(Workers):
+    """Workers over rows of two whole numbers."""
 
     def feed(self, token: int, rows, time: int, upper: int, encoding: str = "flat") -> None:
         flat = flat_updates([(row, time, 1) for row in rows])
         if encoding == "parquet":
             flat, _ = native.persist_encode(msgspec.msgpack.encode(DESC), False, flat)
-        self.native.feed(token, [(encoding, 0, flat, None, 0, None, None)], upper)
+        self.feed_flat(token, flat, upper, encoding)
 
     def peek(self, target: str, timestamp: int, keys=None):
         uuid = bytes(15) + bytes([len(self.rows) + 1])
@@ -145,25 +100,15 @@ class Workers:
 
 @pytest.fixture
 def workers():
-    made = Workers(2)
+    made = IntWorkers(2)
     yield made
     made.native.shutdown()
 
 
 def flat_updates(updates) -> bytes:
     """Encode ``((a, b), time, diff)`` in the flat codec."""
-    rows = [native.encode_int(a) + native.encode_int(b) for (a, b), _, _ in updates]
-    ends, end = [], 0
-    for row in rows:
-        end += len(row)
-        ends.append(end)
-    n = len(rows)
-    return (
-        struct.pack("<II", n, end)
-        + struct.pack(f"<{n}I", *ends)
-        + struct.pack(f"<{n}Q", *(time for _, time, _ in updates))
-        + struct.pack(f"<{n}q", *(diff for _, _, diff in updates))
-        + b"".join(rows)
+    return flat_of(
+        (native.encode_int(a) + native.encode_int(b), time, diff) for (a, b), time, diff in updates
     )
 
 
