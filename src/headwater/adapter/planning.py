@@ -41,6 +41,7 @@ from headwater.sql.lower.substitute import (
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.inline_views import inline_views
 from headwater.sql.optimize.pipeline import Trace, optimize
+from headwater.sql.optimize.temporal import now_as_moment
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan.coerce import coerce
 from headwater.sql.plan.ddl import CheckPlan
@@ -266,7 +267,7 @@ class Planner:
 
         Raises: FeatureNotSupported where it calls what only a moment or session gives meaning.
         """
-        inlined = world.inline(expr)
+        inlined = now_as_moment(world.inline(expr))
         for func in sorted(unmaterializable_of(inlined) - {UnmaterializableFunc.MZ_NOW}):
             raise FeatureNotSupported(f"cannot materialize call to {func.value}() in {what}")
         return self.optimize(inlined, world)

@@ -16,7 +16,14 @@ from collections.abc import Iterator
 from headwater.ir import kernels
 from headwater.ir.literals import int_literal, interval_datum, literal_interval
 from headwater.ir.relation import Constant, Filter, RelationExpr, Union
-from headwater.ir.scalar import Call, If, Literal, ScalarExpr
+from headwater.ir.scalar import (
+    Call,
+    CallUnmaterializable,
+    If,
+    Literal,
+    ScalarExpr,
+    UnmaterializableFunc,
+)
 from headwater.ir.typing import Types, scalar_type
 from headwater.ir.visit import map_inputs, map_tuple
 from headwater.sql.optimize.context import OptimizerContext
@@ -34,6 +41,10 @@ _FROM_NOW = {
 }
 _TEXT_OF_NOW = "cast_mz_timestamp_text"
 _NUMBER_OF_TEXT = "cast_text_int8"
+_NOW = (UnmaterializableFunc.NOW, UnmaterializableFunc.CURRENT_TIMESTAMP)
+_MZ_NOW = CallUnmaterializable(
+    UnmaterializableFunc.MZ_NOW, ColumnType(MZ_TIMESTAMP, nullable=False)
+)
 
 
 def split_temporal(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
@@ -42,6 +53,32 @@ def split_temporal(expr: RelationExpr, context: OptimizerContext) -> RelationExp
     def visit(node: RelationExpr) -> RelationExpr:
         node = map_inputs(node, visit)
         return _split(node, context) if isinstance(node, Filter) else node
+
+    return visit(expr)
+
+
+def now_as_moment(expr: RelationExpr) -> RelationExpr:
+    """Return ``expr`` with ``now()`` in its conditions as the moment: a clock that goes on.
+
+    That is what it means where a query is maintained; elsewhere ``now()`` has no meaning there.
+    """
+
+    def scalar(node: ScalarExpr) -> ScalarExpr:
+        if isinstance(node, CallUnmaterializable) and node.func in _NOW:
+            return Call("cast_mz_timestamp_timestamptz", (_MZ_NOW,), node.type)
+        if isinstance(node, Call):
+            args = map_tuple(node.args, scalar)
+            return node if args is node.args else Call(node.func, args, node.type)
+        if isinstance(node, If):
+            return If(scalar(node.cond), scalar(node.then), scalar(node.els))
+        return node
+
+    def visit(node: RelationExpr) -> RelationExpr:
+        node = map_inputs(node, visit)
+        if not isinstance(node, Filter):
+            return node
+        predicates = map_tuple(node.predicates, scalar)
+        return node if predicates is node.predicates else Filter(node.input, predicates)
 
     return visit(expr)
 
@@ -164,27 +201,38 @@ def _to_moment(func: str, right: ScalarExpr, kind: str, types: Types) -> ScalarE
 
     Moments are whole milliseconds; the cast drops the microseconds beyond them.
     """
+    declared = scalar_type(right, types).type
     if func in _ROUNDED_UP:
         step = Literal(interval_datum(0, 0, _SUB_MILLISECOND), ColumnType(INTERVAL, nullable=False))
-        declared = scalar_type(right, types).type
         right = _call(f"add_{kind}_interval", (right, step), declared, types)
-    return _call(f"cast_{kind}_mz_timestamp", (right,), MZ_TIMESTAMP, types)
+    moment = _call(f"cast_{kind}_mz_timestamp", (right,), MZ_TIMESTAMP, types)
+    epoch = Literal(kernels.ZERO_DATUM, ColumnType(declared, nullable=False))
+    return _from_epoch_on(func, right, epoch, moment, types)
+
+
+def _from_epoch_on(
+    func: str, value: ScalarExpr, epoch: Literal, moment: ScalarExpr, types: Types
+) -> ScalarExpr:
+    """Return ``moment``; for a ``value`` before ``epoch``, which is before all moments, a bound.
+
+    As a lower bound it is the first moment; an upper one is never kept, as NULL is not.
+    """
+    is_low = func in (kernels.GT, kernels.GTE)
+    below: Literal = int_literal(0, MZ_TIMESTAMP) if is_low else kernels.null_of(MZ_TIMESTAMP)
+    return If(_comparison(kernels.LT, value, epoch, types), below, moment)
 
 
 def _through_text(
     func: str, now: ScalarExpr, right: ScalarExpr, types: Types
 ) -> tuple[str, ScalarExpr, ScalarExpr]:
     """Compare the moment itself: numbers below zero are before all moments."""
-    is_low = func in (kernels.GT, kernels.GTE)
-    below: Literal = int_literal(0, MZ_TIMESTAMP) if is_low else kernels.null_of(MZ_TIMESTAMP)
     if func == kernels.GT:
         func, right = (
             kernels.GTE,
             _call("add_int8_int8", (right, kernels.int8_literal(1)), INT8, types),
         )
     moment = _call("cast_int8_mz_timestamp", (right,), MZ_TIMESTAMP, types)
-    is_negative = _comparison(kernels.LT, right, kernels.int8_literal(0), types)
-    return func, now, If(is_negative, below, moment)
+    return func, now, _from_epoch_on(func, right, kernels.int8_literal(0), moment, types)
 
 
 def _call(func: str, args: Conditions, type: ScalarType, types: Types) -> Call:

@@ -16,6 +16,7 @@ from headwater.ir.literals import int_datum
 from headwater.ir.visit_physical import walk_plan
 from headwater.sql.lower.plan import Lowering
 from headwater.sql.optimize.pipeline import optimize
+from headwater.sql.optimize.temporal import now_as_moment
 from tests.golden.planning import IDS, optimizer_context, plan_sql
 
 BIDS = Snapshot(
@@ -102,23 +103,37 @@ def bounds(condition):
 
 
 def test_intervals_move_to_the_other_side():
+    def moment(value, below):
+        epoch = "'1970-01-01 00:00:00+00'"
+        cast = f"timestamptz_to_mz_timestamp({value})"
+        return f"case when ({value} < {epoch}) then {below} else {cast} end"
+
     # now - 1 hour <= end: present until the millisecond after end + 1 hour.
-    moment = "timestamptz_to_mz_timestamp((#3 + '01:00:00'))"
+    bound = moment("(#3 + '01:00:00')", "null")
     assert bounds("mz_now()::timestamptz - interval '1 hour' <= end_time") == [
         [],
-        [f"({moment} + 1)"],
+        [f"({bound} + 1)"],
     ]
     # end < now + 1 day: present from the millisecond after end - 1 day.
-    moment = "timestamptz_to_mz_timestamp((#3 - '1 day'))"
-    assert bounds("end_time < interval '1 day' + mz_now()::timestamptz") == [
-        [f"({moment} + 1)"],
-        [],
-    ]
+    bound = moment("(#3 - '1 day')", "0")
+    assert bounds("end_time < interval '1 day' + mz_now()::timestamptz") == [[f"({bound} + 1)"], []]
     # now < end, which may lie between milliseconds: up to and with the one that it is in.
-    moment = "timestamptz_to_mz_timestamp((#3 + '00:00:00.000999'))"
-    assert bounds("mz_now()::timestamptz < end_time") == [[], [moment]]
+    assert bounds("mz_now()::timestamptz < end_time") == [
+        [],
+        [moment("(#3 + '00:00:00.000999')", "null")],
+    ]
     with pytest.raises(FeatureNotSupported):  # months have no one length
         bounds("mz_now()::timestamptz - interval '1 month' <= end_time")
+
+
+def test_now_is_the_moment_in_conditions():
+    def plan(sql):
+        return now_as_moment(plan_sql(sql))
+
+    condition = "{0} - interval '1 hour' <= end_time and end_time < {0}"
+    query = f"select end_time from auctions where {condition}"
+    assert plan(query.format("now()")) == plan(query.format("mz_now()::timestamptz"))
+    assert "NOW" in repr(plan("select now() from auctions")).upper().replace("MZ_NOW", "")
 
 
 @pytest.mark.parametrize(
