@@ -71,6 +71,7 @@ def explained(
     title: str,
     body: str,
     *,
+    sources: Iterable[str] = (),
     used_indexes: Iterable[tuple[str, Sequence[str]]] = (),
     target_cluster: str | None = None,
     notices: Iterable[str] = (),
@@ -80,11 +81,13 @@ def explained(
     Args:
         title: ``Explained Query``, ``materialize.public.v`` …, without a colon.
         body: The plan's text.
+        sources: What is done to rows as they are read, see :func:`explain_source`.
         used_indexes: Names of indexes, each with the ways in which it is used.
         target_cluster: Where the plan would run; None leaves the line out.
         notices: Advice, one paragraph each.
     """
     parts = [f"{title}:\n{_indent(body.rstrip(), 1)}"]
+    parts.extend(text.rstrip() for text in sources)
     lines = [f"  - {name} ({', '.join(usages)})" for name, usages in used_indexes]
     if lines:
         parts.append("\n".join(["Used Indexes:", *lines]))
@@ -676,6 +679,14 @@ def explain_plan(plan: Plan, options: ExplainOptions = DEFAULT) -> str:
     """Return the physical plan as an indented tree."""
     printer = _PlanPrinter(options)
     printer.plan(plan, 0)
+    return "\n".join(printer.lines) + "\n"
+
+
+def explain_source(name: str, mfp: Mfp, options: ExplainOptions = DEFAULT) -> str:
+    """Return the text of a collection whose rows ``mfp`` is applied to as they are read."""
+    printer = _PlanPrinter(options)
+    printer.line(0, f"Source {name}")
+    printer.mfp_details(mfp, 1)
     return "\n".join(printer.lines) + "\n"
 
 

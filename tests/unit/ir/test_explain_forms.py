@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from headwater.ir.attributes import NAMES, Attributes
-from headwater.ir.explain import ExplainOptions, explain_relation
+from headwater.ir.explain import ExplainOptions, explain_relation, explain_source
 from headwater.ir.explain_json import plan_json
 from headwater.sql.lower.peek import DataflowPeek, plan_peek
 from headwater.sql.optimize.pipeline import optimize
@@ -86,3 +86,12 @@ def test_the_fast_path_can_be_forgone():
     assert not isinstance(plan_peek(expr, lower_context(), **names), DataflowPeek)
     forced = plan_peek(expr, lower_context(), **names, by_dataflow=True)
     assert isinstance(forced, DataflowPeek)
+
+
+def test_what_is_done_to_rows_as_they_are_read():
+    expr = optimize(plan_sql("select v + 1 from keyed where k > 2"), optimizer_context(False))
+    peek = plan_peek(expr, lower_context(False), object_id="t1", index_id="t2")
+    assert isinstance(peek, DataflowPeek)
+    (source,) = peek.lowered.dataflow.sources
+    text = explain_source("keyed", source.mfp)
+    assert text == "Source keyed\n  Project: #3\n  Filter: (#0 > 2)\n  Map: (#1 + 1)\n"

@@ -21,6 +21,7 @@ from headwater.ir.explain import (
     explain_index_peek,
     explain_plan,
     explain_relation,
+    explain_source,
     explained,
 )
 from headwater.ir.explain_json import plan_json
@@ -285,6 +286,7 @@ def _as_text(made: _Explainer) -> str:
                 made.title,
                 body,
                 made.finishing,
+                sources=_sources(made, lowered) if is_physical else (),
                 used_indexes=_uses(made, lowered),
                 target_cluster=_cluster_name(made),
             )
@@ -339,6 +341,7 @@ def _maintained(made: _Explainer, expr: RelationExpr) -> str:
     return explained(
         made.title,
         _bodies(made, lowered),
+        sources=_sources(made, lowered),
         used_indexes=_uses(made, lowered),
         target_cluster=_cluster_name(made),
     )
@@ -349,6 +352,15 @@ def _bodies(made: _Explainer, lowered: LoweredDataflow) -> str:
     for export in lowered.dataflow.index_exports if not bodies else ():
         bodies.append(f"→Arrange {made.options.names.get(export.on, export.on)}\n")
     return "".join(bodies)
+
+
+def _sources(made: _Explainer, lowered: LoweredDataflow) -> list[str]:
+    """Return what is done to the rows of stored collections as they are read."""
+    return [
+        explain_source(made.options.names.get(source.id, source.id), source.mfp, made.options)
+        for source in lowered.dataflow.sources
+        if source.mfp is not None and "filter pushdown" in made.flags
+    ]
 
 
 def _uses(
@@ -371,6 +383,7 @@ def _finished(
     body: str,
     finishing: RowSetFinishing,
     *,
+    sources: Iterable[str] = (),
     used_indexes: Iterable[tuple[str, list[str]]] = (),
     target_cluster: str | None = None,
 ) -> str:
@@ -379,7 +392,9 @@ def _finished(
     if finishing.order_by or finishing.limit is not None or finishing.offset or not in_order:
         inner = "".join(f"  {line}\n" for line in body.rstrip("\n").split("\n"))
         body = f"{show_finishing(finishing)}\n{inner}"
-    return explained(title, body, used_indexes=used_indexes, target_cluster=target_cluster)
+    return explained(
+        title, body, sources=sources, used_indexes=used_indexes, target_cluster=target_cluster
+    )
 
 
 def _cluster_name(made: _Explainer) -> str | None:
