@@ -191,13 +191,20 @@ def copied(connection: Connection, query: str) -> int:
         return sum(len(data) for data in copy)
 
 
+def fetched(connection: Connection, query: str) -> list[tuple[object, ...]]:
+    """Return the first row by a cursor; the transaction is left open."""
+    connection.execute("BEGIN")
+    connection.execute(f"DECLARE c CURSOR FOR {query}".encode())
+    return rows(connection, "FETCH 1 c")
+
+
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize(
     "query",
     [
         "SELECT a, b FROM large",
         "SELECT a, b FROM large ORDER BY a DESC LIMIT 15000",
-        "SELECT n FROM generate_series(1, 200000) AS n",
+        "SELECT n FROM generate_series(1, 500000) AS n",
         "SELECT 'the same again' FROM generate_series(1, 200000)",
         "VALUES " + ", ".join(f"('{'x' * 500}')" for _ in range(3000)),
     ],
@@ -211,10 +218,8 @@ def test_a_result_beyond_the_limit_is_refused_in_every_form(
     assert "result exceeds max size of 1.0 MB" in str(error)
     with pytest.raises(psycopg.errors.OutOfMemory):
         copied(connection, query)
-    connection.execute("BEGIN")
-    connection.execute(f"DECLARE c CURSOR FOR {query}".encode())
     with pytest.raises(psycopg.errors.OutOfMemory):
-        connection.execute("FETCH 1 c")
+        fetched(connection, query)
     connection.execute("ROLLBACK")
     few = rows(connection, f"SELECT * FROM ({query}) AS q LIMIT 3")
     assert len(few) == 3

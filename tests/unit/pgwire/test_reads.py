@@ -172,9 +172,12 @@ async def test_fetch_from_a_subscription_takes_what_is_there(
 
 
 async def test_what_is_dropped_ends_its_readers(server: Server, replica: FakeReplica) -> None:
+    asked = asyncio.Event()
+    replica.answer = lambda *_: asked.set()
+    await _connected(server, replica)
     raw = await server.raw()
     raw.send(b"Q", b"peek nothing\0")
-    await server.adapter.until(lambda: ("execute", True) in server.adapter.log)
+    await asked.wait()
     server.links.fail_peeks("c", UndefinedObject("the cluster was dropped"))
     assert fields((await raw.until(b"E"))[-1][1])["M"] == "the cluster was dropped"
     await raw.until(b"Z")
