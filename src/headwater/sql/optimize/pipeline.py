@@ -76,6 +76,7 @@ def optimize(
         for name, rule in LOGICAL:
             expr = _run(name, rule, expr, context, trace)
         if expr is before or expr == before:
+            expr = before
             break
     for name, rule in PHYSICAL:
         expr = _run(name, rule, expr, context, trace)
@@ -90,6 +91,8 @@ def _run(
     trace: Trace | None,
 ) -> RelationExpr:
     result = rule(expr, context)
-    if trace is not None and result != expr:
+    if result is expr or result == expr:
+        return expr  # the same object, for which types and keys are remembered
+    if trace is not None:
         trace(name, result)
     return result
