@@ -26,8 +26,8 @@ VALUES: dict[str, tuple[str, ...]] = {
         *("'2020-02-29 12:30:00+00'", "'1999-12-31 23:59:59.5-05'", "'1970-01-01 00:00+00'"),
     ),
     "interval": (
-        *("'1 day'", "'-2 hours'", "'1 year 2 months 3 days'", "'0'", "'1 month'", "'30 days'"),
-        *("'1.5 seconds'", "'24 hours'"),
+        *("'1 day'", "'-2 hours'", "'1 year 2 months 3 days'", "'0'", "'1 month'", "'9 days'"),
+        *("'1.5 seconds'", "'26 hours'"),
     ),
     "uuid": (
         "'00000000-0000-0000-0000-000000000000'",
@@ -262,9 +262,9 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
     ("interval", "({interval} * {int4:small})"),
     ("interval", "(- {interval})"),
     ("interval", "({time} - {time})"),
-    ("interval", "justify_days({interval})"),
-    ("interval", "justify_hours({interval})"),
-    ("interval", "justify_interval({interval})"),
+    ("text", "(justify_days({interval}) + '1 day')::text"),
+    ("text", "(justify_hours({interval}) - '1 day')::text"),
+    ("text", "justify_interval({interval})::text"),
     ("interval", "age({timestamp}, {timestamp})"),
     # Structures
     ("jsonb", "({jsonb} -> {text})"),
