@@ -2,12 +2,16 @@
 
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.fixtures import netns
 from tests.fixtures.headwater import Headwater
 from tests.fixtures.replicas import rows
 from tests.fixtures.waiting import eventually
@@ -59,9 +63,14 @@ def client(server: Headwater) -> Iterator[socket.socket]:
 
 def left(connection: Connection) -> tuple[object, ...]:
     """Return how much there is of ghosts: sessions, temporary tables, subscriptions' dataflows."""
-    ((sessions,),) = rows(connection, "SELECT count(*) FROM mz_internal.mz_sessions")
     ((tables,),) = rows(connection, "SELECT count(*) FROM mz_tables WHERE name = 'mine'")
-    return (int(str(sessions)) - 1, tables)
+    return (sessions(connection) - 1, tables)
+
+
+def sessions(connection: Connection) -> int:
+    """Return how many sessions there are, that of ``connection`` included."""
+    ((count,),) = rows(connection, "SELECT count(*) FROM mz_internal.mz_sessions")
+    return int(str(count))
 
 
 WHAT = {
@@ -112,3 +121,40 @@ def test_a_slow_client_gets_all_of_its_rows(server: Headwater) -> None:
         wait: Callable[[], int] = iter(range(ROWS)).__next__
         for row in cursor.stream("SELECT a FROM big ORDER BY a"):
             assert row == (wait() + 1,)
+
+
+FOLLOW = """
+import sys
+import psycopg
+with psycopg.connect(sys.argv[1]) as connection, connection.cursor() as cursor:
+    with cursor.copy("COPY (SUBSCRIBE t) TO STDOUT") as copied:
+        for data in copied:
+            print("got", flush=True)
+"""
+
+
+@pytest.mark.skipif(netns.missing() is not None, reason=netns.missing() or "")
+def test_a_client_whose_host_is_lost_is_noticed(tmp_path: Path) -> None:
+    """The cable is out: nobody says anything, and what is sent is not acknowledged."""
+    server = Headwater(tmp_path)
+    server.arguments = (f"--sql-address=0.0.0.0:{server.port}",)
+    server.start()
+    try:
+        with netns.host() as host, server.connect() as connection:
+            connection.execute("CREATE TABLE t (a int)")
+            connection.execute("INSERT INTO t VALUES (1)")
+            dsn = f"host={host.gateway} port={server.port} user=materialize dbname=materialize"
+            command = host.command(sys.executable, "-c", FOLLOW, dsn)
+            follower = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            try:
+                assert follower.stdout is not None
+                assert follower.stdout.readline() == "got\n"
+                host.unplug()
+                connection.execute("INSERT INTO t VALUES (2)")
+                eventually(lambda: sessions(connection), 1, seconds=90)
+            finally:
+                follower.kill()
+                follower.wait()
+                follower.stdout.close()
+    finally:
+        server.stop()
