@@ -18,30 +18,52 @@ from headwater.adapter.introspection import Introspection
 from headwater.adapter.lease import wait_out
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
-from headwater.adapter.replan import builtin_view, replan
+from headwater.adapter.replan import builtin_view, empty_relation, replan
 from headwater.adapter.running import sink_of
 from headwater.adapter.sequencer.cluster import start_replicas
 from headwater.adapter.sequencer.source import run_source
 from headwater.catalog.allocate import BuiltinIds, IdAllocator
+from headwater.catalog.builtin import functions
 from headwater.catalog.builtin.initial import (
+    DEFAULT_SIZE,
     MZ_SYSTEM,
+    builtin_privileges,
     initial_objects,
+    system_clusters,
+    system_roles,
     system_schemas,
 )
 from headwater.catalog.builtin.pack import (
     TableRow,
     comment_row,
+    default_privilege_row,
+    reach_rows,
+    role_details,
     rows_of,
     size_rows,
+    system_privilege_row,
     variable_row,
 )
 from headwater.catalog.builtin.pg_views import PG_VIEWS
+from headwater.catalog.builtin.shapes import shapes
 from headwater.catalog.builtin.tables import BUILTIN_TABLES, HISTORY_TABLES, RUNNING_TABLES
-from headwater.catalog.builtin.types import BUILTIN_TYPES
+from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type
 from headwater.catalog.builtin.views import MZ_VIEWS
-from headwater.catalog.codec import Change, DurableItem, Kind, decode_kind, encode_object, from_json
+from headwater.catalog.codec import (
+    SYSTEM_PRIVILEGES_ROW,
+    Change,
+    DurableItem,
+    Kind,
+    State,
+    decode_kind,
+    default_privilege_row_key,
+    encode_object,
+    from_json,
+    to_json,
+)
 from headwater.catalog.durable import DurableCatalog
 from headwater.catalog.items import (
+    Access,
     BuiltinTable,
     CatalogItem,
     Cluster,
@@ -49,6 +71,7 @@ from headwater.catalog.items import (
     Database,
     Index,
     MaterializedView,
+    NetworkPolicy,
     Relation,
     ReplicaSize,
     Role,
@@ -59,6 +82,7 @@ from headwater.catalog.items import (
     Type,
 )
 from headwater.catalog.ops import CatalogObject
+from headwater.catalog.privileges import AclItem, DefaultPrivilegeKey
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import TableUpdate
 from headwater.cluster.sizes import SIZES
@@ -67,6 +91,7 @@ from headwater.persist import flat
 from headwater.persist.client import PersistClient
 from headwater.persist.txns import TxnsHandle
 from headwater.types.ids import GlobalId, SchemaId, ShardId
+from headwater.types.relation import RelationDesc
 from headwater.types.time import Timestamp
 
 logger = logging.getLogger(__name__)
@@ -154,18 +179,26 @@ async def boot(
 async def _first_objects(durable: DurableCatalog, ids: IdAllocator, outside: Outside) -> None:
     """Put into a new catalog what every catalog starts with."""
     changes: list[Change] = []
+    entities: tuple[CatalogObject, ...]
     if _ENVIRONMENT not in durable.state:
         changes.append(Change(_ENVIRONMENT, None, outside.rng.token().hex()[:12]))
         first = initial_objects()
-        entities: tuple[CatalogObject, ...] = (
+        entities = (
             *first.roles,
             *first.databases,
             *first.schemas,
             *first.clusters,
+            *first.policies,
         )
-        for entity in entities:
-            key, value = encode_object(entity)
-            changes.append(Change(key, durable.state.get(key), value))
+        changes.append(Change(SYSTEM_PRIVILEGES_ROW, None, to_json(first.system_privileges)))
+        for default, letters in first.default_privileges.items():
+            changes.append(Change(default_privilege_row_key(default), None, letters))
+    else:  # what this version of the program brings
+        entities = (*system_roles(), *system_clusters(DEFAULT_SIZE))
+    for entity in entities:
+        key, value = encode_object(entity)
+        if key not in durable.state:
+            changes.append(Change(key, None, value))
     await durable.commit(changes)
 
 
@@ -187,25 +220,20 @@ class _Building:
         self.snapshot = base
 
     def add(self, items: "Sequence[CatalogItem]") -> None:
-        base = self.snapshot
-        self.snapshot = CatalogSnapshot(
-            version=base.version,
-            databases=base.databases,
-            schemas=base.schemas,
-            items={**base.items, **{item.id: item for item in items}},
-            clusters=base.clusters,
-            roles=base.roles,
-            sizes=base.sizes,
-            variables=base.variables,
-            comments=base.comments,
-        )
+        self.snapshot = self.snapshot.with_items(items)
 
 
 def _plan_all(planner: Planner, durable: DurableCatalog, builtin: BuiltinIds) -> CatalogSnapshot:
     """Return the catalog as stored, with all builtin objects, everything planned."""
     building = _Building(_containers(durable))
     schemas = {schema.name: schema.id for schema in system_schemas()}
-    building.add([*_builtin_types(builtin, schemas), *_builtin_tables(builtin, schemas)])
+    building.add(
+        [
+            *_builtin_types(builtin, schemas),
+            *_builtin_tables(builtin, schemas),
+            *_empty_relations(builtin, schemas),
+        ]
+    )
     for definition in (*MZ_VIEWS, *PG_VIEWS):
         record = builtin.record(f"view {definition.key}")
         schema = schemas[definition.schema]
@@ -263,6 +291,21 @@ def _containers(durable: DurableCatalog) -> CatalogSnapshot:
         sizes={size.name: size for size in replica_sizes()},
         variables=variables,
         comments=comments,
+        access=_access(state),
+    )
+
+
+def _access(state: State) -> Access:
+    policies = decode_kind(state, Kind.POLICY, NetworkPolicy)
+    stored = state.get(SYSTEM_PRIVILEGES_ROW)
+    return Access(
+        policies={policy.id: policy for policy in policies},
+        system_privileges=() if stored is None else from_json(stored, tuple[AclItem, ...]),
+        default_privileges={
+            from_json(key, DefaultPrivilegeKey): letters
+            for (kind, key), letters in state.items()
+            if kind == Kind.DEFAULT_PRIVILEGE
+        },
     )
 
 
@@ -294,15 +337,31 @@ def _builtin_types(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[Ca
                 owner=MZ_SYSTEM,
                 type=made.type,
                 category=made.category,
+                privileges=builtin_privileges("type"),
             )
         )
+    return items
+
+
+def _empty_relations(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
+    """Return the relations that have a shape and nothing that fills them."""
+    filled = {table.key for table in BUILTIN_TABLES}
+    filled.update(view.key for view in (*MZ_VIEWS, *PG_VIEWS))
+    items: list[CatalogItem] = []
+    for key, desc in shapes().items():
+        if key not in filled:
+            schema, _, name = key.partition(".")
+            record = builtin.record(f"view {key}")
+            items.append(empty_relation(name, desc, record, schemas[schema]))
     return items
 
 
 def _builtin_tables(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
     items: list[CatalogItem] = []
     for definition in BUILTIN_TABLES:
-        record = builtin.record(f"table {definition.key}", shard=True)
+        record = builtin.record(
+            f"table {definition.key}", shard=True, shape=_shape_text(definition.desc)
+        )
         if record.shard is None:
             raise InternalError(f"builtin table {definition.key} has no collection")
         items.append(
@@ -314,9 +373,16 @@ def _builtin_tables(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[C
                 owner=MZ_SYSTEM,
                 desc=definition.desc,
                 shard=record.shard,
+                privileges=builtin_privileges("table"),
             )
         )
     return items
+
+
+def _shape_text(desc: RelationDesc) -> str:
+    return ", ".join(
+        f"{c.name}:{show_type(c.type)}{'?' if c.nullable else ''}" for c in desc.columns
+    )
 
 
 # Collections and dataflows
@@ -393,11 +459,17 @@ def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
         *snapshot.schemas.values(),
         *snapshot.clusters.values(),
         *snapshot.roles.values(),
+        *snapshot.policies.values(),
         *snapshot.items.values(),
     )
     rows = [row for entity in entities for row in rows_of(snapshot, entity)]
     rows.extend(comment_row(key, comment) for key, comment in snapshot.comments.items())
     rows.extend(variable_row(name, value) for name, value in snapshot.variables.items())
+    rows.extend(reach_rows(snapshot.roles))
+    rows.extend(role_details(snapshot.roles, snapshot.system_privileges))
+    rows.extend(system_privilege_row(item) for item in snapshot.system_privileges)
+    rows.extend(default_privilege_row(*entry) for entry in snapshot.default_privileges.items())
+    rows.extend(functions.rows(snapshot))
     rows.extend(size_rows(snapshot.sizes.values()))
     for table, row in rows:
         held = wanted[table]

@@ -111,7 +111,7 @@ class HeadwaterAdapter:
         role = coord.snapshot.try_role(request.user)
         if role is None:
             role = await coord.finish(self._new_role(request.user))
-        if not role.login:
+        if role.login is False:
             raise InvalidAuthorization(f'role "{request.user}" is not permitted to log in')
         return role
 

@@ -84,7 +84,7 @@ class Introspection:
         yield from self._external()
         for session in self._coord.sessions.values():
             yield _row(
-                "mz_sessions",
+                "mz_session_rows",
                 r.text(session.id),
                 r.integer(session.conn),
                 r.text(session.role),

@@ -7,9 +7,10 @@ statement does not say (ids, owner, shards, a source's subsources) comes from th
 import msgspec
 
 from headwater.adapter.planning import Planner
-from headwater.adapter.sequencer.create import connection_kind, definition_of
+from headwater.adapter.sequencer.create import connection_kind, definition_of, key_texts
 from headwater.adapter.sequencer.source import is_append_only, subsource_desc
-from headwater.catalog.builtin.initial import MZ_SYSTEM
+from headwater.catalog.builtin.initial import MZ_SYSTEM, builtin_privileges
+from headwater.catalog.builtin.shapes import shapes
 from headwater.catalog.builtin.views import BuiltinViewDef
 from headwater.catalog.codec import BuiltinRecord, DurableItem
 from headwater.catalog.items import (
@@ -27,13 +28,14 @@ from headwater.catalog.items import (
 )
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import DataCorrupted, InternalError
-from headwater.ir.relation import Project, RelationExpr
+from headwater.ir.relation import Constant, Project, RelationExpr
 from headwater.ir.typing import arity
 from headwater.sql.plan import ddl
 from headwater.sql.plan.external import WebhookSource
 from headwater.sql.plan.hir import HirGet
 from headwater.sql.plan.statements import Planned, SelectPlan
 from headwater.types.ids import SchemaId, ShardId
+from headwater.types.relation import RelationDesc
 from headwater.types.time import Timestamp
 
 
@@ -64,19 +66,60 @@ def builtin_view(
     if not isinstance(plan, SelectPlan):
         raise InternalError(f"builtin view {definition.key} is not a query")
     expr = planner.relation(plan.query)
-    if plan.finishing.project != tuple(range(arity(expr))):
-        expr = Project(expr, plan.finishing.project)
+    project, desc = _shaped(definition, plan)
+    if project != tuple(range(arity(expr))):
+        expr = Project(expr, project)
     return BuiltinView(
         id=record.id,
         oid=record.oid,
         name=definition.name,
         schema=schema,
         owner=MZ_SYSTEM,
+        privileges=builtin_privileges("view"),
         create_sql=f"CREATE VIEW {definition.key} AS {definition.query}",
         depends_on=tuple(sorted(planned.depends_on)),
-        desc=plan.desc,
+        desc=desc,
         expr=expr,
         definition=f"{definition.query};",
+    )
+
+
+def _shaped(definition: BuiltinViewDef, plan: SelectPlan) -> tuple[tuple[int, ...], RelationDesc]:
+    """Return the columns of a view's query in the order of its shape, and the shape.
+
+    Raises: InternalError where the query does not yield what the shape says.
+    """
+    wanted = shapes().get(definition.key)
+    if wanted is None:
+        return plan.finishing.project, plan.desc
+    at = {name: index for index, name in enumerate(plan.desc.names)}
+    order = []
+    for column in wanted.columns:
+        index = at.get(column.name)
+        found = None if index is None else plan.desc.columns[index].type.without_modifier()
+        if index is None or found != column.type:
+            raise InternalError(
+                f"builtin view {definition.key} yields no column {column.name} of its type",
+                detail=f"wanted {column.type}, found {found}",
+            )
+        order.append(plan.finishing.project[index])
+    return tuple(order), wanted
+
+
+def empty_relation(
+    name: str, desc: RelationDesc, record: BuiltinRecord, schema: SchemaId
+) -> BuiltinView:
+    """Return a builtin relation that nothing fills."""
+    return BuiltinView(
+        id=record.id,
+        oid=record.oid,
+        name=name,
+        schema=schema,
+        owner=MZ_SYSTEM,
+        privileges=builtin_privileges("view"),
+        desc=desc,
+        expr=Constant((), desc),
+        definition="",
     )
 
 
@@ -103,6 +146,7 @@ def _common(stored: DurableItem) -> dict[str, object]:
         "schema": stored.schema,
         "owner": stored.owner,
         "create_sql": stored.create_sql,
+        "privileges": stored.privileges,
     }
 
 
@@ -170,6 +214,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 depends_on=depends_on,
                 on=plan.on,
                 key=planner.scalars(HirGet(plan.on, plan.on_desc), plan.keys),
+                expressions=key_texts(stored.create_sql),
                 cluster=stored.cluster or plan.cluster_id,
                 retain_history_ms=stored.retain_history_ms,
             )
@@ -268,6 +313,7 @@ def _subsource(snapshot: CatalogSnapshot, stored: DurableItem) -> Source:
         schema=stored.schema,
         owner=stored.owner,
         create_sql=stored.create_sql,
+        privileges=stored.privileges,
         depends_on=(parent.id,),
         desc=subsource_desc(parent, stored.reference, progress=stored.source_kind == "progress"),
         source_kind=stored.source_kind or "subsource",

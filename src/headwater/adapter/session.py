@@ -84,7 +84,7 @@ class Session:
         self.process_id = process_id
         self.role: RoleId = role.id
         self.user = role.name
-        self.superuser = role.superuser
+        self.superuser = bool(role.superuser)
         self.id = id
         self.connected_ms = connected_ms
         self.variables = variables

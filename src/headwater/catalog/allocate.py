@@ -12,6 +12,7 @@ from headwater.types.ids import (
     ClusterId,
     DatabaseId,
     GlobalId,
+    PolicyId,
     ReplicaId,
     RoleId,
     SchemaId,
@@ -27,6 +28,7 @@ _FIRST = {
     "database": 2,
     "schema": 9,
     "role": 2,
+    "policy": 2,
     "oid": 20_100,
     "builtin_oid": 17_000,
 }
@@ -68,6 +70,10 @@ class IdAllocator:
     def role(self) -> RoleId:
         """Return the id of a new role."""
         return RoleId(f"u{self._take('role')}")
+
+    def policy(self) -> PolicyId:
+        """Return the id of a new network policy."""
+        return PolicyId(f"u{self._take('policy')}")
 
     def oid(self) -> int:
         """Return the object id of a new object."""
@@ -120,16 +126,23 @@ class BuiltinIds:
         }
         self.changes: list[Change] = []
 
-    def record(self, name: str, *, oid: int | None = None, shard: bool = False) -> BuiltinRecord:
-        """Return the ids of ``name``; new ones if this version of the program brought it."""
+    def record(
+        self, name: str, *, oid: int | None = None, shard: bool = False, shape: str = ""
+    ) -> BuiltinRecord:
+        """Return the ids of ``name``; new ones if this version of the program brought it.
+
+        A table whose columns are others than before is another table, with a collection anew.
+        """
         found = self._records.get(name)
-        if found is not None:
+        if found is not None and found.shape == shape:
             return found
         id = self._ids.builtin()
-        number = self._ids.builtin_oid() if oid is None else oid
-        record = BuiltinRecord(id, number, ShardId(f"table-{id}") if shard else None)
+        if oid is None:
+            oid = self._ids.builtin_oid() if found is None else found.oid
+        record = BuiltinRecord(id, oid, ShardId(f"table-{id}") if shard else None, shape)
         self._records[name] = record
-        self.changes.append(Change((Kind.BUILTIN.value, name), None, to_json(record)))
+        old = None if found is None else to_json(found)
+        self.changes.append(Change((Kind.BUILTIN.value, name), old, to_json(record)))
         return record
 
 

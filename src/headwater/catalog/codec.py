@@ -1,7 +1,8 @@
 """The catalog's durable form: rows ``(kind, key, value)`` of texts, the value JSON.
 
 Kinds: ``meta`` (format, epoch, counters), ``database``, ``schema``, ``item``, ``cluster``,
-``role``, ``variable``, ``comment``, ``secret`` and ``builtin`` (the ids of builtin objects). Items
+``role``, ``policy``, ``system_privileges``, ``default_privilege``, ``variable``, ``comment``,
+``secret`` and ``builtin`` (the ids of builtin objects). Items
 keep what can't be derived from their statement; :class:`DurableItem` holds that.
 """
 
@@ -19,12 +20,14 @@ from headwater.catalog.items import (
     Index,
     ItemKind,
     MaterializedView,
+    NetworkPolicy,
     Role,
     Schema,
     Sink,
     Source,
     Table,
 )
+from headwater.catalog.privileges import Acl, DefaultPrivilegeKey, owned
 from headwater.errors import DataCorrupted
 from headwater.types.ids import ClusterId, GlobalId, RoleId, SchemaId, ShardId
 from headwater.types.time import Timestamp
@@ -39,6 +42,9 @@ class Kind(StrEnum):
     ITEM = "item"
     CLUSTER = "cluster"
     ROLE = "role"
+    POLICY = "policy"
+    SYSTEM_PRIVILEGES = "system_privileges"
+    DEFAULT_PRIVILEGE = "default_privilege"
     VARIABLE = "variable"
     COMMENT = "comment"
     SECRET = "secret"
@@ -77,14 +83,21 @@ class DurableItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     as_of: Timestamp | None = None
     version: int = 0
     retain_history_ms: int | None = None
+    granted: Acl | None = None  # None in rows written before privileges were recorded
+
+    @property
+    def privileges(self) -> Acl:
+        """Return the item's privileges."""
+        return owned(self.kind.noun, self.owner) if self.granted is None else self.granted
 
 
 class BuiltinRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The ids of a builtin object, by ``schema.name``."""
+    """The ids of a builtin object, by ``schema.name``; of a table its columns too."""
 
     id: GlobalId
     oid: int
     shard: ShardId | None = None
+    shape: str = ""
 
 
 def durable_item(item: CatalogItem) -> DurableItem:
@@ -129,13 +142,16 @@ def durable_item(item: CatalogItem) -> DurableItem:
             "schema": item.schema,
             "owner": item.owner,
             "create_sql": item.create_sql,
+            "granted": item.privileges,
             **more,
         },
         DurableItem,
     )
 
 
-def encode_object(object: Database | Schema | CatalogItem | Cluster | Role) -> tuple[RowKey, str]:
+def encode_object(
+    object: Database | Schema | CatalogItem | Cluster | Role | NetworkPolicy,
+) -> tuple[RowKey, str]:
     """Return the row of an object."""
     match object:
         case Database():
@@ -146,6 +162,8 @@ def encode_object(object: Database | Schema | CatalogItem | Cluster | Role) -> t
             return (Kind.CLUSTER, object.id), to_json(object)
         case Role():
             return (Kind.ROLE, object.id), to_json(object)
+        case NetworkPolicy():
+            return (Kind.POLICY, object.id), to_json(object)
         case _:
             return (Kind.ITEM, object.id), to_json(durable_item(object))
 
@@ -153,6 +171,14 @@ def encode_object(object: Database | Schema | CatalogItem | Cluster | Role) -> t
 def comment_row_key(key: CommentKey) -> RowKey:
     """Return the key of a comment's row."""
     return (Kind.COMMENT, to_json(key))
+
+
+def default_privilege_row_key(key: DefaultPrivilegeKey) -> RowKey:
+    """Return the key of a default privilege's row; the row holds its letters."""
+    return (Kind.DEFAULT_PRIVILEGE, to_json(key))
+
+
+SYSTEM_PRIVILEGES_ROW: RowKey = (Kind.SYSTEM_PRIVILEGES, "")
 
 
 T = TypeVar("T")

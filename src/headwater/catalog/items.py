@@ -10,12 +10,14 @@ from enum import StrEnum
 
 import msgspec
 
+from headwater.catalog.privileges import Acl, DefaultPrivilegeKey
 from headwater.ir.relation import RelationExpr
 from headwater.ir.scalar import ScalarExpr
 from headwater.types.ids import (
     ClusterId,
     DatabaseId,
     GlobalId,
+    PolicyId,
     ReplicaId,
     RoleId,
     SchemaId,
@@ -55,6 +57,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         schema: Where it lives; ``name`` is unique there.
         create_sql: The CREATE statement with all names qualified; empty for builtin items.
         depends_on: The items whose removal would break this one, directly.
+        privileges: Who may do what to it; empty for kinds that have none, e.g. indexes.
     """
 
     id: GlobalId
@@ -64,6 +67,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     owner: RoleId
     create_sql: str = ""
     depends_on: tuple[GlobalId, ...] = ()
+    privileges: Acl = ()
 
     @property
     def kind(self) -> ItemKind:
@@ -213,10 +217,14 @@ class MaterializedView(Item, frozen=True, kw_only=True):
 
 
 class Index(Item, frozen=True, kw_only=True):
-    """An arrangement of relation ``on`` by ``key``, kept in memory by ``cluster``'s replicas."""
+    """An arrangement of relation ``on`` by ``key``, kept in memory by ``cluster``'s replicas.
+
+    ``expressions`` are the texts of the key's parts.
+    """
 
     on: GlobalId
     key: tuple[ScalarExpr, ...]
+    expressions: tuple[str, ...] = ()
     cluster: ClusterId
     retain_history_ms: int | None = None
 
@@ -308,6 +316,7 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     oid: int
     name: str
     owner: RoleId
+    privileges: Acl = ()
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,6 +327,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     owner: RoleId
     database: DatabaseId | None = None
+    privileges: Acl = ()
 
 
 class ReplicaSize(msgspec.Struct, frozen=True, kw_only=True):
@@ -348,7 +358,10 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """A named pool of compute; ``size`` and ``replication_factor`` only where managed."""
+    """A named pool of compute; ``size`` and ``replication_factor`` only where managed.
+
+    ``hydration_estimate_ms`` is set where replicas run only for refreshes (SCHEDULE = ON REFRESH).
+    """
 
     id: ClusterId
     name: str
@@ -359,19 +372,59 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     replicas: tuple[Replica, ...] = ()
     linked_to: GlobalId | None = None  # a source or sink with a cluster of its own
     introspection_interval_ms: int | None = 1000
+    introspection_debugging: bool = False
+    availability_zones: tuple[str, ...] = ()
+    workload_class: str | None = None
+    hydration_estimate_ms: int | None = None
+    privileges: Acl = ()
+
+
+class Membership(msgspec.Struct, frozen=True, array_like=True):
+    """A role's membership in a group, and who granted it."""
+
+    role: RoleId
+    grantor: RoleId
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
-    """A role: a user or a group."""
+    """A role: a user or a group; attributes are None where nobody has said anything."""
 
     id: RoleId
     oid: int
     name: str
-    login: bool = True
-    superuser: bool = False
+    login: bool | None = None
+    superuser: bool | None = None
     inherit: bool = True
-    members_of: tuple[RoleId, ...] = ()
+    groups: tuple[Membership, ...] = ()
     variables: Mapping[str, str] = {}
+
+
+class PolicyRule(msgspec.Struct, frozen=True):
+    """One rule of a network policy: which addresses it lets in."""
+
+    name: str
+    action: str
+    direction: str
+    address: str
+
+
+class NetworkPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Which addresses may connect; recorded, and the default one is the variable's."""
+
+    id: PolicyId
+    oid: int
+    name: str
+    owner: RoleId
+    rules: tuple[PolicyRule, ...] = ()
+    privileges: Acl = ()
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may do what, in as far as it belongs to no single object."""
+
+    policies: Mapping[PolicyId, NetworkPolicy] = {}
+    system_privileges: Acl = ()
+    default_privileges: Mapping[DefaultPrivilegeKey, str] = {}
 
 
 class CommentKey(msgspec.Struct, frozen=True):

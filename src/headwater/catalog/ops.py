@@ -7,16 +7,18 @@ from headwater.catalog.items import (
     Cluster,
     CommentKey,
     Database,
+    NetworkPolicy,
     Role,
     Schema,
 )
-from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
+from headwater.catalog.privileges import Acl, DefaultPrivilegeKey
+from headwater.types.ids import ClusterId, DatabaseId, GlobalId, PolicyId, RoleId, SchemaId
 
-CatalogObject = Database | Schema | CatalogItem | Cluster | Role
+CatalogObject = Database | Schema | CatalogItem | Cluster | Role | NetworkPolicy
 
 
 class Create(msgspec.Struct, frozen=True):
-    """Add an object whose id is new."""
+    """Add an object whose id is new; one without privileges gets those of new objects."""
 
     object: CatalogObject
 
@@ -57,6 +59,25 @@ class DropRole(msgspec.Struct, frozen=True):
     id: RoleId
 
 
+class DropPolicy(msgspec.Struct, frozen=True):
+    """Remove a network policy."""
+
+    id: PolicyId
+
+
+class SetSystemPrivileges(msgspec.Struct, frozen=True):
+    """Set the privileges on the system itself."""
+
+    privileges: Acl
+
+
+class SetDefaultPrivilege(msgspec.Struct, frozen=True):
+    """Set what new objects grant; no letters remove it."""
+
+    key: DefaultPrivilegeKey
+    letters: str
+
+
 class SetVariable(msgspec.Struct, frozen=True):
     """Set a system variable's default; None resets it."""
 
@@ -86,6 +107,9 @@ Op = (
     | DropItem
     | DropCluster
     | DropRole
+    | DropPolicy
+    | SetSystemPrivileges
+    | SetDefaultPrivilege
     | SetVariable
     | SetComment
     | SetSecret

@@ -92,12 +92,25 @@ def text_list(values: Iterable[str] | None) -> bytes:
     return _LIST + b"".join(text(value) for value in values) + _END
 
 
+def integer_list(values: Iterable[int] | None) -> bytes:
+    """Return the datum of a list of whole numbers."""
+    if values is None:
+        return NULL
+    return _LIST + b"".join(integer(value) for value in values) + _END
+
+
 def text_array(values: Sequence[str] | None) -> bytes:
     """Return a ``text[]`` datum of one dimension; empty ones have none."""
     if values is None:
         return NULL
     dimensions = b"\x01" if values else b"\x00"
     return _ARRAY + b"".join(text(value) for value in values) + _END + dimensions
+
+
+def integer_array(values: Sequence[int]) -> bytes:
+    """Return the datum of an array of whole numbers of one dimension; empty ones have none."""
+    dimensions = b"\x01" if values else b"\x00"
+    return _ARRAY + b"".join(integer(value) for value in values) + _END + dimensions
 
 
 def read_texts(row: bytes) -> list[str]:

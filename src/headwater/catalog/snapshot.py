@@ -9,12 +9,14 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from headwater.catalog.items import (
+    Access,
     CatalogItem,
     Cluster,
     CommentKey,
     Database,
     Index,
     ItemKind,
+    NetworkPolicy,
     Replica,
     ReplicaSize,
     Role,
@@ -28,7 +30,14 @@ from headwater.errors import (
     UndefinedObject,
     UndefinedTable,
 )
-from headwater.types.ids import ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId
+from headwater.types.ids import (
+    ClusterId,
+    DatabaseId,
+    GlobalId,
+    ReplicaId,
+    RoleId,
+    SchemaId,
+)
 
 # Searched before the search path, in this order, unless the path names them.
 IMPLICIT_SCHEMAS = ("mz_catalog", "pg_catalog")
@@ -44,6 +53,7 @@ SYSTEM_SCHEMAS = (
 )
 TEMP_SCHEMA = "mz_temp"
 _NEAR_MISSES_MAX = 3
+_NO_ACCESS = Access()
 
 
 class CatalogSnapshot:
@@ -65,6 +75,7 @@ class CatalogSnapshot:
         sizes: Mapping[str, ReplicaSize],
         variables: Mapping[str, str],
         comments: Mapping[CommentKey, str],
+        access: Access = _NO_ACCESS,
     ) -> None:
         self.version = version
         self.databases = databases
@@ -75,6 +86,25 @@ class CatalogSnapshot:
         self.sizes = sizes
         self.variables = variables
         self.comments = comments
+        self.access = access
+        self.policies = access.policies
+        self.system_privileges = access.system_privileges
+        self.default_privileges = access.default_privileges
+
+    def with_items(self, items: Iterable[CatalogItem]) -> "CatalogSnapshot":
+        """Return this version with items added or replaced."""
+        return CatalogSnapshot(
+            version=self.version,
+            databases=self.databases,
+            schemas=self.schemas,
+            items={**self.items, **{item.id: item for item in items}},
+            clusters=self.clusters,
+            roles=self.roles,
+            sizes=self.sizes,
+            variables=self.variables,
+            comments=self.comments,
+            access=self.access,
+        )
 
     # By id.
 
@@ -248,6 +278,10 @@ class CatalogSnapshot:
         """Return the type ``name`` of the schema, None if there is none."""
         return self._types_by_name.get((schema, name))
 
+    def type_by_oid(self, oid: int) -> Type | None:
+        """Return the type with an object id, None if there is none."""
+        return self._types_by_oid.get(oid)
+
     def cluster(self, name: str, *, position: int = 0) -> Cluster:
         """Return the cluster named ``name``. Raises: UndefinedObject."""
         found = self._clusters_by_name.get(name)
@@ -292,6 +326,13 @@ class CatalogSnapshot:
     def try_role(self, name: str) -> Role | None:
         """Return the role named ``name``, None if there is none."""
         return self._roles_by_name.get(name)
+
+    def policy(self, name: str, *, position: int = 0) -> NetworkPolicy:
+        """Return the network policy named ``name``. Raises: UndefinedObject."""
+        for policy in self.policies.values():
+            if policy.name == name:
+                return policy
+        raise UndefinedObject(f'unknown network policy "{name}"', position=position)
 
     # Relations between items.
 
@@ -372,6 +413,10 @@ class CatalogSnapshot:
     @cached_property
     def _types_by_name(self) -> dict[tuple[SchemaId, str], CatalogItem]:
         return {(i.schema, i.name): i for i in self.items.values() if isinstance(i, Type)}
+
+    @cached_property
+    def _types_by_oid(self) -> dict[int, Type]:
+        return {item.oid: item for item in self.items.values() if isinstance(item, Type)}
 
     @cached_property
     def _items_by_schema(self) -> dict[SchemaId, list[CatalogItem]]:

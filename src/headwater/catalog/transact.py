@@ -5,19 +5,41 @@ out are the next snapshot, the rows of the catalog's shard that change, and the 
 builtin tables, in one value, so that the caller can make them durable in that order.
 """
 
-from typing import cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 import msgspec
 
-from headwater.catalog.builtin.pack import TableRow, comment_row, rows_of, variable_row
-from headwater.catalog.codec import Change, Kind, RowKey, comment_row_key, encode_object
+from headwater.catalog.builtin.pack import (
+    TableRow,
+    comment_row,
+    default_privilege_row,
+    reach_rows,
+    role_details,
+    rows_of,
+    system_privilege_row,
+    variable_row,
+)
+from headwater.catalog.codec import (
+    SYSTEM_PRIVILEGES_ROW,
+    Change,
+    Kind,
+    RowKey,
+    comment_row_key,
+    default_privilege_row_key,
+    encode_object,
+    to_json,
+)
 from headwater.catalog.items import (
+    Access,
     CatalogItem,
     Cluster,
     CommentKey,
     Database,
     Index,
+    Item,
     MaterializedView,
+    NetworkPolicy,
     Role,
     Schema,
     Sink,
@@ -30,14 +52,18 @@ from headwater.catalog.ops import (
     DropCluster,
     DropDatabase,
     DropItem,
+    DropPolicy,
     DropRole,
     DropSchema,
     Op,
     SetComment,
+    SetDefaultPrivilege,
     SetSecret,
+    SetSystemPrivileges,
     SetVariable,
     Update,
 )
+from headwater.catalog.privileges import Acl, DefaultPrivilegeKey, initial, mentions
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import (
     DependentObjectsStillExist,
@@ -48,7 +74,10 @@ from headwater.errors import (
     UndefinedObject,
     invariant,
 )
-from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
+from headwater.types.ids import ClusterId, DatabaseId, GlobalId, PolicyId, RoleId, SchemaId
+
+# How many objects the error of a role that is still in use lists.
+_DEPENDENTS_SHOWN_MAX = 20
 
 
 class TableUpdate(msgspec.Struct, frozen=True):
@@ -77,6 +106,9 @@ class _State:
         self.items: dict[GlobalId, CatalogItem] = dict(base.items)
         self.clusters: dict[ClusterId, Cluster] = dict(base.clusters)
         self.roles: dict[RoleId, Role] = dict(base.roles)
+        self.policies: dict[PolicyId, NetworkPolicy] = dict(base.policies)
+        self.system_privileges: Acl = base.system_privileges
+        self.default_privileges: dict[DefaultPrivilegeKey, str] = dict(base.default_privileges)
         self.variables: dict[str, str] = dict(base.variables)
         self.comments: dict[CommentKey, str] = dict(base.comments)
         self.rows: dict[RowKey, Change] = {}
@@ -100,6 +132,11 @@ class _State:
             sizes=self.base.sizes,
             variables=self.variables,
             comments=self.comments,
+            access=Access(
+                policies=self.policies,
+                system_privileges=self.system_privileges,
+                default_privileges=self.default_privileges,
+            ),
         )
 
 
@@ -115,6 +152,14 @@ def transact(base: CatalogSnapshot, ops: "list[Op] | tuple[Op, ...]") -> Transac
     for op in ops:
         _apply(state, op)
     snapshot = state.snapshot()
+    if _renames(base, snapshot):
+        _show_new_names(base, snapshot, state)
+    if state.roles != base.roles or state.system_privileges != base.system_privileges:
+        for diff, roles, privileges in (
+            (-1, base.roles, base.system_privileges),
+            (1, state.roles, state.system_privileges),
+        ):
+            state.contribute([*reach_rows(roles), *role_details(roles, privileges)], diff)
     _check_names(base, snapshot, state)
     _check_references(base, snapshot)
     changes = tuple(c for c in state.rows.values() if c.old != c.new)
@@ -124,7 +169,7 @@ def transact(base: CatalogSnapshot, ops: "list[Op] | tuple[Op, ...]") -> Transac
 def _apply(state: _State, op: Op) -> None:
     match op:
         case Create(object=made):
-            _put(state, None, made)
+            _put(state, None, _with_privileges(state, made))
         case Update(object=changed):
             old = _table_of(state, changed).get(changed.id)
             if old is None:
@@ -140,6 +185,13 @@ def _apply(state: _State, op: Op) -> None:
             _remove(state, state.clusters.pop(cluster, None), cluster)
         case DropRole(id=role):
             _remove(state, state.roles.pop(role, None), role)
+            _leave_groups(state, role)
+        case DropPolicy(id=policy):
+            _remove(state, state.policies.pop(policy, None), policy)
+        case SetSystemPrivileges(privileges=privileges):
+            _set_system_privileges(state, privileges)
+        case SetDefaultPrivilege(key=default, letters=letters):
+            _set_default_privilege(state, default, letters)
         case SetVariable(name=name, value=value):
             _set_variable(state, name, value)
         case SetComment(key=key, comment=comment):
@@ -159,6 +211,8 @@ def _table_of(state: _State, entity: CatalogObject) -> dict[str, CatalogObject]:
             found = state.clusters
         case Role():
             found = state.roles
+        case NetworkPolicy():
+            found = state.policies
         case _:
             found = state.items
     return cast("dict[str, CatalogObject]", found)
@@ -188,6 +242,47 @@ def _remove(state: _State, old: CatalogObject | None, id: str) -> None:
         state.row(key_, value, None)
 
 
+def _with_privileges(state: _State, made: CatalogObject) -> CatalogObject:
+    """Return a new object with the privileges that its kind and place give it."""
+    if isinstance(made, Role) or made.privileges:
+        return made
+    kind, database, schema = type(made).__name__.lower(), None, None
+    if isinstance(made, NetworkPolicy):
+        kind = "network policy"
+    elif isinstance(made, Schema):
+        database = made.database
+    elif isinstance(made, Item):
+        kind, schema = made.kind.noun, made.schema
+        database = state.schemas[schema].database if schema in state.schemas else None
+    acl = initial(state.default_privileges, kind, made.owner, database=database, schema=schema)
+    return msgspec.structs.replace(made, privileges=acl) if acl else made
+
+
+def _leave_groups(state: _State, gone: RoleId) -> None:
+    """Take a dropped role from the groups that members are in."""
+    for member in list(state.roles.values()):
+        kept = tuple(group for group in member.groups if group.role != gone)
+        if len(kept) != len(member.groups):
+            _put(state, member, msgspec.structs.replace(member, groups=kept))
+
+
+def _set_system_privileges(state: _State, privileges: Acl) -> None:
+    old, state.system_privileges = state.system_privileges, privileges
+    state.contribute([system_privilege_row(item) for item in old], -1)
+    state.contribute([system_privilege_row(item) for item in privileges], 1)
+    state.row(SYSTEM_PRIVILEGES_ROW, to_json(old) if old else None, to_json(privileges))
+
+
+def _set_default_privilege(state: _State, key: DefaultPrivilegeKey, letters: str) -> None:
+    old = state.default_privileges.pop(key, None)
+    if letters:
+        state.default_privileges[key] = letters
+        state.contribute([default_privilege_row(key, letters)], 1)
+    if old is not None:
+        state.contribute([default_privilege_row(key, old)], -1)
+    state.row(default_privilege_row_key(key), old, letters or None)
+
+
 def _set_variable(state: _State, name: str, value: str | None) -> None:
     old = state.variables.pop(name, None)
     if value is not None:
@@ -215,6 +310,36 @@ def _with(state: _State) -> CatalogSnapshot:
 
 def _is_durable(entity: CatalogObject) -> bool:
     return not entity.id.startswith(("t", "s")) or isinstance(entity, Role | Cluster)
+
+
+def _renames(base: CatalogSnapshot, next_: CatalogSnapshot) -> bool:
+    """Return whether any object that was there has another name now."""
+    before, after = _names(base), _names(next_)
+    return any(after.get(key, name) != name for key, name in before.items())
+
+
+def _names(snapshot: CatalogSnapshot) -> dict[tuple[str, str], str]:
+    return {
+        **{("item", i.id): i.name for i in snapshot.items.values() if not i.is_builtin},
+        **{("schema", s.id): s.name for s in snapshot.schemas.values()},
+        **{("database", d.id): d.name for d in snapshot.databases.values()},
+        **{("role", r.id): r.name for r in snapshot.roles.values()},
+        **{("cluster", c.id): c.name for c in snapshot.clusters.values()},
+    }
+
+
+def _show_new_names(base: CatalogSnapshot, next_: CatalogSnapshot, state: _State) -> None:
+    """Write anew the rows of objects that name a renamed one: their statements, their grants."""
+    pairs: tuple[tuple[Iterable[CatalogObject], Mapping[Any, CatalogObject]], ...] = (
+        (next_.items.values(), base.items),
+        (next_.schemas.values(), base.schemas),
+        (next_.databases.values(), base.databases),
+    )
+    for entities, old in pairs:
+        for entity in entities:
+            if not entity.id.startswith("s") and old.get(entity.id) is entity:
+                state.contribute(list(rows_of(base, entity)), -1)
+                state.contribute(list(rows_of(next_, entity)), 1)
 
 
 def _check_names(base: CatalogSnapshot, next_: CatalogSnapshot, state: _State) -> None:
@@ -306,22 +431,48 @@ def _check_references(base: CatalogSnapshot, next_: CatalogSnapshot) -> None:
 
 
 def _check_owners(base: CatalogSnapshot, next_: CatalogSnapshot) -> None:
-    dropped = base.roles.keys() - next_.roles.keys()
-    if not dropped:
-        return
-    owned = [
-        *next_.items.values(),
-        *next_.schemas.values(),
-        *next_.databases.values(),
-        *next_.clusters.values(),
-    ]
-    for entity in owned:
-        if entity.owner in dropped:
+    """Refuse to drop a role that anything still names.
+
+    Source: PostgreSQL, DROP ROLE: the detail lists what depends on it, a line each.
+    """
+    for role in base.roles.keys() - next_.roles.keys():
+        name = base.roles[role].name
+        found = list(_dependents_of_role(next_, role, name))
+        if found:
+            shown = found[:_DEPENDENTS_SHOWN_MAX]
+            if len(found) > len(shown):
+                shown.append(f"and {len(found) - len(shown)} other objects")
             raise DependentObjectsStillExist(
-                f'role "{base.roles[entity.owner].name}" cannot be dropped '
-                f"because some objects depend on it",
-                detail=f'"{entity.name}" is owned by it.',
+                f'role "{name}" cannot be dropped because some objects depend on it',
+                detail="\n".join(shown),
             )
+
+
+def _dependents_of_role(snapshot: CatalogSnapshot, role: RoleId, name: str) -> Iterator[str]:
+    kinds: tuple[tuple[str, Iterable[CatalogObject]], ...] = (
+        ("", snapshot.items.values()),
+        ("schema", snapshot.schemas.values()),
+        ("database", snapshot.databases.values()),
+        ("cluster", snapshot.clusters.values()),
+        ("network policy", snapshot.policies.values()),
+    )
+    for kind, entities in kinds:
+        for entity in entities:
+            if isinstance(entity, Role):
+                continue
+            noun = entity.kind.noun if isinstance(entity, Item) else kind
+            if entity.owner == role:
+                yield f'{name}: owner of {noun} "{entity.name}"'
+            if mentions([a for a in entity.privileges if a.grantee == role != entity.owner], role):
+                yield f'{name}: privileges on {noun} "{entity.name}"'
+    if mentions(snapshot.system_privileges, role):
+        yield f"{name}: privileges on SYSTEM"
+    for key in snapshot.default_privileges:
+        plural = f"{key.object_type.upper()}S"
+        if key.role == role:
+            yield f"{name}: default privileges on {plural} created by {name}"
+        if key.grantee == role:
+            yield f"{name}: default privileges on {plural} granted to {name}"
 
 
 def _consolidated(updates: list[TableUpdate]) -> tuple[TableUpdate, ...]:

@@ -56,6 +56,7 @@ __all__ = [
     "InvalidCursorName",
     "InvalidDatetimeFormat",
     "InvalidFrameOffset",
+    "InvalidGrantOperation",
     "InvalidName",
     "InvalidObjectDefinition",
     "InvalidParameterValue",
@@ -315,6 +316,12 @@ class ReservedName(UserError):
     """The name is reserved for the system."""
 
     sqlstate = "42939"
+
+
+class InvalidGrantOperation(UserError):
+    """A grant or revocation that makes no sense: a privilege that the object does not have."""
+
+    sqlstate = "0LP01"
 
 
 class DependentObjectsStillExist(UserError):

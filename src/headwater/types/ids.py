@@ -13,3 +13,4 @@ ShardId = NewType("ShardId", str)  # a durable collection in persist
 DatabaseId = NewType("DatabaseId", str)
 SchemaId = NewType("SchemaId", str)
 RoleId = NewType("RoleId", str)
+PolicyId = NewType("PolicyId", str)

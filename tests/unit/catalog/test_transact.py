@@ -41,7 +41,7 @@ def test_a_new_item_is_one_durable_row_that_can_be_read_back(catalog):
 def test_builtin_tables_get_the_items_rows_and_lose_them_again(catalog):
     made = transact(catalog, [Create(table("u10", "t"))])
     gained = {(u.table, u.row) for u in made.table_updates}
-    assert {t for t, _ in gained} == {"mz_catalog.mz_tables", "mz_catalog.mz_columns"}
+    assert {t for t, _ in gained} >= {"mz_catalog.mz_tables", "mz_catalog.mz_columns"}
     gone = transact(made.snapshot, [DropItem("u10")])
     assert {(u.table, u.row) for u in gone.table_updates} == gained
     assert {u.diff for u in gone.table_updates} == {-1}

@@ -6,6 +6,7 @@ from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.create import secret_value
 from headwater.adapter.sequencer.ddl import Work
+from headwater.adapter.sequencer.privileges import find
 from headwater.adapter.session import Session, notice
 from headwater.adapter.stored_sql import with_name
 from headwater.adapter.variables import find_variable, parse_value
@@ -13,7 +14,6 @@ from headwater.catalog.items import (
     CommentKey,
     Index,
     MaterializedView,
-    Role,
     Sink,
     Source,
     Table,
@@ -23,24 +23,7 @@ from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, InsufficientPrivilege, UndefinedObject
 from headwater.sql.plan import ddl
 from headwater.sql.plan.ddl import ObjectRef, ObjectType
-from headwater.types.ids import ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId
-
-
-def find(snapshot: CatalogSnapshot, ref: ObjectRef) -> CatalogObject:
-    """Return the object that ``ref`` names. Raises: UndefinedObject."""
-    match ref.type:
-        case ObjectType.DATABASE:
-            return snapshot.databases[DatabaseId(ref.id)]
-        case ObjectType.SCHEMA:
-            return snapshot.schemas[SchemaId(ref.id)]
-        case ObjectType.CLUSTER:
-            return snapshot.clusters[ClusterId(ref.id)]
-        case ObjectType.ROLE:
-            return snapshot.roles[RoleId(ref.id)]
-        case ObjectType.CLUSTER_REPLICA | ObjectType.NETWORK_POLICY | ObjectType.SYSTEM:
-            raise FeatureNotSupported(f"ALTER {ref.type.value.upper()} is not supported")
-        case _:
-            return snapshot.item(GlobalId(ref.id))
+from headwater.types.ids import ReplicaId
 
 
 def _named(entity: CatalogObject, name: str) -> CatalogObject:
@@ -118,38 +101,6 @@ def prepare_swap(snapshot: CatalogSnapshot, plan: ddl.AlterSwapPlan) -> Work:
     return Work(tag=f"ALTER {plan.left.type.value.upper()}", ops=ops)
 
 
-def prepare_owner(snapshot: CatalogSnapshot, plan: ddl.AlterOwnerPlan) -> Work:
-    """ALTER … OWNER TO."""
-    tag = f"ALTER {plan.object.type.value.upper()}"
-    entity = find(snapshot, plan.object)
-    if isinstance(entity, Role):
-        raise FeatureNotSupported("a role has no owner")
-    if isinstance(entity, Index):
-        return Work(tag=tag, notices=(notice("an index belongs to the owner of its relation"),))
-    ops: list[Op] = [Update(msgspec.structs.replace(entity, owner=plan.new_owner))]
-    ops.extend(
-        Update(msgspec.structs.replace(index, owner=plan.new_owner))
-        for index in snapshot.indexes_on(GlobalId(plan.object.id))
-    )
-    return Work(tag=tag, ops=tuple(ops))
-
-
-def prepare_reassign(snapshot: CatalogSnapshot, plan: ddl.ReassignOwnedPlan) -> Work:
-    """REASSIGN OWNED BY."""
-    everything = (
-        *snapshot.databases.values(),
-        *snapshot.schemas.values(),
-        *snapshot.items.values(),
-        *snapshot.clusters.values(),
-    )
-    ops = tuple(
-        Update(msgspec.structs.replace(entity, owner=plan.new_role))
-        for entity in everything
-        if entity.owner in plan.old_roles
-    )
-    return Work(tag="REASSIGN OWNED", ops=ops)
-
-
 def prepare_set_cluster(
     coord: Coordinator, snapshot: CatalogSnapshot, plan: ddl.AlterSetClusterPlan
 ) -> Work:
@@ -210,18 +161,6 @@ def prepare_role(snapshot: CatalogSnapshot, plan: ddl.AlterRolePlan) -> Work:
             variables[variable.name] = parse_value(variable, plan.values)
         role = msgspec.structs.replace(role, variables=variables)
     return Work(tag="ALTER ROLE", ops=(Update(role),))
-
-
-def prepare_membership(snapshot: CatalogSnapshot, plan: ddl.RoleMembershipPlan) -> Work:
-    """GRANT and REVOKE of roles."""
-    ops: list[Op] = []
-    for id in plan.members:
-        member = snapshot.roles[id]
-        groups = [group for group in member.members_of if group not in plan.roles]
-        if not plan.revoke:
-            groups.extend(plan.roles)
-        ops.append(Update(msgspec.structs.replace(member, members_of=tuple(groups))))
-    return Work(tag="REVOKE ROLE" if plan.revoke else "GRANT ROLE", ops=tuple(ops))
 
 
 def prepare_system_variable(

@@ -13,6 +13,8 @@ from headwater.catalog.items import (
     Database,
     Index,
     MaterializedView,
+    NetworkPolicy,
+    PolicyRule,
     Relation,
     Role,
     Schema,
@@ -21,13 +23,17 @@ from headwater.catalog.items import (
     Type,
     View,
 )
-from headwater.catalog.ops import Create, DropItem, Op, SetSecret
+from headwater.catalog.ops import Create, DropItem, Op, SetSecret, Update
+from headwater.catalog.privileges import PUBLIC, granted, initial
 from headwater.catalog.snapshot import TEMP_SCHEMA, CatalogSnapshot
-from headwater.errors import FeatureNotSupported, InvalidParameterValue
+from headwater.errors import FeatureNotSupported, InternalError, InvalidParameterValue
 from headwater.ir.literals import literal_bytes
+from headwater.sql.ast.base import Node
+from headwater.sql.ast.printer import to_sql
+from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import ddl
 from headwater.sql.plan.hir import HirGet
-from headwater.types.ids import GlobalId, SchemaId, ShardId
+from headwater.types.ids import GlobalId, PolicyId, SchemaId, ShardId
 
 # Which SQLSTATE says that there is one already; of relations it is 42P07.
 _DUPLICATES = {"database": "42P04", "schema": "42P06", "connection": "42710", "secret": "42710"}
@@ -107,6 +113,9 @@ def prepare_database(
         owner=session.role,
         database=database.id,
     )
+    acl = initial(snapshot.default_privileges, "schema", session.role, database=database.id)
+    acl = granted(acl, PUBLIC, session.role, "U")
+    schema = msgspec.structs.replace(schema, privileges=acl)
     return Work(tag="CREATE DATABASE", ops=(Create(database), Create(schema)))
 
 
@@ -136,11 +145,33 @@ def prepare_role(coord: Coordinator, plan: ddl.CreateRolePlan) -> Work:
         id=coord.ids.role(),
         oid=coord.ids.oid(),
         name=plan.name,
-        login=bool(wanted.login),
-        superuser=bool(wanted.superuser),
+        login=wanted.login,
+        superuser=wanted.superuser,
         inherit=wanted.inherit is not False,
     )
     return Work(tag="CREATE ROLE", ops=(Create(role),))
+
+
+def prepare_policy(
+    coord: Coordinator,
+    session: Session,
+    snapshot: CatalogSnapshot,
+    plan: ddl.CreateNetworkPolicyPlan,
+) -> Work:
+    """CREATE NETWORK POLICY, and ALTER … SET (RULES …)."""
+    rules = tuple(PolicyRule(r.name, r.action, r.direction, r.address) for r in plan.rules)
+    if plan.id is not None:
+        old = snapshot.policies[PolicyId(plan.id)]
+        changed = msgspec.structs.replace(old, rules=rules)
+        return Work(tag="ALTER NETWORK POLICY", ops=(Update(changed),))
+    policy = NetworkPolicy(
+        id=coord.ids.policy(),
+        oid=coord.ids.oid(),
+        name=plan.name,
+        owner=session.role,
+        rules=rules,
+    )
+    return Work(tag="CREATE NETWORK POLICY", ops=(Create(policy),))
 
 
 def prepare_table(
@@ -206,10 +237,20 @@ def prepare_view(
     return Work(tag="CREATE VIEW", ops=ops)
 
 
+def key_texts(create_sql: str) -> tuple[str, ...]:
+    """Return the texts of an index's key; none for one on all columns."""
+    (parsed,) = parse_statements(create_sql)
+    keys = getattr(parsed.statement, "keys", None)
+    return tuple(to_sql(key) for key in keys or ())
+
+
 def definition_of(create_sql: str) -> str:
     """Return the query's text of a CREATE … AS statement."""
-    _, _, query = create_sql.partition(" AS ")
-    return f"{query.rstrip(';')};"
+    (parsed,) = parse_statements(create_sql)
+    query = getattr(parsed.statement, "query", None)
+    if not isinstance(query, Node):
+        raise InternalError("a view's statement has no query", detail=create_sql)
+    return f"{to_sql(query)};"
 
 
 def prepare_materialized_view(
@@ -279,6 +320,7 @@ def prepare_index(
         depends_on=plan.depends_on,
         on=plan.on,
         key=coord.planner.scalars(HirGet(plan.on, plan.on_desc), plan.keys),
+        expressions=key_texts(plan.create_sql),
         cluster=plan.cluster_id,
         retain_history_ms=plan.retain_history_ms,
     )

@@ -16,6 +16,7 @@ from headwater.adapter.sequencer import (
     explain_pushdown,
     explain_timestamp,
     insert,
+    privileges,
     read_then_write,
     select,
     show_create,
@@ -25,7 +26,7 @@ from headwater.adapter.sequencer import (
     variables,
 )
 from headwater.adapter.sequencer.ddl import Work, run_ddl, session_snapshot
-from headwater.adapter.session import Session, notice
+from headwater.adapter.session import Session
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported
 from headwater.ir.literals import literal_int
@@ -256,9 +257,9 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
         case ddl.AlterSwapPlan():
             return alter.prepare_swap(snapshot, plan)
         case ddl.AlterOwnerPlan():
-            return alter.prepare_owner(snapshot, plan)
+            return privileges.prepare_owner(snapshot, plan)
         case ddl.ReassignOwnedPlan():
-            return alter.prepare_reassign(snapshot, plan)
+            return privileges.prepare_reassign(snapshot, plan)
         case ddl.AlterSetClusterPlan():
             return alter.prepare_set_cluster(coord, snapshot, plan)
         case ddl.AlterRetainHistoryPlan():
@@ -268,16 +269,18 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
         case ddl.AlterRolePlan():
             return alter.prepare_role(snapshot, plan)
         case ddl.RoleMembershipPlan():
-            return alter.prepare_membership(snapshot, plan)
+            return privileges.prepare_membership(snapshot, plan)
         case ddl.AlterSystemSetPlan() | ddl.AlterSystemResetAllPlan():
             return alter.prepare_system_variable(snapshot, plan)
         case ddl.CommentPlan():
             return alter.prepare_comment(plan)
         case ddl.AlterSinkFromPlan():
             return source.prepare_sink_from(coord, snapshot, plan)
-        case ddl.PrivilegesPlan() | ddl.DefaultPrivilegesPlan():
-            said = notice("privileges are recorded by nobody yet: every role may do everything")
-            tag = "REVOKE" if plan.revoke else "GRANT"
-            return Work(tag=tag, notices=(said,))
+        case ddl.PrivilegesPlan():
+            return privileges.prepare_privileges(snapshot, plan)
+        case ddl.DefaultPrivilegesPlan():
+            return privileges.prepare_default_privileges(snapshot, plan)
+        case ddl.CreateNetworkPolicyPlan():
+            return create.prepare_policy(coord, session, snapshot, plan)
         case _:
             raise FeatureNotSupported(f"{_title(plan)} is not supported yet")

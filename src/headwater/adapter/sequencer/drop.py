@@ -1,13 +1,15 @@
 """DROP: out of the catalog first, then out of the controllers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import is_txn_table
 from headwater.adapter.sequencer.cluster import without_replica
 from headwater.adapter.sequencer.ddl import Work
+from headwater.adapter.sequencer.privileges import forget_roles
 from headwater.adapter.sequencer.source import linked_cluster, run_source
 from headwater.adapter.session import Session, notice
+from headwater.catalog.builtin.initial import is_system
 from headwater.catalog.items import (
     CatalogItem,
     Cluster,
@@ -23,6 +25,7 @@ from headwater.catalog.ops import (
     DropCluster,
     DropDatabase,
     DropItem,
+    DropPolicy,
     DropRole,
     DropSchema,
     Op,
@@ -37,8 +40,22 @@ from headwater.errors import (
     ObjectInUse,
 )
 from headwater.sql.plan.ddl import DropObjectsPlan, DropOwnedPlan, ObjectRef, ObjectType
-from headwater.types.ids import ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId
+from headwater.types.ids import (
+    ClusterId,
+    DatabaseId,
+    GlobalId,
+    PolicyId,
+    ReplicaId,
+    RoleId,
+    SchemaId,
+)
 
+_OUTSIDE_SCHEMAS: dict[ObjectType, Callable[[str], Op]] = {
+    ObjectType.DATABASE: lambda id: DropDatabase(DatabaseId(id)),
+    ObjectType.SCHEMA: lambda id: DropSchema(SchemaId(id)),
+    ObjectType.ROLE: lambda id: DropRole(RoleId(id)),
+    ObjectType.NETWORK_POLICY: lambda id: DropPolicy(PolicyId(id)),
+}
 _CLUSTER_KINDS = (ObjectType.CLUSTER, ObjectType.CLUSTER_REPLICA)
 
 
@@ -57,17 +74,13 @@ def prepare_drop(
     for ref in refs:
         _check_droppable(session, ref)
         match ref.type:
-            case ObjectType.DATABASE:
-                ops.append(DropDatabase(DatabaseId(ref.id)))
-            case ObjectType.SCHEMA:
-                ops.append(DropSchema(SchemaId(ref.id)))
-            case ObjectType.ROLE:
-                ops.append(DropRole(RoleId(ref.id)))
             case ObjectType.CLUSTER:
                 clusters.append(ClusterId(ref.id))
             case ObjectType.CLUSTER_REPLICA:
                 replicas[ReplicaId(ref.id)] = None
-            case ObjectType.FUNCTION | ObjectType.NETWORK_POLICY | ObjectType.SYSTEM:
+            case kind if kind in _OUTSIDE_SCHEMAS:
+                ops.append(_OUTSIDE_SCHEMAS[kind](ref.id))
+            case ObjectType.FUNCTION | ObjectType.SYSTEM:
                 raise FeatureNotSupported(f"DROP {ref.type.value.upper()} is not supported")
             case _:
                 item = snapshot.item(GlobalId(ref.id))
@@ -80,6 +93,8 @@ def prepare_drop(
                     clusters.append(own.id)
     ops.extend(_drop_replicas(snapshot, replicas, clusters))
     ops.extend(DropCluster(id) for id in clusters)
+    if isinstance(plan, DropOwnedPlan):
+        ops.extend(forget_roles(snapshot, plan.roles, {ref.id for ref in refs}))
 
     async def after(_: CatalogSnapshot) -> None:
         await release_items(coord, items)
@@ -154,7 +169,7 @@ def _with_parts(snapshot: CatalogSnapshot, drops: Sequence[ObjectRef]) -> list[O
 
 
 def _check_droppable(session: Session, ref: ObjectRef) -> None:
-    if ref.id.startswith("s") or ref.id == "p":
+    if is_system(ref.id):
         raise InsufficientPrivilege(f"cannot drop {ref.type.value} of the system")
     if ref.type is ObjectType.ROLE and ref.id == session.role:
         raise ObjectInUse("current role cannot be dropped")

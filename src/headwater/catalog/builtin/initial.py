@@ -1,19 +1,36 @@
-"""What every catalog starts with: roles, clusters, databases, schemas."""
+"""What every catalog starts with: roles, clusters, databases, schemas, privileges."""
 
 import msgspec
 
-from headwater.catalog.items import Cluster, Database, Replica, Role, Schema
-from headwater.types.ids import ClusterId, DatabaseId, ReplicaId, RoleId, SchemaId
+from headwater.catalog.items import (
+    Cluster,
+    Database,
+    NetworkPolicy,
+    PolicyRule,
+    Replica,
+    Role,
+    Schema,
+)
+from headwater.catalog.privileges import OF_KIND, Acl, AclItem, DefaultPrivilegeKey
+from headwater.catalog.privileges import PUBLIC as PUBLIC
+from headwater.types.ids import ClusterId, DatabaseId, PolicyId, ReplicaId, RoleId, SchemaId
 
 MZ_SYSTEM = RoleId("s1")
 MZ_SUPPORT = RoleId("s2")
-PUBLIC = RoleId("p")
+MZ_ANALYTICS = RoleId("s3")
+MZ_JWT_SYNC = RoleId("s4")
+MZ_MONITOR = RoleId("g1")
+MZ_MONITOR_REDACTED = RoleId("g2")
 DEFAULT_ROLE = RoleId("u1")
 DEFAULT_DATABASE = DatabaseId("u1")
+DEFAULT_POLICY = PolicyId("u1")
 PUBLIC_SCHEMA = SchemaId("u3")
 QUICKSTART = ClusterId("u1")
 SYSTEM_CLUSTER = ClusterId("s1")
 CATALOG_CLUSTER = ClusterId("s2")
+PROBE_CLUSTER = ClusterId("s3")
+SUPPORT_CLUSTER = ClusterId("s4")
+ANALYTICS_CLUSTER = ClusterId("s5")
 
 DEFAULT_SIZE = "25cc"
 # Object ids below are PostgreSQL's and the builtin relations'.
@@ -32,6 +49,21 @@ SYSTEM_SCHEMA_NAMES = (
 _SCHEMA_OIDS = {"pg_catalog": 11}
 
 
+def is_system(id: str) -> bool:
+    """Return whether the id is of an object or role that the system made: it stays as it is."""
+    return id.startswith(("s", "g")) or id == PUBLIC
+
+
+def _grants(owner: RoleId, *grants: tuple[RoleId, str]) -> Acl:
+    return tuple(AclItem(grantee, owner, letters) for grantee, letters in grants)
+
+
+_SCHEMA_GRANTS = _grants(MZ_SYSTEM, (PUBLIC, "U"), (MZ_SUPPORT, "U"), (MZ_SYSTEM, "UC"))
+_PUBLIC_GRANTS = _grants(
+    MZ_SYSTEM, (PUBLIC, "U"), (MZ_SUPPORT, "U"), (MZ_SYSTEM, "UC"), (DEFAULT_ROLE, "UC")
+)
+
+
 def system_schemas() -> tuple[Schema, ...]:
     """Return the schemas of the system: made by the program, never stored."""
     return tuple(
@@ -40,9 +72,16 @@ def system_schemas() -> tuple[Schema, ...]:
             oid=_SCHEMA_OIDS.get(name, _FIRST_SYSTEM_OID + number),
             name=name,
             owner=MZ_SYSTEM,
+            privileges=_SCHEMA_GRANTS,
         )
         for number, name in enumerate(SYSTEM_SCHEMA_NAMES, start=1)
     )
+
+
+def builtin_privileges(kind: str) -> Acl:
+    """Return the privileges of a builtin item: everyone reads it, the system does as it likes."""
+    public = "U" if kind == "type" else "r"
+    return _grants(MZ_SYSTEM, (PUBLIC, public), (MZ_SYSTEM, OF_KIND.get(kind, public)))
 
 
 class Initial(msgspec.Struct, frozen=True):
@@ -52,43 +91,116 @@ class Initial(msgspec.Struct, frozen=True):
     schemas: tuple[Schema, ...]
     clusters: tuple[Cluster, ...]
     roles: tuple[Role, ...]
+    policies: tuple[NetworkPolicy, ...]
+    system_privileges: Acl
+    default_privileges: dict[DefaultPrivilegeKey, str]
 
 
 def initial_objects(*, size: str = DEFAULT_SIZE, user: str = "materialize") -> Initial:
     """Return what a new catalog holds besides builtin items."""
     return Initial(
         databases=(
-            Database(id=DEFAULT_DATABASE, oid=FIRST_USER_OID, name="materialize", owner=MZ_SYSTEM),
+            Database(
+                id=DEFAULT_DATABASE,
+                oid=FIRST_USER_OID,
+                name="materialize",
+                owner=MZ_SYSTEM,
+                privileges=_PUBLIC_GRANTS,
+            ),
         ),
         schemas=(
             Schema(
                 id=PUBLIC_SCHEMA,
                 oid=FIRST_USER_OID + 1,
                 name="public",
-                owner=DEFAULT_ROLE,
+                owner=MZ_SYSTEM,
                 database=DEFAULT_DATABASE,
+                privileges=_PUBLIC_GRANTS,
             ),
         ),
         clusters=(
-            _cluster(SYSTEM_CLUSTER, "mz_system", "s1", size, MZ_SYSTEM, replicas=0),
-            _cluster(CATALOG_CLUSTER, "mz_catalog_server", "s2", size, MZ_SYSTEM),
-            _cluster(QUICKSTART, "quickstart", "u1", size, DEFAULT_ROLE),
+            *system_clusters(size),
+            _cluster(QUICKSTART, "quickstart", "u1", size, MZ_SYSTEM, _PUBLIC_GRANTS),
         ),
         roles=(
-            Role(id=MZ_SYSTEM, oid=_FIRST_SYSTEM_OID + 20, name="mz_system", superuser=True),
-            Role(id=MZ_SUPPORT, oid=_FIRST_SYSTEM_OID + 21, name="mz_support"),
-            Role(id=DEFAULT_ROLE, oid=FIRST_USER_OID + 2, name=user, superuser=True),
+            *system_roles(),
+            Role(id=DEFAULT_ROLE, oid=FIRST_USER_OID + 2, name=user),
         ),
+        policies=(
+            NetworkPolicy(
+                id=DEFAULT_POLICY,
+                oid=FIRST_USER_OID + 3,
+                name="default",
+                owner=MZ_SYSTEM,
+                rules=(PolicyRule("open_ingress", "allow", "ingress", "0.0.0.0/0"),),
+                privileges=_grants(MZ_SYSTEM, (PUBLIC, "U"), (MZ_SUPPORT, "U"), (MZ_SYSTEM, "U")),
+            ),
+        ),
+        system_privileges=_grants(MZ_SYSTEM, (MZ_SYSTEM, "RBNP"), (DEFAULT_ROLE, "RBNP")),
+        default_privileges={
+            DefaultPrivilegeKey(PUBLIC, kind, grantee): "U"
+            for kind, grantee in (
+                ("cluster", MZ_SUPPORT),
+                ("database", MZ_SUPPORT),
+                ("schema", MZ_SUPPORT),
+                ("type", PUBLIC),
+            )
+        },
+    )
+
+
+def system_roles() -> tuple[Role, ...]:
+    """Return the roles of the system; the catalog of an older program may lack some."""
+    made = (
+        (MZ_SYSTEM, "mz_system", True),
+        (MZ_SUPPORT, "mz_support", False),
+        (MZ_ANALYTICS, "mz_analytics", False),
+        (MZ_JWT_SYNC, "mz_jwt_sync", False),
+        (MZ_MONITOR, "mz_monitor", False),
+        (MZ_MONITOR_REDACTED, "mz_monitor_redacted", False),
+    )
+    return tuple(
+        Role(
+            id=id,
+            oid=_FIRST_SYSTEM_OID + 20 + number,
+            name=name,
+            login=id.startswith("s"),
+            superuser=superuser,
+        )
+        for number, (id, name, superuser) in enumerate(made)
+    )
+
+
+def system_clusters(size: str) -> tuple[Cluster, ...]:
+    """Return the clusters of the system; only the catalog's has a replica."""
+    support_too = _grants(MZ_SYSTEM, (MZ_SUPPORT, "U"), (MZ_SYSTEM, "UC"))
+    catalog = _grants(MZ_SYSTEM, (PUBLIC, "U"), (MZ_SUPPORT, "UC"), (MZ_SYSTEM, "UC"))
+    probe = _grants(MZ_SYSTEM, (MZ_MONITOR, "U"), (MZ_SUPPORT, "U"), (MZ_SYSTEM, "UC"))
+    support = _grants(MZ_SUPPORT, (MZ_SUPPORT, "UC"), (MZ_SYSTEM, "UC"))
+    analytics = _grants(MZ_ANALYTICS, (MZ_ANALYTICS, "UC"), (MZ_SYSTEM, "UC"))
+    return (
+        _cluster(SYSTEM_CLUSTER, "mz_system", None, size, MZ_SYSTEM, support_too),
+        _cluster(CATALOG_CLUSTER, "mz_catalog_server", "s2", size, MZ_SYSTEM, catalog),
+        _cluster(PROBE_CLUSTER, "mz_probe", None, size, MZ_SYSTEM, probe),
+        _cluster(SUPPORT_CLUSTER, "mz_support", None, size, MZ_SUPPORT, support),
+        _cluster(ANALYTICS_CLUSTER, "mz_analytics", None, size, MZ_ANALYTICS, analytics),
     )
 
 
 def _cluster(
-    id: ClusterId, name: str, replica: str, size: str, owner: RoleId, *, replicas: int = 1
+    id: ClusterId, name: str, replica: str | None, size: str, owner: RoleId, privileges: Acl
 ) -> Cluster:
-    made = tuple(
-        Replica(id=ReplicaId(replica), name="r1", cluster=id, owner=owner, size=size)
-        for _ in range(replicas)
+    replicas = (
+        ()
+        if replica is None
+        else (Replica(id=ReplicaId(replica), name="r1", cluster=id, owner=owner, size=size),)
     )
     return Cluster(
-        id=id, name=name, owner=owner, size=size, replication_factor=replicas, replicas=made
+        id=id,
+        name=name,
+        owner=owner,
+        size=size,
+        replication_factor=len(replicas),
+        replicas=replicas,
+        privileges=privileges,
     )

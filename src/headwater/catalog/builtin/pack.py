@@ -5,7 +5,8 @@ while it exists, so that a transaction's effect on the tables is: rows of the ol
 of the new one in.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from headwater.catalog import rows as r
@@ -16,10 +17,11 @@ from headwater.catalog.items import (
     CommentKey,
     Connection,
     Database,
-    Func,
     Index,
     Item,
+    ItemKind,
     MaterializedView,
+    NetworkPolicy,
     ReplicaSize,
     Role,
     Schema,
@@ -32,37 +34,34 @@ from headwater.catalog.items import (
     relation_desc,
 )
 from headwater.catalog.ops import CatalogObject
+from headwater.catalog.privileges import PUBLIC, Acl, AclItem, DefaultPrivilegeKey
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.scalar import Column
-from headwater.types.ids import RoleId
+from headwater.types.ids import ClusterId, GlobalId, RoleId
+from headwater.types.scalar import TEXT, BaseType, ColumnType, ScalarType
 
 TableRow = tuple[str, bytes]  # "schema.table", row
 
-_GRANTS = {Table: "arwd", Source: "r", View: "r", MaterializedView: "r"}
-_USAGE = "U"
-_PUBLIC_MARK = ""
 
-
-def _acl(owner: RoleId, letters: str, public: str = "") -> bytes:
-    grants = [f"{owner}={letters}/{owner}"]
-    if public:
-        grants.insert(0, f"{_PUBLIC_MARK}={public}/{owner}")
-    return r.text_array(grants)
+def _acl(privileges: Acl) -> bytes:
+    return r.text_array([str(item) for item in privileges])
 
 
 def rows_of(snapshot: CatalogSnapshot, object: CatalogObject) -> Iterator[TableRow]:
     """Yield the rows that an object contributes to the builtin tables."""
     match object:
         case Database():
+            yield _space(snapshot, object)
             yield _row(
                 "mz_databases",
                 r.text(object.id),
                 r.integer(object.oid),
                 r.text(object.name),
                 r.text(object.owner),
-                _acl(object.owner, "UC", "U"),
+                _acl(object.privileges),
             )
         case Schema():
+            yield _space(snapshot, object)
             yield _row(
                 "mz_schemas",
                 r.text(object.id),
@@ -70,8 +69,10 @@ def rows_of(snapshot: CatalogSnapshot, object: CatalogObject) -> Iterator[TableR
                 r.text(object.database),
                 r.text(object.name),
                 r.text(object.owner),
-                _acl(object.owner, "UC", "U"),
+                _acl(object.privileges),
             )
+        case NetworkPolicy():
+            yield from _policy(object)
         case Cluster():
             yield from _cluster(object)
         case Role():
@@ -90,6 +91,181 @@ def comment_row(key: CommentKey, comment: str) -> TableRow:
 def variable_row(name: str, value: str) -> TableRow:
     """Return the row of a system variable."""
     return _internal("mz_settings", r.text(name), r.text(value))
+
+
+def system_privilege_row(item: AclItem) -> TableRow:
+    """Return the row of a privilege on the system."""
+    return _row("mz_system_privileges", r.text(str(item)))
+
+
+def default_privilege_row(key: DefaultPrivilegeKey, letters: str) -> TableRow:
+    """Return the row of a default privilege."""
+    return _row(
+        "mz_default_privileges",
+        r.text(key.role),
+        r.text(key.database),
+        r.text(key.schema),
+        r.text(key.object_type),
+        r.text(key.grantee),
+        r.text(letters),
+    )
+
+
+def reach_rows(roles: Mapping[RoleId, Role]) -> Iterator[TableRow]:
+    """Yield for each role the roles that it is a member of, directly or not, itself included."""
+    for role in roles:
+        for reached in reach(roles, role):
+            yield _internal("mz_role_reach", r.text(role), r.text(reached))
+
+
+def role_details(roles: Mapping[RoleId, Role], system_privileges: Acl) -> Iterator[TableRow]:
+    """Yield what PostgreSQL's catalogs say of roles: attributes by privileges, and settings."""
+    for role in roles.values():
+        reached = reach(roles, role.id)
+        letters = "".join(a.letters for a in system_privileges if a.grantee in reached)
+        settings = [f"{name}={value}" for name, value in sorted(role.variables.items())]
+        yield _internal(
+            "mz_role_details",
+            r.integer(role.oid),
+            r.boolean(bool(role.superuser) or "R" in letters),
+            r.boolean(bool(role.superuser) or "B" in letters),
+            r.text_array(settings or None),
+        )
+
+
+def _acl_names(snapshot: CatalogSnapshot, id: str, privileges: Acl) -> bytes:
+    """Return privileges with the names that roles have now; NULL where there are none."""
+    if not privileges or id.startswith("s"):
+        return r.NULL
+
+    def name(role: RoleId) -> str:
+        known = snapshot.roles.get(role)
+        return role if known is None else known.name
+
+    return r.text_array(
+        [
+            f"{'' if a.grantee == PUBLIC else name(a.grantee)}={a.letters}/{name(a.grantor)}"
+            for a in privileges
+        ]
+    )
+
+
+def _space(snapshot: CatalogSnapshot, object: Database | Schema) -> TableRow:
+    """Return what PostgreSQL's catalogs say of a database or schema."""
+    database = None
+    if isinstance(object, Schema) and object.database is not None:
+        database = snapshot.databases[object.database].name
+    return _internal(
+        "mz_space_details",
+        r.text(object.id),
+        r.integer(object.oid),
+        r.text("schema" if isinstance(object, Schema) else "database"),
+        r.text(object.name),
+        r.integer(_role_oid(snapshot, object.owner)),
+        r.text(database),
+        _acl_names(snapshot, object.id, object.privileges),
+    )
+
+
+def _role_oid(snapshot: CatalogSnapshot, role: RoleId) -> int:
+    known = snapshot.roles.get(role)
+    return 0 if known is None else known.oid
+
+
+def _database_name(snapshot: CatalogSnapshot, item: Item) -> bytes:
+    database = snapshot.schemas[item.schema].database
+    return r.text(None if database is None else snapshot.databases[database].name)
+
+
+def _pg_class(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
+    """Yield what PostgreSQL's catalogs say of a relation or index, and of its columns."""
+    kind = _RELATION_KINDS.get(item.kind)
+    if kind is None:
+        return
+    desc = relation_desc(item)
+    columns = desc.columns if desc is not None else ()
+    database = _database_name(snapshot, item)
+    yield _internal(
+        "mz_class_details",
+        r.text(item.id),
+        r.integer(item.oid),
+        r.text(item.name),
+        r.integer(snapshot.schemas[item.schema].oid),
+        r.integer(_role_oid(snapshot, item.owner)),
+        r.text(kind),
+        r.integer(len(item.key) if isinstance(item, Index) else len(columns)),
+        r.text("t" if item.is_temporary else "p"),
+        database,
+        _acl_names(snapshot, item.id, item.privileges),
+    )
+    defaults = item.defaults if isinstance(item, Table) else ()
+    for number, column in enumerate(columns):
+        yield _attribute(
+            item.oid,
+            number,
+            column.name,
+            column.type,
+            database,
+            nullable=column.nullable,
+            has_default=number < len(defaults) and defaults[number] is not None,
+        )
+    if isinstance(item, Index):
+        on = snapshot.try_item(item.on)
+        of = relation_desc(on) if on is not None else None
+        for number, expr in enumerate(item.key):
+            named = of.columns[expr.index] if of is not None and isinstance(expr, Column) else None
+            name = named.name if named is not None else "expr"
+            declared = getattr(expr, "type", None)
+            type_ = declared.type if isinstance(declared, ColumnType) else TEXT
+            type_ = named.type if named is not None else type_
+            yield _attribute(item.oid, number, name, type_, database)
+
+
+_RELATION_KINDS = {
+    ItemKind.TABLE: "r",
+    ItemKind.SOURCE: "r",
+    ItemKind.VIEW: "v",
+    ItemKind.MATERIALIZED_VIEW: "m",
+    ItemKind.INDEX: "i",
+}
+
+
+def _attribute(
+    oid: int,
+    number: int,
+    name: str,
+    type_: ScalarType,
+    database: bytes,
+    *,
+    nullable: bool = True,
+    has_default: bool = False,
+) -> TableRow:
+    builtin = _BUILTIN_BY_OID.get(type_oid(type_))
+    return _internal(
+        "mz_attribute_details",
+        r.integer(oid),
+        r.text(name),
+        r.integer(type_oid(type_)),
+        r.integer(-1 if builtin is None else builtin.size),
+        r.integer(number + 1),
+        r.integer(type_modifier(type_)),
+        r.integer(int(type_.base is BaseType.ARRAY)),
+        r.boolean(not nullable),
+        r.boolean(has_default),
+        database,
+    )
+
+
+def reach(roles: Mapping[RoleId, Role], role: RoleId) -> set[RoleId]:
+    """Return a role and all that it is a member of, directly or not."""
+    seen: set[RoleId] = set()
+    stack = [role]
+    while stack:
+        id = stack.pop()
+        if id in roles and id not in seen:
+            seen.add(id)
+            stack.extend(group.role for group in roles[id].groups)
+    return seen
 
 
 def size_rows(sizes: Iterable[ReplicaSize]) -> Iterator[TableRow]:
@@ -121,14 +297,25 @@ def _cluster(cluster: Cluster) -> Iterator[TableRow]:
         r.text(cluster.id),
         r.text(cluster.name),
         r.text(cluster.owner),
-        _acl(cluster.owner, "UC", "U"),
+        _acl(cluster.privileges),
         r.boolean(cluster.managed),
         r.text(cluster.size),
         r.integer(cluster.replication_factor),
         r.boolean(False if cluster.managed else None),
-        r.text_list([] if cluster.managed else None),
-        r.boolean(False if cluster.managed else None),
+        r.text_list(cluster.availability_zones if cluster.managed else None),
+        r.boolean(cluster.introspection_debugging if cluster.managed else None),
         r.interval_ms(cluster.introspection_interval_ms if cluster.managed else None),
+    )
+    if cluster.managed:
+        refreshes = cluster.hydration_estimate_ms is not None
+        yield _internal(
+            "mz_cluster_schedules",
+            r.text(cluster.id),
+            r.text("on-refresh" if refreshes else "manual"),
+            r.interval_ms(cluster.hydration_estimate_ms),
+        )
+    yield _internal(
+        "mz_cluster_workload_classes", r.text(cluster.id), r.text(cluster.workload_class)
     )
     shown = ", ".join(
         f"{replica.name} ({replica.size or 'external'})" for replica in cluster.replicas
@@ -147,6 +334,26 @@ def _cluster(cluster: Cluster) -> Iterator[TableRow]:
         )
 
 
+def _policy(policy: NetworkPolicy) -> Iterator[TableRow]:
+    yield _internal(
+        "mz_network_policies",
+        r.text(policy.id),
+        r.text(policy.name),
+        r.text(policy.owner),
+        _acl(policy.privileges),
+        r.integer(policy.oid),
+    )
+    for rule in policy.rules:
+        yield _internal(
+            "mz_network_policy_rules",
+            r.text(rule.name),
+            r.text(policy.id),
+            r.text(rule.action),
+            r.text(rule.address),
+            r.text(rule.direction),
+        )
+
+
 def _role(role: Role) -> Iterator[TableRow]:
     yield _row(
         "mz_roles",
@@ -157,8 +364,8 @@ def _role(role: Role) -> Iterator[TableRow]:
         r.boolean(role.login),
         r.boolean(role.superuser),
     )
-    for group in role.members_of:
-        yield _row("mz_role_members", r.text(group), r.text(role.id), r.text("s1"))
+    for group in role.groups:
+        yield _row("mz_role_members", r.text(group.role), r.text(role.id), r.text(group.grantor))
     for name, value in role.variables.items():
         yield _row("mz_role_parameters", r.text(role.id), r.text(name), r.text(value))
 
@@ -166,6 +373,16 @@ def _role(role: Role) -> Iterator[TableRow]:
 def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     for used in item.depends_on:
         yield _internal("mz_object_dependencies", r.text(item.id), r.text(used))
+    yield from _pg_class(snapshot, item)
+    yield _oid_name(snapshot, item)
+    if not item.is_builtin:
+        yield _internal("mz_object_global_ids", r.text(item.id), r.text(item.id))
+    shard = getattr(item, "shard", None)
+    if shard is not None:
+        yield _internal("mz_storage_shards", r.text(item.id), r.text(shard))
+    retained = getattr(item, "retain_history_ms", None)
+    if retained is not None:
+        yield _internal("mz_retained_histories", r.text(item.id), r.integer(retained))
     desc = relation_desc(item)
     if desc is not None:
         defaults = item.defaults if isinstance(item, Table) else ()
@@ -186,11 +403,29 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
         case Index():
             yield from _index(snapshot, item)
         case Type():
-            yield from _type(item)
+            yield from _type(snapshot, item)
         case _:
             packer = _PACKERS.get(_family(item))
             if packer is not None:
-                yield from packer(item)
+                yield from packer(snapshot, item)
+
+
+_NAME_SPACES = {"type": "type", "connection": "connection", "secret": "secret"}
+
+
+def _oid_name(snapshot: CatalogSnapshot, item: CatalogItem) -> TableRow:
+    """Return what an oid means by name, in the name space that it is looked for in."""
+    schema = snapshot.schemas[item.schema]
+    database = None if schema.database is None else snapshot.databases[schema.database].name
+    return _internal(
+        "mz_oid_names",
+        r.text(_NAME_SPACES.get(item.kind.value, "class")),
+        r.text(item.id),
+        r.integer(item.oid),
+        r.text(item.name),
+        r.text(schema.name),
+        r.text(database),
+    )
 
 
 def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
@@ -202,28 +437,29 @@ def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
         r.text(index.on),
         r.text(index.cluster),
         r.text(index.owner),
-        r.text(index.create_sql),
-        r.text(index.create_sql),
+        *_sql(snapshot, index),
     )
+    expressions = {at: readable(snapshot, sql) for at, sql in enumerate(index.expressions)}
     on = snapshot.try_item(index.on)
     desc = relation_desc(on) if on is not None else None
     names: list[str] = []
     for position, expr in enumerate(index.key):
         column = expr.index if isinstance(expr, Column) else None
         named = desc.columns[column] if desc is not None and column is not None else None
-        names.append(named.name if named is not None else f"expr{position + 1}")
+        shown = expressions.get(position, f"expr{position + 1}")
+        names.append(named.name if named is not None else shown)
         yield _row(
             "mz_index_columns",
             r.text(index.id),
             r.integer(position + 1),
             r.integer(None if column is None else column + 1),
-            r.text(None if named is not None else names[-1]),
+            r.text(None if named is not None else expressions.get(position, names[-1])),
             r.boolean(named.nullable if named is not None else True),
         )
     yield _internal("mz_index_keys", r.text(index.id), r.text_array(names))
 
 
-def _type(item: Type) -> Iterator[TableRow]:
+def _type(snapshot: CatalogSnapshot, item: Type) -> Iterator[TableRow]:
     yield _row(
         "mz_types",
         r.text(item.id),
@@ -231,25 +467,63 @@ def _type(item: Type) -> Iterator[TableRow]:
         r.text(item.schema),
         r.text(item.name),
         r.text(_CATEGORIES.get(item.category, "user-defined")),
-        r.text(item.owner),
-        _acl(item.owner, _USAGE, _USAGE),
-        r.text(item.create_sql or None),
-        r.text(item.create_sql or None),
+        *_owned(item),
+        *_sql(snapshot, item),
     )
     builtin = _BUILTIN_BY_OID.get(item.oid)
-    is_array = item.category == "A" and item.type.element is not None
-    if builtin is not None:
-        element = type_oid(item.type.element) if is_array and item.type.element else 0
-        yield _internal(
-            "mz_type_pg_metadata",
+    element, parts = item.type.element, item.category in ("A", "U", "R")
+    element_id = type_id(snapshot, element) if element is not None and parts else None
+    is_array = item.category == "A" and element is not None
+    yield _internal(
+        "mz_type_details",
+        r.text(item.id),
+        r.integer(item.oid),
+        r.text(item.name if builtin is None or item.category in "PR" else show_type(item.type)),
+        r.integer(-1 if builtin is None else builtin.size),
+        r.text(_TYPE_KINDS.get(item.category, "c" if item.type.base is BaseType.RECORD else "b")),
+        r.integer(type_oid(element) if is_array and element else 0),
+        r.integer(0 if builtin is None else builtin.array_oid),
+        r.text(element_id),
+        r.integer(0 if element is None else type_oid(element)),
+        r.text(item.name),
+        r.integer(snapshot.schemas[item.schema].oid),
+        r.integer(_role_oid(snapshot, item.owner)),
+        r.text(item.category),
+        _database_name(snapshot, item),
+        _acl_names(snapshot, item.id, item.privileges),
+    )
+    if item.category == "P":
+        yield _row("mz_pseudo_types", r.text(item.id))
+    elif item.type.base is BaseType.LIST and element is not None:
+        yield _row(
+            "mz_list_types",
             r.text(item.id),
-            r.integer(builtin.size),
-            r.text("r" if item.category == "R" else "p" if item.category == "P" else "b"),
-            r.integer(element),
-            r.integer(builtin.array_oid),
+            r.text(element_id),
+            r.integer_list(_modifiers(element)),
         )
-    if not is_array and item.category not in "RP":
+    elif item.type.base is BaseType.MAP and element is not None:
+        yield _row(
+            "mz_map_types",
+            r.text(item.id),
+            r.text(type_id(snapshot, TEXT)),
+            r.text(element_id),
+            r.NULL,
+            r.integer_list(_modifiers(element)),
+        )
+    elif not is_array:
         yield _row("mz_base_types", r.text(item.id))
+
+
+def _modifiers(type_: ScalarType) -> list[int] | None:
+    return None if type_.modifier is None else [type_modifier(type_)]
+
+
+def type_id(snapshot: CatalogSnapshot, type_: ScalarType) -> str | None:
+    """Return the id of a named type's item; None for one that has no name."""
+    if type_.custom is not None:
+        return type_.custom
+    found = snapshot.type_by_oid(type_oid(type_))
+    return None if found is None else found.id
 
 
 def _common(item: Item) -> tuple[bytes, ...]:
@@ -257,21 +531,49 @@ def _common(item: Item) -> tuple[bytes, ...]:
 
 
 def _owned(item: CatalogItem) -> tuple[bytes, bytes]:
-    letters = next((g for of, g in _GRANTS.items() if isinstance(item, of)), _USAGE)
-    return r.text(item.owner), _acl(item.owner, letters, "r" if item.is_builtin else "")
+    return r.text(item.owner), _acl(item.privileges)
 
 
-def _sql(item: Item) -> tuple[bytes, bytes]:
-    sql = r.text(item.create_sql or None)
+_STORED_NAME = re.compile(r"\[(\w+) AS ([^\]]+)\]")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
+
+
+def readable(snapshot: CatalogSnapshot, sql: str) -> str:
+    """Return a stored statement with the names that its ``[id AS name]`` have now."""
+
+    def name(match: re.Match[str]) -> str:
+        id = match[1]
+        cluster = snapshot.clusters.get(ClusterId(id)) if match[2].count(".") == 0 else None
+        if cluster is not None:
+            return _quoted(cluster.name)
+        item = snapshot.try_item(GlobalId(id))
+        if item is None or item.schema not in snapshot.schemas:
+            return match[2]
+        return ".".join(_quoted(part) for part in snapshot.full_name(item))
+
+    return _STORED_NAME.sub(name, sql)
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN_NAME.match(name):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _sql(snapshot: CatalogSnapshot, item: Item) -> tuple[bytes, bytes]:
+    sql = r.text(readable(snapshot, item.create_sql) or None)
     return sql, sql
 
 
-def _table(item: CatalogItem) -> Iterator[TableRow]:
+def _table(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, Table)
-    yield _row("mz_tables", *_common(item), *_owned(item), *_sql(item), r.text(item.source))
+    yield _row(
+        "mz_tables", *_common(item), *_owned(item), *_sql(snapshot, item), r.text(item.source)
+    )
 
 
-def _source(item: CatalogItem) -> Iterator[TableRow]:
+def _source(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, Source)
     yield _row(
         "mz_sources",
@@ -284,31 +586,45 @@ def _source(item: CatalogItem) -> Iterator[TableRow]:
         r.text(item.value_format),
         r.text(item.cluster),
         *_owned(item),
-        *_sql(item),
+        *_sql(snapshot, item),
     )
+    if item.source_kind == "kafka":
+        details = getattr(item.details, "details", None)
+        yield _row(
+            "mz_kafka_sources",
+            r.text(item.id),
+            r.text(getattr(details, "group_id_prefix", None) or ""),
+            r.text(getattr(details, "topic", "")),
+        )
     if item.parent is not None:
         yield _internal("mz_subsources", r.text(item.id), r.text(item.parent))
 
 
-def _view(item: CatalogItem) -> Iterator[TableRow]:
+def _view(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, View)
-    sql = r.text(item.create_sql)
-    yield _row("mz_views", *_common(item), r.text(item.definition), *_owned(item), sql, sql)
+    definition = readable(snapshot, item.definition)
+    yield _row(
+        "mz_views",
+        *_common(item),
+        r.text(definition),
+        *_owned(item),
+        *(r.text(readable(snapshot, item.create_sql)),) * 2,
+    )
 
 
-def _materialized_view(item: CatalogItem) -> Iterator[TableRow]:
+def _materialized_view(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, MaterializedView)
     yield _row(
         "mz_materialized_views",
         *_common(item),
         r.text(item.cluster),
-        r.text(item.definition),
+        r.text(readable(snapshot, item.definition)),
         *_owned(item),
-        *_sql(item),
+        *_sql(snapshot, item),
     )
 
 
-def _sink(item: CatalogItem) -> Iterator[TableRow]:
+def _sink(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, Sink)
     yield _row(
         "mz_sinks",
@@ -322,35 +638,40 @@ def _sink(item: CatalogItem) -> Iterator[TableRow]:
         r.text(item.value_format),
         r.text(item.cluster),
         r.text(item.owner),
-        *_sql(item),
+        *_sql(snapshot, item),
     )
 
+    if item.sink_kind == "kafka":
+        topic = getattr(getattr(item.details, "details", None), "topic", "")
+        yield _row("mz_kafka_sinks", r.text(item.id), r.text(topic))
 
-def _connection(item: CatalogItem) -> Iterator[TableRow]:
+
+def _connection(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, Connection)
     yield _row(
-        "mz_connections", *_common(item), r.text(item.connection_kind), *_owned(item), *_sql(item)
+        "mz_connections",
+        *_common(item),
+        r.text(item.connection_kind),
+        *_owned(item),
+        *_sql(snapshot, item),
     )
 
+    if item.connection_kind == "kafka":
+        brokers = getattr(item.details, "brokers", ())
+        progress = getattr(item.details, "progress_topic", None)
+        yield _internal(
+            "mz_kafka_connection_rows",
+            r.text(item.id),
+            r.text(",".join(str(getattr(broker, "address", broker)) for broker in brokers)),
+            r.text(progress),
+        )
 
-def _secret(item: CatalogItem) -> Iterator[TableRow]:
+
+def _secret(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     yield _row("mz_secrets", *_common(item), *_owned(item))
 
 
-def _func(item: CatalogItem) -> Iterator[TableRow]:
-    assert isinstance(item, Func)
-    yield _row(
-        "mz_functions",
-        *_common(item),
-        r.text_array(()),
-        r.NULL,
-        r.NULL,
-        r.boolean(False),
-        r.text(item.owner),
-    )
-
-
-_PACKERS: dict[type, Callable[[CatalogItem], Iterator[TableRow]]] = {
+_PACKERS: dict[type, Callable[[CatalogSnapshot, CatalogItem], Iterator[TableRow]]] = {
     Table: _table,
     Source: _source,
     View: _view,
@@ -358,9 +679,9 @@ _PACKERS: dict[type, Callable[[CatalogItem], Iterator[TableRow]]] = {
     Sink: _sink,
     Connection: _connection,
     Secret: _secret,
-    Func: _func,
 }
 _BUILTIN_BY_OID = {builtin.oid: builtin for builtin in BUILTIN_TYPES}
+_TYPE_KINDS = {"R": "r", "P": "p"}
 _CATEGORIES = {
     "A": "array",
     "B": "boolean",

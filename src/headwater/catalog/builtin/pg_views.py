@@ -1,59 +1,57 @@
 """The builtin views of ``pg_catalog`` and ``information_schema``, for drivers and tools.
 
 Columns that have no meaning here are constants of the right type. Only objects of the current
-database, and the system's, are shown, as PostgreSQL does.
+database, and the system's, are shown, as PostgreSQL does; ``mz_internal.pg_…_all_databases`` show
+those of all. The order of columns is that of ``shapes.txt``.
 """
 
 from headwater.catalog.builtin.views import BuiltinViewDef
 
 _HERE = """(s.database_id IS NULL OR s.database_id IN (
             SELECT h.id FROM mz_catalog.mz_databases AS h WHERE h.name = current_database()))"""
+_DATABASE = "LEFT JOIN mz_catalog.mz_databases AS d ON s.database_id = d.id"
+_CURRENT = "database_name IS NULL OR database_name = current_database()"
 
-_PG: tuple[tuple[str, str], ...] = (
+
+_ALL_DATABASES: tuple[tuple[str, str], ...] = (
     (
-        "pg_namespace",
-        f"""
-        SELECT s.oid, s.name AS nspname, r.oid AS nspowner, NULL::text[] AS nspacl
-        FROM mz_catalog.mz_schemas AS s JOIN mz_catalog.mz_roles AS r ON s.owner_id = r.id
-        WHERE {_HERE}
-        """,
-    ),
-    (
-        "pg_class",
-        f"""
-        SELECT o.oid, o.name AS relname, s.oid AS relnamespace, 0::oid AS reloftype,
-               r.oid AS relowner, 0::oid AS relam, 0::oid AS reltablespace,
-               -1::float4 AS reltuples, 0::oid AS reltoastrelid,
-               o.id IN (SELECT i.on_id FROM mz_catalog.mz_indexes AS i) AS relhasindex,
-               'p'::"char" AS relpersistence,
-               CASE o.type WHEN 'table' THEN 'r' WHEN 'source' THEN 'r' WHEN 'index' THEN 'i'
-                    WHEN 'view' THEN 'v' WHEN 'materialized-view' THEN 'm' END AS relkind,
-               0::int2 AS relnatts, 0::int2 AS relchecks, false AS relhasrules,
-               false AS relhastriggers, false AS relhassubclass, false AS relrowsecurity,
-               false AS relforcerowsecurity, 'd'::"char" AS relreplident,
-               false AS relispartition, false AS relhasoids, NULL::text[] AS reloptions
-        FROM mz_catalog.mz_objects AS o
-        JOIN mz_catalog.mz_schemas AS s ON o.schema_id = s.id
-        JOIN mz_catalog.mz_roles AS r ON o.owner_id = r.id
-        WHERE o.type IN ('table', 'source', 'index', 'view', 'materialized-view') AND {_HERE}
-        """,
-    ),
-    (
-        "pg_attribute",
+        "pg_namespace_all_databases",
         """
-        SELECT o.oid AS attrelid, c.name AS attname, c.type_oid AS atttypid,
-               COALESCE(p.typlen, (-1)::int2) AS attlen, c.position::int8::int2 AS attnum,
-               c.type_mod AS atttypmod, 0::int2 AS attndims, NOT c.nullable AS attnotnull,
-               c.default IS NOT NULL AS atthasdef, ''::"char" AS attidentity,
-               ''::"char" AS attgenerated, false AS attisdropped, 0::oid AS attcollation
-        FROM mz_catalog.mz_columns AS c
-        JOIN mz_catalog.mz_relations AS o ON c.id = o.id
-        LEFT JOIN mz_catalog.mz_types AS t ON t.oid = c.type_oid
-        LEFT JOIN mz_internal.mz_type_pg_metadata AS p ON p.id = t.id
+        SELECT oid, name AS nspname, owner_oid AS nspowner, acl AS nspacl, database_name
+        FROM mz_internal.mz_space_details WHERE kind = 'schema'
         """,
     ),
     (
-        "pg_attrdef",
+        "pg_class_all_databases",
+        """
+        SELECT o.oid, o.name AS relname, o.schema_oid AS relnamespace, 0::oid AS reloftype,
+               o.owner_oid AS relowner,
+               CASE WHEN o.relkind = 'i' THEN 403 ELSE 0 END::oid AS relam, 0::oid AS reltablespace,
+               (-1)::float4 AS reltuples, 0::oid AS reltoastrelid,
+               x.on_id IS NOT NULL AS relhasindex, o.persistence::"char" AS relpersistence,
+               o.relkind, o.natts AS relnatts, 0::int2 AS relchecks,
+               false AS relhasrules, false AS relhastriggers, false AS relhassubclass,
+               false AS relrowsecurity, false AS relforcerowsecurity,
+               'd'::"char" AS relreplident, false AS relispartition, false AS relhasoids,
+               NULL::text[] AS reloptions, o.database_name
+        FROM mz_internal.mz_class_details AS o
+        LEFT JOIN (SELECT DISTINCT i.on_id FROM mz_catalog.mz_indexes AS i) AS x
+               ON x.on_id = o.id
+        """,
+    ),
+    (
+        "pg_attribute_all_databases",
+        """
+        SELECT oid AS attrelid, name AS attname, typid AS atttypid, typlen AS attlen,
+               num AS attnum, typmod AS atttypmod, ndims AS attndims, not_null AS attnotnull,
+               has_default AS atthasdef, ''::"char" AS attidentity, ''::"char" AS attgenerated,
+               false AS attisdropped, 0::oid AS attcollation, database_name,
+               NULL::text AS pg_type_database_name
+        FROM mz_internal.mz_attribute_details
+        """,
+    ),
+    (
+        "pg_attrdef_all_databases",
         """
         SELECT o.oid, o.oid AS adrelid, c.position::int8 AS adnum, c.default AS adbin,
                c.default AS adsrc
@@ -62,169 +60,351 @@ _PG: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
+        "pg_type_all_databases",
+        """
+        SELECT oid, name AS typname, schema_oid AS typnamespace, owner_oid AS typowner, typlen,
+               typtype::"char" AS typtype, category::"char" AS typcategory,
+               ','::"char" AS typdelim, 0::oid AS typrelid, typelem, typarray,
+               CASE WHEN category = 'A' THEN 750 ELSE 0 END::oid::regproc AS typinput,
+               0::oid AS typreceive, false AS typnotnull, 0::oid AS typbasetype,
+               (-1)::int4 AS typtypmod, 0::oid AS typcollation, NULL::text AS typdefault,
+               database_name
+        FROM mz_internal.mz_type_details
+        """,
+    ),
+    (
+        "pg_description_all_databases",
+        """
+        SELECT o.oid AS objoid, k.oid AS classoid, o.sub_id AS objsubid,
+               o.comment AS description, n.database_name AS oid_database_name,
+               NULL::text AS class_database_name
+        FROM mz_internal.mz_descriptions AS o
+        LEFT JOIN mz_internal.mz_oid_names AS n ON n.oid = o.oid
+        LEFT JOIN mz_internal.mz_oid_names AS k
+               ON k.kind = 'class' AND k.schema_name = 'pg_catalog' AND k.name = o.class
+        WHERE o.class NOT IN ('pg_database', 'pg_authid')
+        """,
+    ),
+    (
+        "pg_authid_core",
+        """
+        SELECT oid, name AS rolname, COALESCE(rolsuper, false) AS rolsuper,
+               inherit AS rolinherit, COALESCE(rolcanlogin, false) AS rolcanlogin,
+               false AS rolreplication, false AS rolbypassrls, (-1)::int4 AS rolconnlimit,
+               NULL::text AS rolpassword, NULL::timestamptz AS rolvaliduntil
+        FROM mz_catalog.mz_roles
+        """,
+    ),
+)
+
+_PG: tuple[tuple[str, str], ...] = (
+    (
+        "pg_namespace",
+        f"""
+        SELECT oid, nspname, nspowner, nspacl FROM mz_internal.pg_namespace_all_databases
+        WHERE {_CURRENT}
+        """,
+    ),
+    (
+        "pg_class",
+        """
+        SELECT c.*, o.acl AS relacl
+        FROM mz_internal.pg_class_all_databases AS c
+        JOIN mz_internal.mz_class_details AS o ON o.oid = c.oid
+        WHERE c.database_name IS NULL OR c.database_name = current_database()
+        """,
+    ),
+    (
+        "pg_attribute",
+        f"""
+        SELECT a.*, NULL::text[] AS attacl, (-1)::int4 AS attstattarget,
+               CASE WHEN attlen < 0 THEN 'x' ELSE 'p' END::"char" AS attstorage,
+               ''::"char" AS attcompression
+        FROM mz_internal.pg_attribute_all_databases AS a WHERE {_CURRENT}
+        """,
+    ),
+    ("pg_attrdef", "SELECT * FROM mz_internal.pg_attrdef_all_databases"),
+    (
         "pg_type",
         """
-        SELECT t.oid, t.name AS typname, s.oid AS typnamespace, r.oid AS typowner,
-               COALESCE(p.typlen, (-1)::int2) AS typlen,
-               COALESCE(p.typtype, 'b')::"char" AS typtype,
-               CASE t.category WHEN 'array' THEN 'A' WHEN 'boolean' THEN 'B'
-                    WHEN 'date-time' THEN 'D' WHEN 'numeric' THEN 'N' WHEN 'pseudo' THEN 'P'
-                    WHEN 'range' THEN 'R' WHEN 'string' THEN 'S' WHEN 'timespan' THEN 'T'
-                    ELSE 'U' END::"char" AS typcategory,
-               ','::"char" AS typdelim, 0::oid AS typrelid,
-               COALESCE(p.typelem, 0::oid) AS typelem, COALESCE(p.typarray, 0::oid) AS typarray,
-               NULL::regproc AS typinput, 0::oid AS typreceive, false AS typnotnull,
-               0::oid AS typbasetype, (-1)::int4 AS typtypmod, 0::oid AS typcollation,
-               NULL::text AS typdefault
-        FROM mz_catalog.mz_types AS t
-        JOIN mz_catalog.mz_schemas AS s ON t.schema_id = s.id
-        JOIN mz_catalog.mz_roles AS r ON t.owner_id = r.id
-        LEFT JOIN mz_internal.mz_type_pg_metadata AS p ON p.id = t.id
+        SELECT t.*, o.acl AS typacl
+        FROM mz_internal.pg_type_all_databases AS t
+        JOIN mz_internal.mz_type_details AS o ON o.oid = t.oid
+        WHERE t.database_name IS NULL OR t.database_name = current_database()
         """,
     ),
     (
         "pg_database",
         """
-        SELECT d.oid, d.name AS datname, r.oid AS datdba, 6::int4 AS encoding,
+        SELECT oid, name AS datname, owner_oid AS datdba, 6::int4 AS encoding,
                false AS datistemplate, true AS datallowconn, 'C'::text AS datcollate,
-               'C'::text AS datctype, NULL::text[] AS datacl
-        FROM mz_catalog.mz_databases AS d JOIN mz_catalog.mz_roles AS r ON d.owner_id = r.id
+               'C'::text AS datctype, acl AS datacl, 1663::oid AS dattablespace,
+               (-1)::int4 AS datconnlimit
+        FROM mz_internal.mz_space_details WHERE kind = 'database'
+        """,
+    ),
+    (
+        "pg_tablespace",
+        """
+        SELECT 1663::oid AS oid, 'pg_default' AS spcname, NULL::oid AS spcowner,
+               NULL::text[] AS spcacl, NULL::text[] AS spcoptions
+        """,
+    ),
+    (
+        "pg_am",
+        """
+        SELECT 403::oid AS oid, 'arrangement' AS amname, 0::oid::regproc AS amhandler,
+               'i'::"char" AS amtype
         """,
     ),
     (
         "pg_index",
-        """
-        SELECT i.oid AS indexrelid, r.oid AS indrelid, 0::int2 AS indnatts, false AS indisunique,
-               false AS indisprimary, false AS indimmediate, false AS indisclustered,
-               true AS indisvalid, false AS indisreplident, NULL::text AS indexprs,
-               NULL::text AS indpred
-        FROM mz_catalog.mz_indexes AS i JOIN mz_catalog.mz_relations AS r ON i.on_id = r.id
+        f"""
+        SELECT i.oid AS indexrelid, r.oid AS indrelid, k.columns::int2 AS indnatts,
+               false AS indisunique, false AS indisprimary, false AS indimmediate,
+               false AS indisclustered, true AS indisvalid, false AS indisreplident,
+               k.key::int2vector AS indkey, k.options::int2vector AS indoption,
+               k.expressions AS indexprs, NULL::text AS indpred
+        FROM mz_catalog.mz_indexes AS i
+        JOIN mz_catalog.mz_relations AS r ON i.on_id = r.id
+        JOIN mz_catalog.mz_schemas AS s ON r.schema_id = s.id
+        JOIN (SELECT index_id, count(*) AS columns,
+                     string_agg(COALESCE(on_position::int8, 0)::text, ' ' ORDER BY index_position)
+                         AS key,
+                     string_agg('0', ' ') AS options,
+                     CASE WHEN bool_or(on_position IS NULL)
+                          THEN '{{' || string_agg(on_expression, ', ' ORDER BY index_position)
+                               || '}}' END AS expressions
+              FROM mz_catalog.mz_index_columns GROUP BY index_id) AS k ON k.index_id = i.id
+        WHERE {_HERE}
         """,
     ),
     (
         "pg_indexes",
-        """
-        SELECT current_database() AS table_catalog, s.name AS schemaname, r.name AS tablename,
-               i.name AS indexname, NULL::text AS tablespace, i.create_sql AS indexdef
+        f"""
+        SELECT COALESCE(d.name, current_database()) AS table_catalog, s.name AS schemaname,
+               r.name AS tablename, i.name AS indexname, NULL::text AS tablespace,
+               i.create_sql AS indexdef
         FROM mz_catalog.mz_indexes AS i
         JOIN mz_catalog.mz_relations AS r ON i.on_id = r.id
         JOIN mz_catalog.mz_schemas AS s ON r.schema_id = s.id
+        {_DATABASE}
+        WHERE {_HERE}
+        """,
+    ),
+    (
+        "pg_authid",
+        """
+        SELECT a.*, d.createrole AS rolcreaterole, d.createdb AS rolcreatedb
+        FROM mz_internal.pg_authid_core AS a JOIN mz_internal.mz_role_details AS d ON d.oid = a.oid
         """,
     ),
     (
         "pg_roles",
         """
-        SELECT name AS rolname, COALESCE(rolsuper, false) AS rolsuper, inherit AS rolinherit,
-               COALESCE(rolsuper, false) AS rolcreaterole, COALESCE(rolsuper, false) AS
-               rolcreatedb, COALESCE(rolcanlogin, false) AS rolcanlogin,
+        SELECT r.name AS rolname, COALESCE(r.rolsuper, false) AS rolsuper,
+               r.inherit AS rolinherit, d.createrole AS rolcreaterole,
+               d.createdb AS rolcreatedb, COALESCE(r.rolcanlogin, false) AS rolcanlogin,
                false AS rolreplication, (-1)::int4 AS rolconnlimit, '********' AS rolpassword,
                NULL::timestamptz AS rolvaliduntil, false AS rolbypassrls,
-               NULL::text[] AS rolconfig, oid
-        FROM mz_catalog.mz_roles
+               d.config AS rolconfig, r.oid
+        FROM mz_catalog.mz_roles AS r JOIN mz_internal.mz_role_details AS d ON d.oid = r.oid
         """,
     ),
     (
         "pg_user",
         """
-        SELECT rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb,
-               rolsuper AS usesuper, rolreplication AS userepl, rolbypassrls AS usebypassrls,
-               rolpassword AS passwd, rolvaliduntil AS valuntil, rolconfig AS useconfig
-        FROM pg_catalog.pg_roles
+        SELECT r.name AS usename, r.oid AS usesysid, d.createdb AS usecreatedb,
+               r.rolsuper AS usesuper, false AS userepl, false AS usebypassrls,
+               NULL::text AS passwd, NULL::timestamptz AS valuntil, d.config AS useconfig
+        FROM mz_catalog.mz_roles AS r JOIN mz_internal.mz_role_details AS d ON d.oid = r.oid
+        WHERE r.rolcanlogin
+        """,
+    ),
+    (
+        "pg_auth_members",
+        """
+        SELECT r.oid AS roleid, m.oid AS member, g.oid AS grantor, false AS admin_option
+        FROM mz_catalog.mz_role_members AS x
+        JOIN mz_catalog.mz_roles AS r ON r.id = x.role_id
+        JOIN mz_catalog.mz_roles AS m ON m.id = x.member
+        JOIN mz_catalog.mz_roles AS g ON g.id = x.grantor
         """,
     ),
     (
         "pg_proc",
         """
-        SELECT f.oid, f.name AS proname, s.oid AS pronamespace, r.oid AS proowner,
-               NULL::text AS proargdefaults, 0::oid AS prorettype
-        FROM mz_catalog.mz_functions AS f
-        JOIN mz_catalog.mz_schemas AS s ON f.schema_id = s.id
-        JOIN mz_catalog.mz_roles AS r ON f.owner_id = r.id
+        SELECT a.oid, a.name AS proname, a.schema_oid AS pronamespace, r.oid AS proowner,
+               NULL::text AS proargdefaults, a.result AS prorettype,
+               NULL::text[] AS proacl, 12::oid AS prolang, a.name AS prosrc,
+               a.kind::"char" AS prokind, a.kind = 'a' AS proisagg, a.kind = 'w' AS proiswindow,
+               a.returns_set AS proretset, 'i'::"char" AS provolatile,
+               's'::"char" AS proparallel, false AS prosecdef, false AS proleakproof,
+               false AS proisstrict, a.nargs AS pronargs, a.types AS proargtypes,
+               a.variadic AS provariadic
+        FROM mz_internal.mz_function_arguments AS a
+        CROSS JOIN mz_catalog.mz_roles AS r WHERE r.id = 's1'
         """,
     ),
-    ("pg_settings", "SELECT name, setting FROM mz_internal.mz_settings"),
+    (
+        "pg_aggregate",
+        """
+        SELECT a.oid AS aggfnoid, a.agg_kind AS aggkind,
+               a.agg_num_direct_args AS aggnumdirectargs, NULL::regproc AS aggtransfn,
+               0::oid::regproc AS aggfinalfn, 0::oid::regproc AS aggcombinefn,
+               0::oid::regproc AS aggserialfn, 0::oid::regproc AS aggdeserialfn,
+               0::oid::regproc AS aggmtransfn, 0::oid::regproc AS aggminvtransfn,
+               0::oid::regproc AS aggmfinalfn, false AS aggfinalextra, false AS aggmfinalextra,
+               NULL::"char" AS aggfinalmodify, NULL::"char" AS aggmfinalmodify,
+               0::oid AS aggsortop, NULL::oid AS aggtranstype, NULL::int4 AS aggtransspace,
+               0::oid AS aggmtranstype, NULL::int4 AS aggmtransspace,
+               NULL::text AS agginitval, NULL::text AS aggminitval
+        FROM mz_internal.mz_aggregates AS a
+        """,
+    ),
+    (
+        "pg_operator",
+        """
+        SELECT o.oid, o.name AS oprname, COALESCE(t.oid, 0::oid) AS oprresult,
+               CASE WHEN array_length(o.argument_type_ids, 1) = 2
+                    THEN COALESCE(l.oid, 0::oid) ELSE 0::oid END AS oprleft,
+               COALESCE(r.oid, 0::oid) AS oprright, 11::oid AS oprnamespace,
+               CASE WHEN array_length(o.argument_type_ids, 1) = 2 THEN 'b' ELSE 'l' END::"char"
+                   AS oprkind, NULL::regproc AS oprcode
+        FROM mz_catalog.mz_operators AS o
+        LEFT JOIN mz_catalog.mz_types AS t ON t.id = o.return_type_id
+        LEFT JOIN mz_catalog.mz_types AS l ON l.id = o.argument_type_ids[1]
+        LEFT JOIN mz_catalog.mz_types AS r
+               ON r.id = o.argument_type_ids[array_length(o.argument_type_ids, 1)]
+        """,
+    ),
+    (
+        "pg_cast",
+        """
+        SELECT c.oid, c.castsource, c.casttarget, 0::oid AS castfunc,
+               c.castcontext::"char" AS castcontext, 'i'::"char" AS castmethod
+        FROM mz_internal.mz_casts AS c
+        """,
+    ),
+    (
+        "pg_language",
+        """
+        SELECT 12::oid AS oid, 'internal' AS lanname, r.oid AS lanowner, false AS lanispl,
+               false AS lanpltrusted, 0::oid AS lanplcallfoid, 0::oid AS laninline,
+               0::oid AS lanvalidator, ARRAY[]::text[] AS lanacl
+        FROM mz_catalog.mz_roles AS r WHERE r.id = 's1'
+        """,
+    ),
+    (
+        "pg_depend",
+        """
+        SELECT k.oid AS classid, o.oid AS objid, 0::int4 AS objsubid, k.oid AS refclassid,
+               u.oid AS refobjid, 0::int4 AS refobjsubid, 'n'::"char" AS deptype
+        FROM mz_internal.mz_object_dependencies AS d
+        JOIN mz_catalog.mz_relations AS u ON u.id = d.referenced_object_id
+        JOIN mz_catalog.mz_objects AS o ON o.id = d.object_id
+        LEFT JOIN mz_internal.mz_oid_names AS k
+               ON k.kind = 'class' AND k.schema_name = 'pg_catalog' AND k.name = 'pg_class'
+        WHERE o.type IN ('table', 'source', 'view', 'materialized-view', 'index')
+        """,
+    ),
+    (
+        "pg_settings",
+        "SELECT name, setting FROM mz_internal.mz_settings",
+    ),
     (
         "pg_tables",
-        """
+        f"""
         SELECT s.name AS schemaname, t.name AS tablename, r.name AS tableowner
         FROM mz_catalog.mz_tables AS t
         JOIN mz_catalog.mz_schemas AS s ON t.schema_id = s.id
         JOIN mz_catalog.mz_roles AS r ON t.owner_id = r.id
+        WHERE {_HERE}
         """,
     ),
     (
         "pg_views",
-        """
+        f"""
         SELECT s.name AS schemaname, v.name AS viewname, r.oid AS viewowner, v.definition
         FROM mz_catalog.mz_views AS v
         JOIN mz_catalog.mz_schemas AS s ON v.schema_id = s.id
         JOIN mz_catalog.mz_roles AS r ON v.owner_id = r.id
+        WHERE {_HERE}
         """,
     ),
     (
         "pg_matviews",
-        """
+        f"""
         SELECT s.name AS schemaname, v.name AS matviewname, r.oid AS matviewowner, v.definition
         FROM mz_catalog.mz_materialized_views AS v
         JOIN mz_catalog.mz_schemas AS s ON v.schema_id = s.id
         JOIN mz_catalog.mz_roles AS r ON v.owner_id = r.id
+        WHERE {_HERE}
         """,
     ),
     (
         "pg_description",
         """
-        SELECT o.oid AS objoid, 1259::oid AS classoid, COALESCE(c.object_sub_id, 0) AS objsubid,
-               c.comment AS description
-        FROM mz_internal.mz_comments AS c JOIN mz_catalog.mz_objects AS o ON c.id = o.id
+        SELECT objoid, classoid, objsubid, description
+        FROM mz_internal.pg_description_all_databases
+        WHERE oid_database_name IS NULL OR oid_database_name = current_database()
         """,
     ),
     (
-        "pg_am",
-        """SELECT 0::oid AS oid, ''::text AS amname, NULL::regproc AS amhandler,
-                  'i'::"char" AS amtype WHERE false""",
-    ),
-    (
-        "pg_collation",
-        """SELECT 0::oid AS oid, ''::text AS collname, 0::oid AS collnamespace,
-                  0::oid AS collowner, 'd'::"char" AS collprovider,
-                  true AS collisdeterministic, 6::int4 AS collencoding, ''::text AS collcollate,
-                  ''::text AS collctype, NULL::text AS collversion WHERE false""",
-    ),
-    (
-        "pg_constraint",
-        """SELECT 0::oid AS oid, ''::text AS conname, 0::oid AS connamespace,
-                  'p'::"char" AS contype, false AS condeferrable, false AS condeferred,
-                  true AS convalidated, 0::oid AS conrelid, 0::oid AS contypid,
-                  0::oid AS conindid, 0::oid AS conparentid, 0::oid AS confrelid,
-                  ' '::"char" AS confupdtype, ' '::"char" AS confdeltype,
-                  ' '::"char" AS confmatchtype, true AS conislocal, 0::int4 AS coninhcount,
-                  true AS connoinherit, NULL::int2[] AS conkey, NULL::int2[] AS confkey
-           WHERE false""",
-    ),
-    (
-        "pg_enum",
-        """SELECT 0::oid AS oid, 0::oid AS enumtypid, 0::float4 AS enumsortorder,
-                  ''::text AS enumlabel WHERE false""",
-    ),
-    (
-        "pg_extension",
-        """SELECT 0::oid AS oid, ''::text AS extname, 0::oid AS extowner,
-                  0::oid AS extnamespace, false AS extrelocatable, ''::text AS extversion
-           WHERE false""",
-    ),
-    (
-        "pg_inherits",
-        """SELECT 0::oid AS inhrelid, 0::oid AS inhparent, 0::int4 AS inhseqno,
-                  false AS inhdetachpending WHERE false""",
+        "pg_shdescription",
+        """
+        SELECT o.oid AS objoid, k.oid AS classoid, o.comment AS description
+        FROM mz_internal.mz_descriptions AS o
+        JOIN mz_internal.mz_oid_names AS k
+               ON k.kind = 'class' AND k.schema_name = 'pg_catalog' AND k.name = o.class
+        WHERE o.class IN ('pg_database', 'pg_authid')
+        """,
     ),
     (
         "pg_range",
         """
-        SELECT t.oid AS rngtypid, 0::oid AS rngsubtype
-        FROM mz_catalog.mz_types AS t WHERE t.category = 'range'
+        SELECT oid AS rngtypid, element_oid AS rngsubtype
+        FROM mz_internal.mz_type_details WHERE category = 'R'
+        """,
+    ),
+    (
+        "pg_default_acl",
+        """
+        SELECT (x.at + 16000)::int4::oid AS oid, x.role AS defaclrole, x.namespace
+               AS defaclnamespace, x.type::"char" AS defaclobjtype, x.acl AS defaclacl
+        FROM (SELECT row_number() OVER (ORDER BY p.role_id, p.object_type, p.schema_id,
+                     p.grantee) AS at, COALESCE(o.oid, 0::oid) AS role,
+                     COALESCE(s.oid, 0::oid) AS namespace,
+                     CASE p.object_type WHEN 'table' THEN 'r' WHEN 'type' THEN 'T'
+                          WHEN 'schema' THEN 'n' ELSE 'o' END AS type,
+                     ARRAY[COALESCE(g.name, '') || '=' || p.privileges || '/'
+                           || COALESCE(o.name, '')] AS acl
+              FROM mz_catalog.mz_default_privileges AS p
+              LEFT JOIN mz_catalog.mz_roles AS o ON p.role_id = o.id
+              LEFT JOIN mz_catalog.mz_roles AS g ON p.grantee = g.id
+              LEFT JOIN mz_catalog.mz_schemas AS s ON p.schema_id = s.id
+              WHERE p.object_type IN ('table', 'type', 'schema')) AS x
         """,
     ),
 )
+
+_GRANTS = f"""
+        SELECT g.name AS grantor,
+               CASE WHEN e.grantee = 'p' THEN 'PUBLIC' ELSE r.name END AS grantee,
+               d.name AS table_catalog, s.name AS table_schema, e.name AS table_name,
+               e.privilege_type, 'NO' AS is_grantable,
+               CASE WHEN e.privilege_type = 'SELECT' THEN 'YES' ELSE 'NO' END AS with_hierarchy
+        FROM (SELECT x.*, (mz_internal.mz_aclexplode(x.privileges)).*
+              FROM mz_catalog.mz_relations AS x) AS e
+        JOIN mz_catalog.mz_roles AS g ON e.grantor = g.id
+        LEFT JOIN mz_catalog.mz_roles AS r ON e.grantee = r.id
+        JOIN mz_catalog.mz_schemas AS s ON e.schema_id = s.id
+        {_DATABASE}
+        WHERE {_HERE}
+        """
+_MY_ROLES = """(SELECT g.name FROM mz_internal.mz_role_reach AS m
+            JOIN mz_catalog.mz_roles AS me ON m.member = me.id
+            JOIN mz_catalog.mz_roles AS g ON m.role_id = g.id WHERE me.name = current_user)"""
 
 _INFORMATION: tuple[tuple[str, str], ...] = (
     (
@@ -244,7 +424,7 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
                     ELSE 'VIEW' END AS table_type
         FROM mz_catalog.mz_relations AS r
         JOIN mz_catalog.mz_schemas AS s ON s.id = r.schema_id
-        LEFT JOIN mz_catalog.mz_databases AS d ON d.id = s.database_id
+        {_DATABASE}
         WHERE {_HERE}
         """,
     ),
@@ -255,12 +435,18 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
                o.name AS table_name, c.name AS column_name,
                c.position::int8 AS ordinal_position, c.default AS column_default,
                CASE WHEN c.nullable THEN 'YES' ELSE 'NO' END AS is_nullable,
-               c.type AS data_type, NULL::int4 AS character_maximum_length,
-               NULL::int4 AS numeric_precision, NULL::int4 AS numeric_scale
+               c.type AS data_type,
+               CASE WHEN c.type_oid IN (1042, 1043) AND c.type_mod >= 0
+                    THEN c.type_mod - 4 END AS character_maximum_length,
+               CASE c.type_oid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24
+                    WHEN 701 THEN 53 WHEN 1700 THEN CASE WHEN c.type_mod >= 0 THEN 39 END
+                    END AS numeric_precision,
+               CASE WHEN c.type_oid IN (21, 23, 20) THEN 0 WHEN c.type_oid = 1700 AND
+                    c.type_mod >= 0 THEN (c.type_mod - 4) % 65536 END AS numeric_scale
         FROM mz_catalog.mz_columns AS c
         JOIN mz_catalog.mz_relations AS o ON o.id = c.id
         JOIN mz_catalog.mz_schemas AS s ON s.id = o.schema_id
-        LEFT JOIN mz_catalog.mz_databases AS d ON d.id = s.database_id
+        {_DATABASE}
         WHERE {_HERE}
         """,
     ),
@@ -271,44 +457,54 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
                v.name AS table_name, v.definition AS view_definition
         FROM mz_catalog.mz_views AS v
         JOIN mz_catalog.mz_schemas AS s ON s.id = v.schema_id
-        LEFT JOIN mz_catalog.mz_databases AS d ON d.id = s.database_id
+        {_DATABASE}
+        WHERE {_HERE}
+        """,
+    ),
+    ("table_privileges", _GRANTS),
+    (
+        "role_table_grants",
+        f"""
+        SELECT * FROM information_schema.table_privileges
+        WHERE grantor IN {_MY_ROLES} OR grantee IN {_MY_ROLES}
+        """,
+    ),
+    (
+        "applicable_roles",
+        f"""
+        SELECT member AS grantee, role AS role_name, 'NO' AS is_grantable
+        FROM mz_internal.mz_show_role_members WHERE member IN {_MY_ROLES}
+        """,
+    ),
+    ("enabled_roles", f"SELECT x.name AS role_name FROM {_MY_ROLES} AS x(name)"),
+    (
+        "routines",
+        f"""
+        SELECT current_database() AS routine_catalog, s.name AS routine_schema,
+               f.name AS routine_name, 'FUNCTION' AS routine_type, NULL::text AS
+               routine_definition
+        FROM mz_catalog.mz_functions AS f
+        JOIN mz_catalog.mz_schemas AS s ON f.schema_id = s.id
         WHERE {_HERE}
         """,
     ),
     (
-        "key_column_usage",
-        """SELECT ''::text AS constraint_catalog, ''::text AS constraint_schema,
-                  ''::text AS constraint_name, ''::text AS table_catalog,
-                  ''::text AS table_schema, ''::text AS table_name, ''::text AS column_name,
-                  0::int4 AS ordinal_position, 0::int4 AS position_in_unique_constraint
-           WHERE false""",
-    ),
-    (
-        "table_constraints",
-        """SELECT ''::text AS constraint_catalog, ''::text AS constraint_schema,
-                  ''::text AS constraint_name, ''::text AS table_catalog,
-                  ''::text AS table_schema, ''::text AS table_name, ''::text AS constraint_type,
-                  ''::text AS is_deferrable, ''::text AS initially_deferred,
-                  ''::text AS enforced, ''::text AS nulls_distinct WHERE false""",
-    ),
-    (
-        "referential_constraints",
-        """SELECT ''::text AS constraint_catalog, ''::text AS constraint_schema,
-                  ''::text AS constraint_name, ''::text AS unique_constraint_catalog,
-                  ''::text AS unique_constraint_schema, ''::text AS unique_constraint_name,
-                  ''::text AS match_option, ''::text AS update_rule, ''::text AS delete_rule
-           WHERE false""",
-    ),
-    (
-        "routines",
-        """SELECT ''::text AS routine_catalog, ''::text AS routine_schema,
-                  ''::text AS routine_name, ''::text AS routine_type,
-                  NULL::text AS routine_definition WHERE false""",
+        "character_sets",
+        """
+        SELECT NULL::text AS character_set_catalog, NULL::text AS character_set_schema,
+               'UTF8' AS character_set_name, 'UCS' AS character_repertoire,
+               'UTF8' AS form_of_use, current_database() AS default_collate_catalog,
+               'pg_catalog' AS default_collate_schema, 'en_US.utf8' AS default_collate_name
+        """,
     ),
 )
 
 PG_VIEWS = tuple(
     BuiltinViewDef(schema, name, " ".join(query.split()))
-    for schema, views in (("pg_catalog", _PG), ("information_schema", _INFORMATION))
+    for schema, views in (
+        ("mz_internal", _ALL_DATABASES),
+        ("pg_catalog", _PG),
+        ("information_schema", _INFORMATION),
+    )
     for name, query in views
 )

@@ -63,6 +63,25 @@ _PSEUDO: tuple[tuple[BaseType, str, int, str], ...] = (
     (BaseType.LIST, MZ_CATALOG, 16383, "U"),
     (BaseType.MAP, MZ_CATALOG, 16384, "U"),
 )
+# Types of arguments that stand for several; no value is of one.
+_POLYMORPHIC = (
+    ("cstring", PG_CATALOG, 2275),
+    ("void", PG_CATALOG, 2278),
+    ("trigger", PG_CATALOG, 2279),
+    ("internal", PG_CATALOG, 2281),
+    ("event_trigger", PG_CATALOG, 3838),
+    ("any", PG_CATALOG, 2276),
+    ("anyarray", PG_CATALOG, 2277),
+    ("anyelement", PG_CATALOG, 2283),
+    ("anynonarray", PG_CATALOG, 2776),
+    ("anyrange", PG_CATALOG, 3831),
+    ("anycompatible", PG_CATALOG, 5077),
+    ("anycompatiblearray", PG_CATALOG, 5078),
+    ("anycompatiblenonarray", PG_CATALOG, 5079),
+    ("anycompatiblerange", PG_CATALOG, 5080),
+    ("anycompatiblelist", MZ_CATALOG, 16454),
+    ("anycompatiblemap", MZ_CATALOG, 16455),
+)
 _RANGES: tuple[tuple[BaseType, str, int], ...] = (
     (BaseType.INT4, "int4range", 3904),
     (BaseType.NUMERIC, "numrange", 3906),
@@ -80,6 +99,9 @@ def _all() -> tuple[BuiltinType, ...]:
         type_ = ScalarType(base)
         types.append(BuiltinType(base.value, schema, type_, oid, array_oid, size, category))
         types.append(BuiltinType(f"_{base.value}", schema, array_of(type_), array_oid, 0, -1, "A"))
+    for name, schema, oid in _POLYMORPHIC:
+        unknown = ScalarType(BaseType.UNKNOWN)
+        types.append(BuiltinType(name, schema, unknown, oid, 0, 4, "P"))
     for base, schema, oid, category in _PSEUDO:
         types.append(BuiltinType(base.value, schema, ScalarType(base), oid, 0, -1, category))
     for base, name, oid in _RANGES:

@@ -12,6 +12,7 @@ from headwater.sql.plan.kinds import (
     copying,
     explaining,
     merging,
+    privileges,
     reading,
     relations,
     sessions,
@@ -37,6 +38,7 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **webhooks.HANDLERS,
     **sinks.HANDLERS,
     **altering.HANDLERS,
+    **privileges.HANDLERS,
     **explaining.HANDLERS,
     **sessions.HANDLERS,
 }

@@ -6,6 +6,7 @@ Source: ``surface-types-functions`` section 1 for names and bounds; PostgreSQL f
 from headwater.errors import (
     FeatureNotSupported,
     InvalidParameterValue,
+    InvalidTableDefinition,
     SyntaxError_,
     UndefinedObject,
 )
@@ -131,7 +132,12 @@ def _named(node: NamedType, names: NameResolver) -> ScalarType:
 
 def _from_catalog(name: ObjectName, names: NameResolver) -> ScalarType:
     try:
-        return names.type_item(name).type
+        found = names.type_item(name).type
+        if found.base is BaseType.UNKNOWN:
+            raise InvalidTableDefinition(
+                f"type {name.last} is a pseudo-type", position=name.position
+            )
+        return found
     except UndefinedObject as error:
         raise UndefinedObject(
             f'type "{".".join(name.parts)}" does not exist',

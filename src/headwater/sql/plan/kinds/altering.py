@@ -28,7 +28,7 @@ from headwater.errors import (
     UndefinedTable,
     WrongObjectType,
 )
-from headwater.sql.ast import connector, control
+from headwater.sql.ast import connector
 from headwater.sql.ast import ddl as ast_ddl
 from headwater.sql.ast.base import Node, ObjectKind, ObjectName
 from headwater.sql.ast.option import Option
@@ -51,14 +51,11 @@ from headwater.sql.plan.ddl import (
     CommentPlan,
     CreateNetworkPolicyPlan,
     CreateSinkPlan,
-    DefaultPrivilegesPlan,
     DropObjectsPlan,
     DropOwnedPlan,
     ObjectRef,
     ObjectType,
-    PrivilegesPlan,
     ReassignOwnedPlan,
-    RoleMembershipPlan,
 )
 from headwater.sql.plan.kinds.clusters import alter_cluster, check_size, policy_rules
 from headwater.sql.plan.kinds.connections import OPTIONS as CONNECTION_OPTIONS
@@ -76,7 +73,7 @@ from headwater.types.relation import Column, RelationDesc
 
 COMMENT_BYTES_MAX = 1024
 
-_ITEM_KINDS: dict[ObjectKind, ItemKind] = {
+ITEM_KINDS: dict[ObjectKind, ItemKind] = {
     ObjectKind.TABLE: ItemKind.TABLE,
     ObjectKind.VIEW: ItemKind.VIEW,
     ObjectKind.MATERIALIZED_VIEW: ItemKind.MATERIALIZED_VIEW,
@@ -106,7 +103,7 @@ _MISSING = (UndefinedTable, UndefinedObject, InvalidSchemaName, InvalidCatalogNa
 
 def object_type(kind: ObjectKind) -> ObjectType:
     """Return the kind of object that a statement's word means."""
-    item = _ITEM_KINDS.get(kind)
+    item = ITEM_KINDS.get(kind)
     return ObjectType(kind.value.lower()) if item is None else _TYPES[item]
 
 
@@ -138,12 +135,13 @@ def resolve_object(ctx: StatementContext, kind: ObjectKind, name: ObjectName) ->
     if kind is ObjectKind.SCHEMA:
         return ObjectRef(ObjectType.SCHEMA, ctx.names.schema(name).id)
     if kind is ObjectKind.NETWORK_POLICY:
-        return ObjectRef(ObjectType.NETWORK_POLICY, name.last)
+        policy = ctx.catalog.policy(name.last, position=position)
+        return ObjectRef(ObjectType.NETWORK_POLICY, policy.id)
     if kind is ObjectKind.TYPE:
         return item_ref(ctx.names.type_item(name))
     if kind is ObjectKind.OBJECT:
         return item_ref(ctx.names.item(name))
-    return item_ref(ctx.names.item_of_kind(name, _ITEM_KINDS[kind]))
+    return item_ref(ctx.names.item_of_kind(name, ITEM_KINDS[kind]))
 
 
 def _try_object(
@@ -284,9 +282,10 @@ def _drop_owned(ctx: StatementContext, node: ast_ddl.DropOwned) -> Outcome:
     roles = tuple(ctx.names.role(name, node.position).id for name in node.roles)
     cascade = node.behavior is ast_ddl.DropBehavior.CASCADE
     owned = [item.id for item in ctx.catalog.items.values() if item.owner in roles]
-    drops = _dependents(ctx, owned)
+    drops = [*_dependents(ctx, owned), *_owned_containers(ctx, roles, cascade=cascade)]
+    drops = list(dict.fromkeys(drops))
     if not cascade:
-        for ref in drops:
+        for ref in _dependents(ctx, owned):
             item = ctx.catalog.item(GlobalId(ref.id))
             if item.owner not in roles and item.kind is not ItemKind.INDEX:
                 raise DependentObjectsStillExist(
@@ -294,6 +293,30 @@ def _drop_owned(ctx: StatementContext, node: ast_ddl.DropOwned) -> Outcome:
                     hint="Use DROP OWNED ... CASCADE to drop the dependent objects too.",
                 )
     return Outcome(DropOwnedPlan(roles, tuple(drops), cascade))
+
+
+def _owned_containers(
+    ctx: StatementContext, roles: Sequence[RoleId], *, cascade: bool
+) -> list[ObjectRef]:
+    """Return the schemas, databases and clusters of the roles with what goes along."""
+    catalog = ctx.catalog
+    refs = [
+        *(ObjectRef(ObjectType.SCHEMA, s.id) for s in catalog.schemas.values() if s.owner in roles),
+        *(
+            ObjectRef(ObjectType.DATABASE, d.id)
+            for d in catalog.databases.values()
+            if d.owner in roles
+        ),
+        *(
+            ObjectRef(ObjectType.CLUSTER, c.id)
+            for c in catalog.clusters.values()
+            if c.owner in roles
+        ),
+    ]
+    found: list[ObjectRef] = []
+    for ref in refs:
+        found.extend(_closure(ctx, ref, refs, cascade=cascade or ref.type is ObjectType.DATABASE))
+    return found
 
 
 def _reassign_owned(ctx: StatementContext, node: ast_ddl.ReassignOwned) -> Outcome:
@@ -344,8 +367,8 @@ def _options(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
     if node.kind is ObjectKind.NETWORK_POLICY:
         change = node.changes[0]
         nodes = change.options if isinstance(change, ast_ddl.SetOptions) else ()
-        name = node.name.last
-        return Outcome(CreateNetworkPolicyPlan(name, policy_rules(ctx, nodes), name))
+        policy = ctx.catalog.policy(node.name.last, position=node.name.position)
+        return Outcome(CreateNetworkPolicyPlan(policy.name, policy_rules(ctx, nodes), policy.id))
     ref = _try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
@@ -526,143 +549,6 @@ def _comment(ctx: StatementContext, node: ast_ddl.CommentOn) -> Outcome:
     return Outcome(CommentPlan(item_ref(item), desc.names.index(name.last), node.text))
 
 
-# --- privileges -----------------------------------------------------------------------------------
-
-_P = control.Privilege
-_LETTERS = {
-    _P.SELECT: "r",
-    _P.INSERT: "a",
-    _P.UPDATE: "w",
-    _P.DELETE: "d",
-    _P.USAGE: "U",
-    _P.CREATE: "C",
-    _P.CREATEROLE: "R",
-    _P.CREATEDB: "B",
-    _P.CREATECLUSTER: "N",
-    _P.CREATENETWORKPOLICY: "P",
-}
-_ALLOWED = {
-    ObjectType.TABLE: "arwd",
-    ObjectType.VIEW: "r",
-    ObjectType.MATERIALIZED_VIEW: "r",
-    ObjectType.SOURCE: "r",
-    ObjectType.SCHEMA: "UC",
-    ObjectType.DATABASE: "UC",
-    ObjectType.CLUSTER: "UC",
-    ObjectType.CONNECTION: "U",
-    ObjectType.SECRET: "U",
-    ObjectType.TYPE: "U",
-    ObjectType.SYSTEM: "RBNP",
-}
-
-
-def _roles(ctx: StatementContext, names: Sequence[str], position: int) -> tuple[RoleId, ...]:
-    return tuple(
-        RoleId("p") if name == "public" else ctx.names.role(name, position).id for name in names
-    )
-
-
-def _privileges(
-    ctx: StatementContext, node: control.GrantPrivileges | control.RevokePrivileges
-) -> Outcome:
-    objects = _targets(ctx, node.target)
-    letters = _letters(node.privileges, objects, node.position)
-    revoke = isinstance(node, control.RevokePrivileges)
-    roles = _roles(ctx, node.roles, node.position)
-    return Outcome(PrivilegesPlan(revoke, letters, objects, roles))
-
-
-def _letters(
-    privileges: Sequence[control.Privilege] | None,
-    objects: Sequence[ObjectRef],
-    position: int,
-) -> str:
-    if privileges is None:
-        allowed = {letter for ref in objects for letter in _ALLOWED.get(ref.type, "")}
-        return "".join(letter for letter in _LETTERS.values() if letter in allowed)
-    letters = "".join(dict.fromkeys(_LETTERS[privilege] for privilege in privileges))
-    for ref in objects:
-        for privilege in privileges:
-            if _LETTERS[privilege] not in _ALLOWED.get(ref.type, ""):
-                raise InvalidParameterValue(
-                    f"invalid privilege type {privilege.value} for {ref.type.value}",
-                    position=position,
-                )
-    return letters
-
-
-def _targets(ctx: StatementContext, target: control.GrantTarget) -> tuple[ObjectRef, ...]:
-    if target.kind is ObjectKind.SYSTEM:
-        return (ObjectRef(ObjectType.SYSTEM, "system"),)
-    if not target.all:
-        if target.kind is ObjectKind.TABLE:
-            return tuple(_relation(ctx, name) for name in target.names)
-        return tuple(resolve_object(ctx, target.kind, name) for name in target.names)
-    return _all_of(ctx, target)
-
-
-def _relation(ctx: StatementContext, name: ObjectName) -> ObjectRef:
-    """Return what GRANT … ON TABLE means: a relation of any kind."""
-    item = ctx.names.item(name)
-    if relation_desc(item) is None:
-        raise WrongObjectType(f'"{item.name}" is not a table', position=name.position)
-    return item_ref(item)
-
-
-def _all_of(ctx: StatementContext, target: control.GrantTarget) -> tuple[ObjectRef, ...]:
-    catalog = ctx.catalog
-    if target.kind is ObjectKind.CLUSTER:
-        return tuple(ObjectRef(ObjectType.CLUSTER, id) for id in catalog.clusters)
-    if target.kind is ObjectKind.DATABASE:
-        return tuple(ObjectRef(ObjectType.DATABASE, id) for id in catalog.databases)
-    schemas = {ctx.names.schema(name).id for name in target.in_schemas}
-    databases = {catalog.database(name).id for name in target.in_databases}
-    anywhere = not schemas and not databases
-    chosen = [
-        schema
-        for schema in catalog.schemas.values()
-        if schema.database is not None
-        and (anywhere or schema.id in schemas or schema.database in databases)
-    ]
-    if target.kind is ObjectKind.SCHEMA:
-        return tuple(ObjectRef(ObjectType.SCHEMA, schema.id) for schema in chosen)
-    wanted = _ITEM_KINDS[target.kind]
-    found = []
-    for schema in chosen:
-        for item in catalog.items_in(schema.id):
-            is_relation = wanted is ItemKind.TABLE and relation_desc(item) is not None
-            if item.kind is wanted or is_relation:
-                found.append(item_ref(item))
-    return tuple(found)
-
-
-def _membership(ctx: StatementContext, node: control.GrantRole | control.RevokeRole) -> Outcome:
-    revoke = isinstance(node, control.RevokeRole)
-    roles = _roles(ctx, node.roles, node.position)
-    return Outcome(RoleMembershipPlan(revoke, roles, _roles(ctx, node.members, node.position)))
-
-
-def _default_privileges(ctx: StatementContext, node: control.AlterDefaultPrivileges) -> Outcome:
-    if node.for_roles is None:
-        roles: tuple[RoleId, ...] = ()
-    else:
-        names = node.for_roles or (ctx.session.user,)
-        roles = _roles(ctx, names, node.position)
-    kind = object_type(node.kind)
-    letters = _letters(node.privileges, (ObjectRef(kind, "default"),), node.position)
-    return Outcome(
-        DefaultPrivilegesPlan(
-            node.revoke,
-            letters,
-            kind,
-            roles,
-            tuple(ctx.catalog.database(name).id for name in node.in_databases),
-            tuple(ctx.names.schema(name).id for name in node.in_schemas),
-            _roles(ctx, node.roles, node.position),
-        )
-    )
-
-
 HANDLERS: dict[type[Node], StatementHandler] = {
     ast_ddl.Drop: _drop,
     ast_ddl.DropOwned: _drop_owned,
@@ -680,9 +566,4 @@ HANDLERS: dict[type[Node], StatementHandler] = {
     ast_ddl.AlterSourceRefresh: _unsupported,
     connector.CreateSubsource: _unsupported,
     ast_ddl.CommentOn: _comment,
-    control.GrantPrivileges: _privileges,
-    control.RevokePrivileges: _privileges,
-    control.GrantRole: _membership,
-    control.RevokeRole: _membership,
-    control.AlterDefaultPrivileges: _default_privileges,
 }

@@ -64,7 +64,7 @@ def numbered(
             length = HirCall("list_length_list", (args[0],), ColumnType(INT4, True))
             get = HirCall("list_index", (args[0], _place()), desc.types[0])
             return _places(int_literal(1, INT8), _int8(length), get, 0)
-        return _ranked(relation, desc)
+        return ranked(relation, desc)
     if name in ("jsonb_array_elements", "jsonb_array_elements_text"):
         return _json_elements(name, args[0])
     if name in _SPLIT:
@@ -72,7 +72,7 @@ def numbered(
         array = ScalarType(BaseType.ARRAY, element=TEXT)
         return _elements(HirCall(kernel, tuple(args), ColumnType(array, True)), desc)
     if name in _SORTED:
-        return _ranked(relation, desc)
+        return ranked(relation, desc)
     raise FeatureNotSupported(f"WITH ORDINALITY of {name} is not supported", position=position)
 
 
@@ -134,7 +134,8 @@ def _series(relation: HirRelation, args: Sequence[HirScalar], desc: RelationDesc
     return HirMap(relation, (_row_number((HirIf(ahead, forth, back),)),))
 
 
-def _ranked(relation: HirRelation, desc: RelationDesc) -> HirRelation:
+def ranked(relation: HirRelation, desc: RelationDesc) -> HirRelation:
+    """Return the rows numbered, from 1, in the order of their columns."""
     keys = [ColumnRef(0, index, type) for index, type in enumerate(desc.types)]
     return HirMap(relation, (_row_number(keys),))
 

@@ -24,7 +24,8 @@ from headwater.sql.plan.hir import (
 from headwater.sql.plan.hir_visit import shift
 from headwater.sql.plan.overload import Choice, settle
 from headwater.sql.plan.queries.naming import column_name
-from headwater.sql.plan.queries.ordinality import numbered
+from headwater.sql.plan.queries.ordinality import numbered, ranked
+from headwater.sql.plan.scalars.catalog_functions import is_set_returning, plan_catalog_rows
 from headwater.sql.plan.scalars.functions import function_name, plan_arguments
 from headwater.sql.plan.types import type_of
 from headwater.types.relation import Column, RelationDesc
@@ -60,6 +61,8 @@ def is_table_function(node: ast.Expr) -> bool:
     """Return whether the expression calls a table function."""
     if not isinstance(node, ast.Function):
         return False
+    if is_set_returning(node.name.last):
+        return True
     overloads = lookup(node.name.last)
     return bool(overloads) and overloads[0].kind is FunctionKind.TABLE
 
@@ -77,8 +80,16 @@ def plan_function(
     name = function_name(node.name)
     args = plan_arguments(ctx, node)
     types = tuple(type_of(arg).type for arg in args)
-    choice = choose_function(name, types, node.position)
     positions = [argument.position for argument in node.arguments]
+    if is_set_returning(name):
+        rows = plan_catalog_rows(ctx, name, args, positions, levels)
+        if rows is not None:
+            made, desc = rows
+            if ordinality:
+                made = ranked(made, desc)
+                desc = RelationDesc((*desc.columns, Column(ORDINALITY, INT8, False)))
+            return Made(made, desc, name, renames=False)
+    choice = choose_function(name, types, node.position)
     coerced = convey(ctx, choice, args, positions)
     if levels:
         coerced = tuple(shift(arg, levels) for arg in coerced)

@@ -1,231 +1,330 @@
 """Functions that are SQL over the catalog's relations: psql and its kin ask for them.
 
-Each overload is an expression over its parameters ``p1 …``, planned in a scope that has those alone
-and then moved into the call's place.
+Each overload of ``catalog.builtin.sql_functions`` is an expression (for table functions a query)
+over its parameters ``p1 …``, planned in a scope that has those alone and then moved into the call's
+place.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
+import msgspec
+
+from headwater.catalog.builtin.functions import oids_of
+from headwater.catalog.builtin.sql_functions import CASTS, FUNCTIONS, KINDS, LOOK_UPS
+from headwater.catalog.items import CatalogItem
+from headwater.errors import (
+    AmbiguousFunction,
+    InvalidName,
+    UndefinedFunction,
+    UndefinedObject,
+    UndefinedTable,
+)
 from headwater.ir.functions import CastContext
+from headwater.ir.literals import int_literal, is_null, literal_text, null_literal
+from headwater.ir.scalar import CallUnmaterializable, Literal
+from headwater.ir.scalar import Parameter as Param
 from headwater.sql.ast import query as ast
-from headwater.sql.parse.parser import parse_expression
+from headwater.sql.parse.parser import parse_expression, parse_statements
+from headwater.sql.plan.coerce import retype
 from headwater.sql.plan.context import ExprContext
-from headwater.sql.plan.hir import ColumnRef, HirScalar
+from headwater.sql.plan.hir import (
+    ColumnRef,
+    HirConstant,
+    HirMap,
+    HirProject,
+    HirRelation,
+    HirScalar,
+    ScalarSubquery,
+)
 from headwater.sql.plan.hir_visit import Rewriter, shift
 from headwater.sql.plan.types import can_coerce, type_of
+from headwater.sql.resolve.datatypes import BUILTIN_TYPES
 from headwater.sql.resolve.scope import Scope, ScopeColumn
-from headwater.types.scalar import (
-    BOOL,
-    INT2,
-    INT4,
-    INT8,
-    NUMERIC,
-    OID,
-    REGCLASS,
-    TEXT,
-    BaseType,
-    ColumnType,
-    ScalarType,
-)
+from headwater.types.relation import RelationDesc
+from headwater.types.scalar import OID, TEXT, BaseType, ColumnType, ScalarType, array_of
 
-_TYPES = {
-    "oid": OID,
-    "text": TEXT,
-    "int2": INT2,
-    "int4": INT4,
-    "int8": INT8,
-    "bool": BOOL,
-    "numeric": NUMERIC,
-    "regclass": REGCLASS,
-}
+_UNIT = HirConstant(((b"", 1),), RelationDesc((), ((),)))
+_SIMPLE = (ColumnRef, Literal, Param, CallUnmaterializable)
+_TEXTS = frozenset({BaseType.UNKNOWN, BaseType.TEXT, BaseType.VARCHAR, BaseType.NAME})
 
-_VISIBLE = (
-    "(SELECT bool_or(s.name = ANY (current_schemas(true))) FROM {relation} AS o"
-    " JOIN mz_catalog.mz_schemas AS s ON o.schema_id = s.id WHERE o.oid = p1)"
-)
-_OBJECT_VISIBLE = _VISIBLE.format(relation="mz_catalog.mz_objects")
-_COMMENT = (
-    "(SELECT max(c.comment) FROM mz_catalog.mz_objects AS o JOIN mz_internal.mz_comments AS c"
-    " ON c.id = o.id WHERE o.oid = p1 AND {sub})"
-)
-_VIEW = (
-    "(SELECT max(v.definition) FROM (SELECT oid, name, definition FROM mz_catalog.mz_views"
-    " UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v"
-    " WHERE v.{by} = p1)"
-)
-_SHOWN_TYPES = {
-    16: "boolean",
-    18: '"char"',
-    20: "bigint",
-    21: "smallint",
-    23: "integer",
-    700: "real",
-    701: "double precision",
-    1042: "character",
-    1043: "character varying",
-    1083: "time without time zone",
-    1114: "timestamp without time zone",
-    1184: "timestamp with time zone",
-}
-_SHOWN_CASES = " ".join(f"WHEN {oid} THEN '{name}'" for oid, name in _SHOWN_TYPES.items())
-_FORMAT_TYPE = (
-    f"CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT max(CASE t.oid {_SHOWN_CASES}"
-    " ELSE COALESCE((SELECT max(CASE e.oid " + _SHOWN_CASES + " ELSE e.name END || '[]')"
-    " FROM mz_catalog.mz_array_types AS a JOIN mz_catalog.mz_types AS e ON a.element_id = e.id"
-    " WHERE a.id = t.id), t.name) END"
-    " || CASE WHEN p2 IS NULL OR p2 < 0 THEN ''"
-    " WHEN t.oid IN (1042, 1043) THEN '(' || (p2 - 4)::text || ')'"
-    " WHEN t.oid = 1700 THEN '(39,' || ((p2 - 4) % 65536)::text || ')'"
-    " ELSE '' END)"
-    " FROM mz_catalog.mz_types AS t WHERE t.oid = p1), '???') END"
-)
-_SIZE = (
-    "CASE WHEN abs(p1) < 10240 THEN p1::text || ' bytes'"
-    " WHEN abs(p1) < 10485760 THEN round(p1 / 1024)::text || ' kB'"
-    " WHEN abs(p1) < 10737418240 THEN round(p1 / 1048576)::text || ' MB'"
-    " WHEN abs(p1) < 10995116277760 THEN round(p1 / 1073741824)::text || ' GB'"
-    " ELSE round(p1 / 1099511627776)::text || ' TB' END"
-)
-_TYPE_NAME = "(SELECT max(t.name) FROM mz_catalog.mz_types AS t WHERE t.oid = p1)"
-_INDEX = "(SELECT max(i.create_sql) FROM mz_catalog.mz_indexes AS i WHERE i.oid = p1)"
 
-# name: overloads (argument types, expression).
-_FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
-    "pg_table_is_visible": (("oid", _OBJECT_VISIBLE),),
-    "pg_type_is_visible": (("oid", _VISIBLE.format(relation="mz_catalog.mz_types")),),
-    "pg_function_is_visible": (("oid", _VISIBLE.format(relation="mz_catalog.mz_functions")),),
-    "pg_get_userbyid": (
-        (
-            "oid",
-            "CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE((SELECT max(r.name)"
-            " FROM mz_catalog.mz_roles AS r WHERE r.oid = p1),"
-            " 'unknown (OID=' || p1::int8::text || ')') END",
-        ),
-    ),
-    "obj_description": (
-        ("oid, text", _COMMENT.format(sub="c.object_sub_id IS NULL")),
-        ("oid", _COMMENT.format(sub="c.object_sub_id IS NULL")),
-    ),
-    "col_description": (("oid, int4", _COMMENT.format(sub="c.object_sub_id = p2")),),
-    "shobj_description": (("oid, text", "NULL::text"),),
-    "format_type": (("oid, int4", _FORMAT_TYPE),),
-    "pg_get_expr": (("text, oid", "p1"), ("text, oid, bool", "p1")),
-    "pg_get_constraintdef": (("oid", "NULL::text"), ("oid, bool", "NULL::text")),
-    "pg_get_ruledef": (("oid", "NULL::text"), ("oid, bool", "NULL::text")),
-    "pg_get_indexdef": (("oid", _INDEX), ("oid, int4, bool", _INDEX)),
-    "pg_get_viewdef": (
-        ("oid", _VIEW.format(by="oid")),
-        ("oid, bool", _VIEW.format(by="oid")),
-        ("oid, int4", _VIEW.format(by="oid")),
-        ("text", _VIEW.format(by="name")),
-        ("text, bool", _VIEW.format(by="name")),
-    ),
-    "pg_encoding_to_char": (("int8", "CASE WHEN p1 = 6 THEN 'UTF8' END"),),
-    "pg_is_in_recovery": (("", "false"),),
-    "pg_relation_size": (("regclass", "NULL::int8"), ("regclass, text", "NULL::int8")),
-    "pg_table_size": (("regclass", "NULL::int8"),),
-    "pg_total_relation_size": (("regclass", "NULL::int8"),),
-    "pg_stat_get_numscans": (("oid", "(-1)::int8"),),
-    "pg_tablespace_location": (("oid", "NULL::text"),),
-    "pg_size_pretty": (("numeric", _SIZE),),
-    "pg_postmaster_start_time": (("", "now() - mz_uptime()"),),
-    "is_rbac_enabled": (("", "false"),),
-    "mz_type_name": (
-        ("oid", "(SELECT max(t.name) FROM mz_catalog.mz_types AS t WHERE t.oid = p1)"),
-    ),
-    "mz_global_id_to_name": (
-        (
-            "text",
-            "CASE WHEN p1 IS NULL THEN NULL ELSE (SELECT max(concat_ws('.', n.database_name,"
-            " n.schema_name, n.name)) FROM mz_internal.mz_object_fully_qualified_names AS n"
-            " WHERE n.id = p1) END",
-        ),
-    ),
-}
-_PRIVILEGE_CHECKS = (
-    "has_table_privilege",
-    "has_schema_privilege",
-    "has_database_privilege",
-    "has_cluster_privilege",
-    "has_connection_privilege",
-    "has_secret_privilege",
-    "has_type_privilege",
-    "has_system_privilege",
-    "has_role",
-    "pg_has_role",
-)
-# Privileges are recorded, not enforced: whoever asks may.
-_ALLOWED = "p1 IS NOT NULL OR NULL"
-_PRIVILEGE_OVERLOADS = tuple(
-    (args, _ALLOWED)
-    for args in (
-        "text",
-        "text, text",
-        "oid, text",
-        "text, text, text",
-        "text, oid, text",
-        "oid, text, text",
-        "oid, oid, text",
-    )
-)
+class Parameter(msgspec.Struct, frozen=True):
+    """A parameter: its type, and the kind of object whose name may stand for its oid."""
+
+    type: ScalarType
+    kind: str = ""
+
+
+class Overload(msgspec.Struct, frozen=True):
+    """One overload: what it takes, what it yields, and its body."""
+
+    parameters: tuple[Parameter, ...]
+    result: ScalarType
+    body: str
+    is_set: bool = False
+
+
+def _type(name: str) -> ScalarType:
+    return array_of(_type(name[:-2])) if name.endswith("[]") else BUILTIN_TYPES[name]
+
+
+def _parameter(name: str) -> Parameter:
+    return Parameter(OID, name) if name in KINDS else Parameter(_type(name))
 
 
 @lru_cache(maxsize=512)
+def _overload(signature: str, body: str) -> Overload:
+    arguments, _, result = (part.strip() for part in signature.partition("->"))
+    names = [name.strip() for name in arguments.split(",") if name.strip()]
+    return Overload(
+        tuple(_parameter(name) for name in names),
+        _type(result.removeprefix("setof ")),
+        body,
+        result.startswith("setof "),
+    )
+
+
+def overloads_of(name: str) -> tuple[Overload, ...]:
+    """Return the overloads of a catalog function; empty if unknown."""
+    return tuple(_overload(signature, body) for signature, body in FUNCTIONS.get(name, ()))
+
+
+def is_set_returning(name: str) -> bool:
+    """Return whether the name is of a catalog function that yields rows."""
+    return any(overload.is_set for overload in overloads_of(name))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all catalog functions."""
+    return tuple(FUNCTIONS)
+
+
+@lru_cache(maxsize=1024)
 def _parsed(body: str) -> ast.Expr:
     return parse_expression(body)
 
 
-def overloads_of(name: str) -> tuple[tuple[tuple[ScalarType, ...], str], ...]:
-    """Return the overloads of a catalog function: argument types and body; empty if unknown."""
-    found = _PRIVILEGE_OVERLOADS if name in _PRIVILEGE_CHECKS else _FUNCTIONS.get(name, ())
-    return tuple(
-        (tuple(_TYPES[arg.strip()] for arg in args.split(",") if arg.strip()), body)
-        for args, body in found
-    )
+@lru_cache(maxsize=64)
+def _parsed_query(body: str) -> ast.Query:
+    (parsed,) = parse_statements(body)
+    assert isinstance(parsed.statement, ast.Query)
+    return parsed.statement
+
+
+def _choose(
+    ctx: ExprContext, name: str, args: Sequence[HirScalar], positions: Sequence[int]
+) -> tuple[Overload, list[HirScalar]] | None:
+    """Return the overload that a call means and its arguments, None if none fits."""
+    types = [type_of(arg).type for arg in args]
+    fitting = [
+        overload
+        for overload in overloads_of(name)
+        if len(overload.parameters) == len(types)
+        and all(
+            (parameter.kind and source.base in _TEXTS)
+            or can_coerce(source, parameter.type, CastContext.IMPLICIT)
+            for source, parameter in zip(types, overload.parameters, strict=True)
+        )
+    ]
+    if not fitting:
+        return None
+    chosen = min(fitting, key=lambda overload: _distance(types, overload.parameters))
+    given = zip(args, chosen.parameters, positions, strict=True)
+    return chosen, [_argument(ctx, arg, parameter, at) for arg, parameter, at in given]
+
+
+def _argument(ctx: ExprContext, arg: HirScalar, parameter: Parameter, position: int) -> HirScalar:
+    """Return an argument as the body sees it: a name as the oid of what it means."""
+    base = type_of(arg).type.base
+    if not parameter.kind or base not in _TEXTS:
+        return ctx.coerce(arg, parameter.type, position)
+    if isinstance(arg, Literal):
+        if is_null(arg):
+            return null_literal(OID)
+        text = literal_text(arg)
+        assert text is not None
+        return int_literal(oid_named(ctx, parameter.kind, text, position), OID)
+    return _inlined(ctx, LOOK_UPS[parameter.kind], [ctx.coerce(arg, TEXT, position)])
 
 
 def plan_catalog_function(
     ctx: ExprContext, name: str, args: list[HirScalar], positions: list[int]
 ) -> HirScalar | None:
     """Plan a call, None if no overload fits."""
-    types = [type_of(arg).type for arg in args]
-    fitting = [
-        (targets, body)
-        for targets, body in overloads_of(name)
-        if len(targets) == len(types)
-        and all(
-            can_coerce(source, target, CastContext.IMPLICIT)
-            for source, target in zip(types, targets, strict=True)
-        )
-    ]
-    if not fitting:
+    found = _choose(ctx, name, args, positions)
+    if found is None:
         return None
-    targets, body = min(fitting, key=lambda found: _distance(types, found[0]))
-    coerced = [
-        ctx.coerce(arg, target, position)
-        for arg, target, position in zip(args, targets, positions, strict=True)
-    ]
+    overload, given = found
+    return _as(_inlined(ctx, overload.body, given), overload.result)
+
+
+def plan_catalog_rows(
+    ctx: ExprContext, name: str, args: list[HirScalar], positions: list[int], levels: int
+) -> tuple[HirRelation, RelationDesc] | None:
+    """Plan a call that yields rows, its arguments ``levels`` outside of them; None if none fits."""
+    found = _choose(ctx, name, args, positions)
+    if found is None:
+        return None
+    overload, given = found
+    scope = _scope(given)
+    relation, desc = ctx.statement.queries.subquery(
+        ctx.statement, _parsed_query(overload.body), scope, {}
+    )
+
+    def leaf(scalar: HirScalar, depth: int) -> HirScalar:
+        if isinstance(scalar, ColumnRef) and scalar.level == depth + 1:
+            return shift(given[scalar.index], depth + levels)
+        return scalar
+
+    return Rewriter(leaf).relation(relation, 0), desc
+
+
+def cast_over_catalog(ctx: ExprContext, expr: HirScalar, target: ScalarType) -> HirScalar | None:
+    """Plan a cast that needs the catalog, None where that is not such a one."""
+    source = type_of(expr).type
+    base = BaseType.TEXT if source.base in _TEXTS else source.base
+    found = CASTS.get((base.value, target.base.value))
+    if found is None:
+        return None
+    overload = _overload(*found)
+    given = [_argument(ctx, expr, overload.parameters[0], 0)]
+    return _as(_inlined(ctx, overload.body, given), target)
+
+
+def _scope(args: Sequence[HirScalar]) -> Scope:
     columns = [
-        ScopeColumn(f"p{number}", ColumnType(target, True))
-        for number, target in enumerate(targets, 1)
+        ScopeColumn(f"p{number}", ColumnType(type_of(arg).type, True))
+        for number, arg in enumerate(args, 1)
     ]
-    scope = Scope(columns, range(len(columns)), [], None)
-    planned = ExprContext(ctx.statement, scope, {}, name).plan_typed(_parsed(body))
+    return Scope(columns, range(len(columns)), [], None)
+
+
+def _inlined(ctx: ExprContext, body: str, args: Sequence[HirScalar]) -> HirScalar:
+    """Plan a body with ``args`` in the place of its parameters.
+
+    Bodies name parameters many times. An argument that is more than a name or a value is computed
+    once, as the only row of a subquery that the body reads.
+    """
+    planned = ExprContext(ctx.statement, _scope(args), {}, "a function").plan_typed(_parsed(body))
+    if not all(isinstance(arg, _SIMPLE) for arg in args):
+        row = HirMap(_UNIT, tuple(shift(arg, 1) for arg in args))
+        answer = HirProject(HirMap(row, (planned,)), (len(args),))
+        return ScalarSubquery(answer, ColumnType(type_of(planned).type, True))
 
     def leaf(found: HirScalar, depth: int) -> HirScalar:
         if isinstance(found, ColumnRef) and found.level == depth:
-            return shift(coerced[found.index], depth)
+            return shift(args[found.index], depth)
         return found
 
     return Rewriter(leaf).scalar(planned)
 
 
-def _distance(types: list[ScalarType], targets: tuple[ScalarType, ...]) -> int:
+def _as(expr: HirScalar, result: ScalarType) -> HirScalar:
+    """Return a body declared to be of its result's type, which its datum is one of."""
+    return expr if type_of(expr).type == result else retype(expr, result)
+
+
+def _distance(types: Sequence[ScalarType], parameters: Sequence[Parameter]) -> int:
     """Return how far arguments are from an overload: unknown ones would rather be text."""
     distance = 0
-    for source, target in zip(types, targets, strict=True):
+    for source, parameter in zip(types, parameters, strict=True):
+        target = parameter.type.base
         if source.base is BaseType.UNKNOWN:
-            distance += target.base is not BaseType.TEXT
+            distance += target is not BaseType.TEXT
         else:
-            distance += source.base is not target.base
+            distance += source.base is not target
     return distance
+
+
+# --- what names mean ------------------------------------------------------------------------------
+
+
+def oid_named(ctx: ExprContext, kind: str, text: str, position: int) -> int:
+    """Return the oid of the object of a kind that a text names.
+
+    Raises: what look-ups raise; UndefinedFunction, AmbiguousFunction for functions.
+    """
+    catalog, names = ctx.statement.catalog, ctx.statement.names
+    if kind == "grantee" and text == "public":
+        return 0
+    if kind in ("role", "grantee"):
+        return catalog.role(text, position=position).oid
+    if kind == "database":
+        return catalog.database(split_name(text)[-1], position=position).oid
+    if text.isdigit() and kind in ("class", "proc", "type"):
+        return int(text)
+    parts = split_name(text)
+    if kind == "schema":
+        if len(parts) > 2:
+            raise InvalidName(
+                f"improper schema name (too many dotted names): {text}", position=position
+            )
+        return catalog.schema(
+            parts, names.database, temp_schema=names.temp_schema, position=position
+        ).oid
+    if kind == "proc":
+        return _function_oid(parts, text, position)
+    if kind == "type":
+        return _type_named(ctx, parts, position).oid
+    return _relation_named(ctx, kind, parts, position).oid
+
+
+def _relation_named(
+    ctx: ExprContext, kind: str, parts: tuple[str, ...], position: int
+) -> CatalogItem:
+    names = ctx.statement.names
+    try:
+        return ctx.statement.catalog.resolve_item(
+            parts,
+            ctx.statement.session.search_path,
+            names.database,
+            temp_schema=names.temp_schema,
+            position=position,
+        )
+    except UndefinedTable as error:
+        if kind == "class":
+            raise
+        shown = ".".join(parts)
+        raise UndefinedObject(f'{kind} "{shown}" does not exist', position=position) from error
+
+
+def _type_named(ctx: ExprContext, parts: tuple[str, ...], position: int) -> CatalogItem:
+    names = ctx.statement.names
+    return ctx.statement.catalog.resolve_type(
+        parts,
+        ctx.statement.session.search_path,
+        names.database,
+        temp_schema=names.temp_schema,
+        position=position,
+    )
+
+
+def _function_oid(parts: tuple[str, ...], text: str, position: int) -> int:
+    """Return the oid of the only function of a name."""
+    oids = oids_of(parts[-1])
+    if len(oids) > 1:
+        raise AmbiguousFunction(f'more than one function named "{text}"', position=position)
+    if not oids:
+        raise UndefinedFunction(f'function "{text}" does not exist', position=position)
+    return int(oids[0])
+
+
+def split_name(text: str) -> tuple[str, ...]:
+    """Return the parts of a dotted name written in a string: folded unless quoted."""
+    parts: list[str] = []
+    rest = text
+    while True:
+        if rest.startswith('"'):
+            end = rest.find('"', 1)
+            if end < 0:
+                return (text,)
+            parts.append(rest[1:end])
+            rest = rest[end + 1 :]
+        else:
+            word, _, _ = rest.partition(".")
+            parts.append(word.strip().lower())
+            rest = rest[len(word) :]
+        if not rest.startswith("."):
+            return tuple(parts)
+        rest = rest[1:]

@@ -87,6 +87,8 @@ def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
         return _moment(ctx, *unmaterializable)
     overloads = overloads_of(name)
     if not overloads:
+        if catalog_functions.is_set_returning(name):
+            return _rows(ctx, node)
         if catalog_functions.overloads_of(name):
             return _over_catalog(ctx, name, node)
         return _unknown(ctx, name, node)
@@ -103,10 +105,15 @@ def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
         )
     _refuse_aggregate_syntax(node, name)
     if kind is FunctionKind.TABLE:
-        if ctx.table_functions is None:
-            raise ctx.refuse_table_function(name, node.position)
-        return ctx.table_functions.planner(ctx, node)
+        return _rows(ctx, node)
     return _scalar(ctx, node, name, overloads)
+
+
+def _rows(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    """Note a set-returning call in a select list."""
+    if ctx.table_functions is None:
+        raise ctx.refuse_table_function(function_name(node.name), node.position)
+    return ctx.table_functions.planner(ctx, node)
 
 
 def _moment(ctx: ExprContext, func: UnmaterializableFunc, type: ScalarType) -> HirScalar:

@@ -14,10 +14,11 @@ from headwater.ir.literals import (
 )
 from headwater.ir.scalar import Literal
 from headwater.sql.ast import query as ast
-from headwater.sql.ast.base import Node, ObjectName
+from headwater.sql.ast.base import Node
 from headwater.sql.plan.coerce import make_record
 from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import ColumnRef, HirCall, HirScalar
+from headwater.sql.plan.scalars.catalog_functions import cast_over_catalog, oid_named
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import resolve_type
 from headwater.types.scalar import (
@@ -180,7 +181,10 @@ def _cast(ctx: ExprContext, node: ast.Cast) -> HirScalar:
     else:
         expr = ctx.plan(operand)
     position = operand.position if isinstance(operand, ast.String) else node.position
-    special = _reg_cast(ctx, operand, target)
+    named = _REG_KINDS.get(target.base)
+    if isinstance(operand, ast.String) and named is not None:
+        return int_literal(oid_named(ctx, named, operand.value, position), target)
+    special = cast_over_catalog(ctx, expr, target)
     if special is not None:
         return special
     return ctx.coerce(expr, target, position, CastContext.EXPLICIT)
@@ -210,48 +214,7 @@ def _is_empty(node: ast.Expr) -> bool:
     return isinstance(node, ast.MapExpr) and not node.entries
 
 
-def _reg_cast(ctx: ExprContext, operand: ast.Expr, target: ScalarType) -> HirScalar | None:
-    """Look a name up for ``'name'::regclass`` and its kin; numbers are left to the cast."""
-    if not isinstance(operand, ast.String) or operand.value.isdigit():
-        return None
-    if target.base is BaseType.REGCLASS:
-        return _reg_literal(ctx, operand, target)
-    if target.base is BaseType.REGTYPE:
-        from_type = _named_type_oid(ctx, operand)
-        return None if from_type is None else int_literal(from_type, target)
-    return None
-
-
-def _reg_literal(ctx: ExprContext, operand: ast.String, target: ScalarType) -> HirScalar:
-    name = ObjectName(parts=split_name(operand.value), position=operand.position)
-    item = ctx.statement.names.item(name)
-    return int_literal(item.oid, target)
-
-
-def _named_type_oid(ctx: ExprContext, operand: ast.String) -> int | None:
-    name = ObjectName(parts=split_name(operand.value), position=operand.position)
-    return ctx.statement.names.type_item(name).oid
-
-
-def split_name(text: str) -> tuple[str, ...]:
-    """Return the parts of a dotted name written in a string: folded unless quoted."""
-    parts: list[str] = []
-    rest = text
-    while True:
-        if rest.startswith('"'):
-            end = rest.find('"', 1)
-            if end < 0:
-                return (text,)
-            parts.append(rest[1:end])
-            rest = rest[end + 1 :]
-        else:
-            word, _, _ = rest.partition(".")
-            parts.append(word.strip().lower())
-            rest = rest[len(word) :]
-        if not rest.startswith("."):
-            return tuple(parts)
-        rest = rest[1:]
-
+_REG_KINDS = {BaseType.REGCLASS: "class", BaseType.REGPROC: "proc", BaseType.REGTYPE: "type"}
 
 HANDLERS: dict[type[Node], Handler] = {
     ast.Number: _number,

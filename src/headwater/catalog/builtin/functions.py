@@ -1,0 +1,254 @@
+"""Functions and operators as rows of the builtin tables, from the tables that planning uses.
+
+Ids and object ids follow from the signature alone, so that they are the same for ever: a function
+that has no object id of its own gets one from a hash of its signature.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from zlib import crc32
+
+import msgspec
+
+from headwater.catalog import rows as r
+from headwater.catalog.builtin.initial import MZ_SYSTEM
+from headwater.catalog.builtin.pack import TableRow, type_id
+from headwater.catalog.builtin.sql_functions import FUNCTIONS, KINDS
+from headwater.catalog.builtin.types import show_type, type_oid
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.ir.functions import CASTS, SIGNATURES, CastContext, FunctionKind, Pseudo, Signature
+from headwater.ir.functions.signature import ArgType
+from headwater.types.ids import GlobalId
+from headwater.types.scalar import BaseType, ScalarType
+
+# Ids of functions are above those of builtin items.
+_FIRST_ID = 1_000_000
+# Hashes are oids that neither PostgreSQL nor users' objects get to.
+_HASHED = 1 << 30
+# Object ids below are PostgreSQL's own.
+_POSTGRES_OIDS_END = 10_000
+# What planning answers by itself: name, result and PostgreSQL's object id.
+_PLANNED = (
+    ("now", "timestamptz", 1299),
+    ("transaction_timestamp", "timestamptz", 2647),
+    ("statement_timestamp", "timestamptz", 2648),
+    ("clock_timestamp", "timestamptz", 2649),
+    ("current_user", "text", 745),
+    ("session_user", "text", 746),
+    ("current_database", "text", 861),
+    ("current_schema", "text", 1402),
+    ("current_schemas", "text[]", 1403),
+    ("current_setting", "text", 2077),
+    ("pg_backend_pid", "int4", 2026),
+    ("pg_typeof", "regtype", 1619),
+    ("version", "text", 89),
+    ("mz_now", "mz_timestamp", 0),
+    ("mz_version", "text", 0),
+    ("mz_environment_id", "text", 0),
+    ("mz_session_id", "uuid", 0),
+    ("mz_uptime", "interval", 0),
+    ("mz_is_superuser", "bool", 0),
+)
+_PLANNED_ARGS = {"current_schemas": "bool", "current_setting": "text", "pg_typeof": "any"}
+_PSEUDO_NAMES = {
+    Pseudo.LIST_ELEMENT: "anyelement",
+    Pseudo.MAP_VALUE: "anyelement",
+}
+_CONTEXTS = {CastContext.IMPLICIT: "i", CastContext.ASSIGNMENT: "a", CastContext.EXPLICIT: "e"}
+_KINDS = {FunctionKind.AGGREGATE: "a", FunctionKind.WINDOW: "w"}
+
+
+class Function(msgspec.Struct, frozen=True):
+    """One overload, its types by name."""
+
+    name: str
+    oid: int
+    args: tuple[str, ...]
+    result: str
+    returns_set: bool = False
+    variadic: bool = False
+    kind: str = "f"
+
+
+def _type_name(type_: ArgType) -> str:
+    if isinstance(type_, Pseudo):
+        return _PSEUDO_NAMES.get(type_, type_.value)
+    if type_.base is BaseType.ARRAY and type_.element is not None:
+        return f"{_type_name(type_.element)}[]"
+    if type_.base is BaseType.RANGE:
+        return show_type(type_)
+    return type_.base.value
+
+
+def _oid(oid: int, name: str, args: tuple[str, ...]) -> int:
+    return oid or _HASHED | crc32(f"{name}({', '.join(args)})".encode()) & (_HASHED - 1)
+
+
+def _of_signature(signature: Signature) -> Function:
+    args = tuple(_type_name(arg) for arg in signature.args)
+    return Function(
+        signature.name,
+        _oid(signature.oid, signature.name, args),
+        args,
+        _type_name(signature.result),
+        signature.kind is FunctionKind.TABLE,
+        signature.variadic,
+        _KINDS.get(signature.kind, "f"),
+    )
+
+
+@lru_cache(maxsize=1)
+def functions() -> tuple[Function, ...]:
+    """Return all functions, one an overload."""
+    found = [_of_signature(s) for s in SIGNATURES if s.kind is not FunctionKind.OPERATOR]
+    for name, overloads in FUNCTIONS.items():
+        for signature, _ in overloads:
+            arguments, _, result = (part.strip() for part in signature.partition("->"))
+            names = tuple(part.strip() for part in arguments.split(",") if part.strip())
+            args = tuple("oid" if part in KINDS else part for part in names)
+            returns_set = result.startswith("setof ")
+            result = "record" if returns_set else result
+            found.append(Function(name, _oid(0, name, names), args, result, returns_set))
+    for name, result, oid in _PLANNED:
+        args = (_PLANNED_ARGS[name],) if name in _PLANNED_ARGS else ()
+        found.append(Function(name, _oid(oid, name, args), args, result))
+    return tuple(found)
+
+
+def oids_of(name: str) -> tuple[int, ...]:
+    """Return the object ids of a function's overloads."""
+    return tuple(function.oid for function in functions() if function.name == name)
+
+
+def function_id(oid: int) -> GlobalId:
+    """Return the id of the function with an object id."""
+    return GlobalId(f"s{_FIRST_ID + oid}")
+
+
+class _TypeIds:
+    """The ids of the items of types, by name."""
+
+    def __init__(self, snapshot: CatalogSnapshot) -> None:
+        self._snapshot = snapshot
+        self._schemas = [
+            schema.id
+            for schema in snapshot.schemas.values()
+            if schema.database is None and schema.name in ("pg_catalog", "mz_catalog")
+        ]
+
+    def oid(self, name: str) -> int:
+        """Return the type's object id, 0 where it has none."""
+        id = self(name)
+        return 0 if id is None else self._snapshot.item(GlobalId(id)).oid
+
+    def __call__(self, name: str) -> str | None:
+        bare = f"_{name[:-2]}" if name.endswith("[]") else name
+        for schema in self._schemas:
+            found = self._snapshot.type_in(schema, bare)
+            if found is not None:
+                return found.id
+        if name in BaseType.__members__.values():
+            return type_id(self._snapshot, ScalarType(BaseType(name)))
+        return None
+
+
+def rows(snapshot: CatalogSnapshot) -> Iterator[TableRow]:
+    """Yield the rows of all functions, aggregates and operators."""
+    ids = _TypeIds(snapshot)
+    schema_oids = {s.name: s.oid for s in snapshot.schemas.values() if s.database is None}
+    schemas = {s.name: s.id for s in snapshot.schemas.values() if s.database is None}
+    for function in functions():
+        shown = "pg_catalog" if function.oid < _POSTGRES_OIDS_END else "mz_catalog"
+        args = [ids(arg) or "" for arg in function.args]
+        plain = args[:-1] if function.variadic else args
+        yield (
+            "mz_catalog.mz_functions",
+            b"".join(
+                (
+                    r.text(function_id(function.oid)),
+                    r.integer(function.oid),
+                    r.text(schemas[shown]),
+                    r.text(function.name),
+                    r.text_array(plain),
+                    r.text(args[-1] if function.variadic else None),
+                    r.text(ids(function.result)),
+                    r.boolean(function.returns_set),
+                    r.text(MZ_SYSTEM),
+                )
+            ),
+        )
+        yield (
+            "mz_internal.mz_oid_names",
+            b"".join(
+                (
+                    r.text("proc"),
+                    r.text(function_id(function.oid)),
+                    r.integer(function.oid),
+                    r.text(function.name),
+                    r.text(shown),
+                    r.NULL,
+                )
+            ),
+        )
+        yield _argument_row(ids, function, schema_oids[shown])
+        if function.kind == "a":
+            yield (
+                "mz_internal.mz_aggregates",
+                r.integer(function.oid) + r.text("n") + r.integer(0),
+            )
+    yield from _operator_rows(ids)
+    yield from _cast_rows()
+
+
+def _argument_row(ids: "_TypeIds", function: Function, schema_oid: int) -> TableRow:
+    """Return what PostgreSQL's catalogs say of a function."""
+    listed = [*function.args]
+    if function.variadic:
+        listed[-1] = f"VARIADIC {listed[-1]}"
+    oids = [ids.oid(arg) for arg in function.args]
+    datums = (
+        r.integer(function.oid),
+        r.text(function.name),
+        r.integer(schema_oid),
+        r.text(", ".join(listed)),
+        r.text(function.kind),
+        r.integer(ids.oid(function.result)),
+        r.boolean(function.returns_set),
+        r.integer(len(oids)),
+        r.integer_array(oids),
+        r.integer(oids[-1] if function.variadic else 0),
+    )
+    return "mz_internal.mz_function_arguments", b"".join(datums)
+
+
+def _cast_rows() -> Iterator[TableRow]:
+    """Yield the casts between types that have an oid."""
+    for cast in CASTS.values():
+        source, target = (type_oid(ScalarType(base)) for base in (cast.source, cast.target))
+        if source and target and source != target:
+            named = f"{cast.source.value} AS {cast.target.value}"
+            yield (
+                "mz_internal.mz_casts",
+                r.integer(_oid(0, "cast", (named,)))
+                + r.integer(source)
+                + r.integer(target)
+                + r.text(_CONTEXTS[cast.context]),
+            )
+
+
+def _operator_rows(ids: _TypeIds) -> Iterator[TableRow]:
+    for signature in SIGNATURES:
+        if signature.kind is not FunctionKind.OPERATOR:
+            continue
+        args = tuple(_type_name(arg) for arg in signature.args)
+        yield (
+            "mz_catalog.mz_operators",
+            b"".join(
+                (
+                    r.integer(_oid(signature.oid, signature.name, args)),
+                    r.text(signature.name),
+                    r.text_array([ids(arg) or "" for arg in args]),
+                    r.text(ids(_type_name(signature.result))),
+                )
+            ),
+        )

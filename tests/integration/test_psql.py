@@ -1,0 +1,115 @@
+"""psql's backslash commands, by psql 15: each without an error, and true."""
+
+import subprocess
+
+import pytest
+
+from tests.fixtures.headwater import Headwater
+from tests.fixtures.postgres import BIN
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.skipif(not (BIN / "psql").exists(), reason="no psql 15"),
+]
+
+_OBJECTS = """
+CREATE TABLE t (a int NOT NULL, b text DEFAULT 'x', c numeric(39, 2), d int[]);
+CREATE VIEW v AS SELECT a, b FROM t;
+CREATE MATERIALIZED VIEW mv AS SELECT count(*) AS n FROM t;
+CREATE INDEX idx ON t (a, (b || 'y'));
+CREATE TYPE numbers AS LIST (ELEMENT TYPE = int4);
+CREATE ROLE joe;
+CREATE ROLE team;
+GRANT team TO joe;
+GRANT SELECT, INSERT ON t TO joe;
+ALTER DEFAULT PRIVILEGES FOR ROLE joe GRANT SELECT ON TABLES TO team;
+COMMENT ON TABLE t IS 'what is tested';
+COMMENT ON COLUMN t.a IS 'the first column';
+COMMENT ON SCHEMA public IS 'everybody''s';
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(server: Headwater) -> Headwater:
+    with server.connect() as connection:
+        for statement in _OBJECTS.split(";\n"):
+            if statement.strip():
+                connection.execute(statement.encode())
+    return server
+
+
+def run(server: Headwater, command: str) -> str:
+    """Return what psql prints, unaligned, for one command."""
+    done = subprocess.run(
+        [str(BIN / "psql"), "-X", "-A", "-d", server.dsn, "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "ERROR" not in done.stderr, f"{command}: {done.stderr}"
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (r"\d", ["public|t|table|materialize", "public|mv|materialized view|materialize"]),
+        (
+            r"\d t",
+            [
+                "a|integer||not null|",
+                "b|text|||'x'",
+                "c|numeric(39,2)|||",
+                "d|integer[]|||",
+            ],
+        ),
+        (r"\d+ t", ["a|integer||not null||plain||the first column"]),
+        (r"\d v", ["a|integer||not null|", "b|text|||"]),
+        (r"\d+ v", ["View definition:"]),
+        (r"\d+ mv", ["n|bigint||not null||plain||"]),
+        (r"\d idx", ["a|integer|a", "expr|text|b || 'y'"]),
+        (r"\dt", ["public|t|table|materialize"]),
+        (r"\dt+ t", ["public|t|table|materialize|permanent||what is tested"]),
+        (r"\di", ["public|idx|index|materialize|t"]),
+        (r"\dv v", ["public|v|view|materialize"]),
+        (r"\dm", ["public|mv|materialized view|materialize"]),
+        (r"\df abs", ["pg_catalog|abs|integer|int4|func"]),
+        (r"\do ->>", ["pg_catalog|->>|jsonb|text|text|"]),
+        (r"\dT numbers", ["public|numbers|"]),
+        (r"\dT+ numbers", ["public|numbers|numbers|var||materialize|"]),
+        (r"\dn", ["public|mz_system"]),
+        (r"\l", ["materialize|mz_system|UTF8|C|C|"]),
+        (r"\du", ["joe|Cannot login|{team}"]),
+        (r"\dg joe", ["joe|Cannot login|{team}"]),
+        (r"\ddp", ["joe||table|team=r/joe"]),
+        (r"\db", ["pg_default||"]),
+        (r"\dC", ["integer|bigint|(binary coercible)|yes"]),
+        (r"\da count", ["pg_catalog|count|bigint|*|"]),
+        (r"\encoding", ["UTF8"]),
+    ],
+)
+def test_a_command_shows_what_is_there(filled: Headwater, command: str, lines: list[str]) -> None:
+    shown = run(filled, command).splitlines()
+    for line in lines:
+        assert any(found.startswith(line) for found in shown), shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(r"\d mv", r"\di+", r"\ds", r"\df+ abs", r"\dT", r"\dn+", r"\l+", r"\du+", r"\dx"),
+        *(r"\dD", r"\dO", r"\dE", r"\des", r"\dy", r"\dc", r"\drds", r"\db+", r"\sv v"),
+        *(r"\conninfo", r"\dS pg_am"),
+    ],
+)
+def test_a_command_succeeds(filled: Headwater, command: str) -> None:
+    run(filled, command)
+
+
+def test_privileges_are_shown_with_the_names_of_roles(filled: Headwater) -> None:
+    shown = run(filled, r"\dp t")
+    assert "materialize=arwd/materialize" in shown
+    assert "joe=ar/materialize" in shown
