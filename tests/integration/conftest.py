@@ -6,9 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.fixtures import kafka
+from tests.fixtures import kafka, postgres
 from tests.fixtures.headwater import Headwater, running
 from tests.fixtures.kafka import Kafka
+from tests.fixtures.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,21 @@ def connection(server: Headwater) -> "Iterator[psycopg.Connection[tuple[object, 
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One broker for all tests; topics are a test's own."""
     started = kafka.make(tmp_path_factory.mktemp("kafka"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
+    """A PostgreSQL 15 that is asked the same."""
+    why = postgres.missing()
+    if why is not None:
+        pytest.skip(why)
+    started = postgres.Postgres(tmp_path_factory.mktemp("postgres"), free_port())
+    started.folder.parent.chmod(0o755)
+    for parent in list(started.folder.parents)[:3]:
+        parent.chmod(parent.stat().st_mode | 0o055)
     started.start()
     yield started
     started.stop()

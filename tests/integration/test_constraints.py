@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -10,7 +9,6 @@ import pytest
 
 from tests.fixtures import postgres
 from tests.fixtures.headwater import Headwater, running
-from tests.fixtures.ports import free_port
 from tests.fixtures.replicas import rows
 
 pytestmark = pytest.mark.server
@@ -80,20 +78,6 @@ def test_no_key_is_ever_there_twice(tmp_path: Path) -> None:
             assert caught.value.diag.message_detail == f"Key (k)=({taken}) already exists."
             connection.execute(f"DELETE FROM keyed WHERE k = {taken}".encode())
             connection.execute(f"INSERT INTO keyed VALUES ({taken}, -1)".encode())
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
-    why = postgres.missing()
-    if why is not None:
-        pytest.skip(why)
-    started = postgres.Postgres(tmp_path_factory.mktemp("postgres"), free_port())
-    started.folder.parent.chmod(0o755)
-    for parent in list(started.folder.parents)[:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
-    started.start()
-    yield started
-    started.stop()
 
 
 def outcome(connection: "psycopg.Connection[tuple[object, ...]]", statement: str) -> object:

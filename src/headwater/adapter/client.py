@@ -10,7 +10,7 @@ from headwater.adapter.planning import is_long_statement
 from headwater.adapter.sequencer import copy, cursor, fast_insert, insert
 from headwater.adapter.sequencer.ddl import session_snapshot
 from headwater.adapter.sequencer.dispatch import sequence
-from headwater.adapter.sequencer.drop import release_items
+from headwater.adapter.sequencer.drop import drop_temporary
 from headwater.adapter.sequencer.read import isolation_of
 from headwater.adapter.sequencer.select import fast_plan, result_columns
 from headwater.adapter.sequencer.transaction import abandon_transaction, end_transaction
@@ -18,7 +18,7 @@ from headwater.adapter.session import Execution, PreparedStatement, Session, not
 from headwater.adapter.timestamps import Isolation
 from headwater.adapter.variables import SERVER_VERSION, SessionVariables, find_variable
 from headwater.catalog.items import Role
-from headwater.catalog.ops import Create, DropItem, DropSchema
+from headwater.catalog.ops import Create
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import (
     CannotConnectNow,
@@ -33,7 +33,13 @@ from headwater.pgwire import oids
 from headwater.pgwire import protocol as p
 from headwater.pgwire.session_api import Reply
 from headwater.sql.ast.session import Commit, Rollback
-from headwater.sql.plan.statements import DeclarePlan, ExecutePlan, InsertPlan, Planned
+from headwater.sql.plan.statements import (
+    DeclarePlan,
+    ExecutePlan,
+    FetchPlan,
+    InsertPlan,
+    Planned,
+)
 from headwater.types.ids import ClusterId, GlobalId
 
 _INTERNAL_USERS = ("mz_system", "mz_support")
@@ -203,8 +209,12 @@ class ClientSession:
         plan = planned.plan
         desc = planned.result_desc
         if isinstance(plan, ExecutePlan):  # its columns are those of what it executes
-            desc = self._planned(self.session.named(plan.name)).result_desc
+            inner = self._planned(self.session.named(plan.name))
+            plan, desc = inner.plan, inner.result_desc
         columns = None if desc is None else result_columns(desc)
+        if isinstance(plan, FetchPlan):  # the cursor's, where it is known already
+            columns = self.session.transaction.cursors.get(plan.name)
+            statement.fetched = columns
         return p.StatementDesc(
             handle=statement.handle,
             parameters=tuple(oids.parameter(type_) for type_ in planned.param_types),
@@ -293,6 +303,8 @@ class ClientSession:
                 if isolation_of(session) is Isolation.STRICT_SERIALIZABLE:
                     await coord.group_commit.confirmed()
                 return await cursor.sequence_declare(coord, session, request, plan, inner_plan)
+        if isinstance(planned.plan, FetchPlan):
+            cursor.check_columns(session, statement, planned.plan)
         if statement.template is not None and isinstance(planned.plan, InsertPlan):
             session.transaction.check_alive()
             session.transaction.statements += 1
@@ -358,7 +370,7 @@ class ClientSession:
 
     def close_portal(self, event: p.ClosePortal) -> None:
         """Note that a declared cursor is gone."""
-        self.session.transaction.cursors.discard(event.name)
+        self.session.transaction.cursors.pop(event.name, None)
 
     def fail(self, error: ErrorFields) -> p.Failed:
         """Roll back the implicit transaction or fail the explicit one."""
@@ -389,20 +401,7 @@ class ClientSession:
             self._release(execution)
         session.executions.clear()
         self._coord.sessions.pop(session.conn, None)
-        if session.temp_schema is not None:
-            await self._coord.finish(self._drop_temporary())
-
-    async def _drop_temporary(self) -> None:
-        coord, schema = self._coord, self.session.temp_schema
-        assert schema is not None
-        async with coord.changing():
-            if schema not in coord.snapshot.schemas:
-                return
-            items = coord.snapshot.items_in(schema)
-            ids = coord.snapshot.dependents_of([item.id for item in items])
-            gone = [coord.snapshot.item(id) for id in ids]
-            await coord.transact([*(DropItem(id) for id in ids), DropSchema(schema)])
-            await release_items(coord, gone)
+        await drop_temporary(self._coord, session)
 
     def _release(self, execution: Execution) -> None:
         if execution.holds is not None:

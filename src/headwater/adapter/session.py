@@ -7,7 +7,7 @@ from headwater.adapter.transactions import Transaction
 from headwater.adapter.variables import SessionVariables, bytes_count, duration_ms
 from headwater.catalog.items import Role
 from headwater.errors import ErrorFields, InvalidSqlStatementName
-from headwater.pgwire.protocol import SessionSettings
+from headwater.pgwire.protocol import ResultColumn, SessionSettings
 from headwater.sql.ast.statement import ParsedStatement
 from headwater.sql.plan.statements import Notice, Planned
 from headwater.types.ids import RoleId, SchemaId
@@ -22,6 +22,7 @@ class PreparedStatement:
 
     __slots__ = (
         "declared",
+        "fetched",
         "handle",
         "name",
         "once",
@@ -48,6 +49,7 @@ class PreparedStatement:
         self.once = once  # part of a simple query: gone with it
         self.planned: Planned | None = None
         self.template: RowTemplate | None = None  # of an INSERT of parameters and literals
+        self.fetched: tuple[ResultColumn, ...] | None = None  # the cursor's of a described FETCH
         self.version = -1
         self.settings = -1
 

@@ -15,11 +15,12 @@ from headwater.adapter.holds import ReadHolds
 from headwater.adapter.timestamps import Determination
 from headwater.errors import (
     ActiveSqlTransaction,
+    FeatureNotSupported,
     InFailedSqlTransaction,
     InvalidTransactionState,
     ReadOnlySqlTransaction,
 )
-from headwater.pgwire.protocol import TransactionStatus
+from headwater.pgwire.protocol import ResultColumn, TransactionStatus
 from headwater.types.ids import GlobalId
 from headwater.types.time import Timestamp
 
@@ -60,9 +61,12 @@ class Transaction:
         writes: Flat batches by table, in order.
         read_at: Tables that a read-then-write has read, and when.
         pending_keys: What it takes and gives back of its tables' keys.
-        read_only: Whether READ ONLY was asked for.
+        read_only: Whether READ ONLY was asked for, or READ WRITE; None where neither.
+        queried: Whether a query or a write has run: its modes are settled then.
+        routed: Whether its first query went to the catalog's cluster by itself.
+        unlocked: Something it has read that can change unnoticed: it can't write any more.
         isolation: As asked for by BEGIN, None for the session's.
-        cursors: Names of the cursors declared in it.
+        cursors: The columns of the cursors declared in it.
     """
 
     def __init__(self, *, implicit: bool) -> None:
@@ -73,9 +77,12 @@ class Transaction:
         self.writes: dict[GlobalId, list[bytes]] = {}
         self.read_at: dict[GlobalId, Timestamp] = {}
         self.pending_keys = Pending()
-        self.read_only = False
+        self.read_only: bool | None = None
+        self.queried = False
+        self.routed = False
+        self.unlocked: str | None = None
         self.isolation: str | None = None
-        self.cursors: set[str] = set()
+        self.cursors: dict[str, tuple[ResultColumn, ...]] = {}
         self.staged: object | None = None  # a sequencer.ddl.Staged
         self.statements = 0
         self.now_us: int | None = None  # what now() is in all of its statements
@@ -94,26 +101,48 @@ class Transaction:
                 "current transaction is aborted, commands ignored until end of transaction block"
             )
 
-    def admit_read(self) -> None:
-        """Let a query in. Raises: InvalidTransactionState."""
-        if self.kind is Kind.WRITE:
+    @property
+    def mixes(self) -> bool:
+        """Return whether queries and writes may both stand in it: READ WRITE was asked for."""
+        return self.read_only is False and not self.implicit
+
+    def admit_read(self, *, at_own_time: bool = False) -> None:
+        """Let a query in; with AS OF, ``at_own_time``, it does not bind the others.
+
+        Raises: InvalidTransactionState.
+        """
+        if self.kind is Kind.WRITE and not self.mixes:
             raise InvalidTransactionState("transaction in write-only mode")
+        self._refuse_after_ddl()
+        if at_own_time:
+            return
         if self.kind is Kind.SUBSCRIBE:
             raise InvalidTransactionState(
                 "SUBSCRIBE in transactions must be the only read statement"
             )
-        self._refuse_after_ddl()
-        self.kind = Kind.READ
+        if self.kind is Kind.NONE:
+            self.kind = Kind.READ
 
-    def admit_subscribe(self) -> None:
-        """Let the one subscription in. Raises: InvalidTransactionState."""
+    def admit_subscribe(self, *, at_own_time: bool = False) -> None:
+        """Let the one subscription in; those with AS OF, ``at_own_time``, are not counted.
+
+        Raises: InvalidTransactionState.
+        """
         if self.kind is Kind.WRITE:
             raise InvalidTransactionState("transaction in write-only mode")
-        if self.kind in (Kind.READ, Kind.SUBSCRIBE):
+        self._refuse_after_ddl()
+        if at_own_time:
+            return
+        if self.kind is Kind.READ:
+            raise InvalidTransactionState(
+                "transaction in read-only mode",
+                detail="SELECT queries cannot be combined with other query types, "
+                "including SUBSCRIBE.",
+            )
+        if self.kind is Kind.SUBSCRIBE:
             raise InvalidTransactionState(
                 "SUBSCRIBE in transactions must be the only read statement"
             )
-        self._refuse_after_ddl()
         self.kind = Kind.SUBSCRIBE
 
     def admit_write(self, what: str) -> None:
@@ -121,13 +150,18 @@ class Transaction:
         if self.read_only:
             raise ReadOnlySqlTransaction(
                 "transaction in read-only mode",
-                detail=f"The transaction is READ ONLY: it can not execute {what}.",
+                detail=f"cannot execute {what} in a read-only transaction",
             )
-        if self.kind in (Kind.READ, Kind.SUBSCRIBE):
+        if self.kind is Kind.SUBSCRIBE or (self.kind is Kind.READ and not self.mixes):
             raise ReadOnlySqlTransaction(
                 "transaction in read-only mode",
                 detail="The transaction began with a query.",
-                hint="Reads and writes do not mix in one transaction: use one for each.",
+                hint="BEGIN READ WRITE lets queries and writes stand in one transaction.",
+            )
+        if self.unlocked is not None:
+            raise FeatureNotSupported(
+                f"a transaction that has read {self.unlocked} cannot write",
+                detail="Only tables, and views over them, are known not to have changed at COMMIT.",
             )
         self._refuse_after_ddl()
         self.kind = Kind.WRITE
@@ -137,7 +171,7 @@ class Transaction:
         if self.read_only:
             raise ReadOnlySqlTransaction(
                 "transaction in read-only mode",
-                detail=f"The transaction is READ ONLY: it can not execute {what}.",
+                detail=f"cannot execute {what} in a read-only transaction",
             )
         if self.implicit:
             return  # committed at once, by itself
@@ -174,8 +208,17 @@ class Transaction:
         domain = self.reads.domain if self.reads is not None else None
         if domain is None or not names:
             return
+        if self.routed:
+            quoted = ", ".join(f'"{name}"' for name in sorted(names))
+            raise InvalidTransactionState(
+                f"querying the following items {quoted} is not allowed from the "
+                '"mz_catalog_server" cluster',
+                detail="The transaction is executing on the mz_catalog_server cluster, maybe "
+                "having been routed there by the first statement in the transaction.",
+            )
         raise InvalidTransactionState(
-            "transactions can only reference objects in the same timedomain",
+            # Spelled as clients know it.
+            "Transactions can only reference objects in the same timedomain.",
             detail="The following relations in the query are outside the transaction's time "
             f"domain:\n{_lines(names)}\nOnly the following relations are available:\n"
             f"{_lines(domain.names)}",

@@ -4,6 +4,7 @@ A value is kept in its canonical text. A session sees, in this order: SET LOCAL,
 it asked for at startup, its role's defaults, ALTER SYSTEM SET, the built-in default.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -55,12 +56,29 @@ def _boolean(values: Sequence[str]) -> str | None:
     return None
 
 
+# What errors say of the values that a parser takes.
+_BOUNDS: dict[Parse, tuple[int, int]] = {}
+_AVAILABLE: dict[Parse, tuple[str, ...]] = {}
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
+
+
 def _integer(low: int, high: int) -> Parse:
     def parse(values: Sequence[str]) -> str | None:
         word = (_one(values) or "").strip()
-        if not re.fullmatch(r"[+-]?\d{1,18}", word) or not low <= int(word) <= high:
+        if not _WHOLE.fullmatch(word) or not low <= int(word) <= high:
             return None
         return str(int(word))
+
+    _BOUNDS[parse] = (low, high)
+    return parse
+
+
+def _number(low: float, high: float = math.inf) -> Parse:
+    def parse(values: Sequence[str]) -> str | None:
+        word = (_one(values) or "").strip()
+        if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", word) or not low <= float(word) <= high:
+            return None
+        return word
 
     return parse
 
@@ -70,6 +88,7 @@ def _enum(*words: str) -> Parse:
         word = " ".join((_one(values) or "").lower().split())
         return next((w for w in words if w.lower() == word), None)
 
+    _AVAILABLE[parse] = words
     return parse
 
 
@@ -80,6 +99,7 @@ def _only(*accepted: str) -> Parse:
         word = ", ".join(values).strip().lower().replace(" ", "")
         return accepted[0] if word in {w.lower().replace(" ", "") for w in accepted} else None
 
+    _AVAILABLE[parse] = accepted[:1]
     return parse
 
 
@@ -207,6 +227,7 @@ _SESSION_VARIABLES = (
     _var("application_name", "", reported=True, description="Name the client gives itself."),
     _var("auto_route_catalog_queries", "on", _boolean,
          description="Run queries of the catalog alone on mz_catalog_server."),
+    _var("bytea_output", "hex", _only("hex"), description="Format of byte strings."),
     _var("client_encoding", "UTF8", _only("UTF8", "utf-8", "unicode"), reported=True,
          description="Encoding of the client's texts."),
     _var("client_min_messages", "notice", _enum(*_MESSAGE_LEVELS),
@@ -255,11 +276,14 @@ _SESSION_VARIABLES = (
     _var("sql_safe_updates", "off", _boolean, description="Refuse dangerous statements."),
     _var("standard_conforming_strings", "on", _only("on", "true", "1", "yes"), reported=True,
          description="Backslashes in plain strings are ordinary characters."),
-    _var("statement_logging_sample_rate", "0.1", description="Share of statements logged."),
+    _var("statement_logging_sample_rate", "0.1", _number(0, 1),
+         description="Share of statements logged."),
     _var("statement_timeout", "1 min", _duration,
          description="Statements are canceled after this; 0 never."),
     _var("timezone", "UTC", _only("UTC", "+00:00", "0", "gmt", "etc/utc", "default"),
          reported=True, description="The session's time zone."),
+    _var("transaction_read_only", "off", _boolean, scope=_FIXED,
+         description="Whether the transaction may not write."),
     _var("transaction_isolation", "strict serializable", _enum(*ISOLATION_LEVELS),
          description="The isolation of transactions."),
     _var("unsafe_new_transaction_wall_time", "", description="For tests."),
@@ -279,8 +303,22 @@ _LIMITS = {
     "max_objects_per_schema": "1000",
     "max_secrets": "100",
     "max_roles": "1000",
+    "max_network_policies": "25",
+    "max_rules_per_network_policy": "25",
+    "max_kafka_connections": "1000",
+    "max_postgres_connections": "1000",
+    "max_mysql_connections": "1000",
+    "max_sql_server_connections": "1000",
+    "max_aws_privatelink_connections": "0",
     "persist_fast_path_limit": "25",
+    "scram_iterations": "600000",
     "webhook_concurrent_request_limit": "500",
+    "keep_n_source_status_history_entries": "5",
+    "keep_n_sink_status_history_entries": "5",
+    "keep_n_privatelink_status_history_entries": "5",
+    "statement_logging_target_data_rate": "2071",
+    "statement_logging_max_data_credit": "52428800",
+    "storage_dataflow_max_inflight_bytes": "268435456",
 }
 _SYSTEM_VARIABLES = (
     *(_var(name, default, _COUNT, scope=_SYSTEM) for name, default in _LIMITS.items()),
@@ -294,29 +332,22 @@ _SYSTEM_VARIABLES = (
     _var("min_timestamp_interval", "1 s", _duration, scope=_SYSTEM),
     _var("max_timestamp_interval", "1 s", _duration, scope=_SYSTEM),
     _var("enable_rbac_checks", "off", _boolean, scope=_SYSTEM),
+    _var("enable_default_connection_validation", "on", _boolean, scope=_SYSTEM),
+    _var("force_source_table_syntax", "off", _boolean, scope=_SYSTEM),
+    _var("max_credit_consumption_rate", "1024", _number(0), scope=_SYSTEM),
+    _var("optimizer_e2e_latency_warning_threshold", "500 ms", _duration, scope=_SYSTEM),
+    _var("statement_logging_max_sample_rate", "0.99", _number(0, 1), scope=_SYSTEM),
+    _var("statement_logging_default_sample_rate", "0.99", _number(0, 1), scope=_SYSTEM),
 )  # fmt: skip
 
 # Feature flags of Materialize's: what they gate is always on here, or not there at all. They can be
-# set, so that its scripts run, and change nothing.
-_FLAG_PREFIXES = ("enable_", "unsafe_", "allow_", "disable_", "persist_", "storage_", "compute_")
+# set, so that its scripts run, and change nothing. The first kind are booleans.
+_SWITCHES = ("enable_", "unsafe_enable_", "allow_", "disable_")
+_FLAG_PREFIXES = (*_SWITCHES, "unsafe_", "persist_", "storage_", "compute_")
+_OFF = ("disable_", "unsafe_enable_")
 _OTHER_FLAGS = frozenset(
     {
         "cluster_refresh_mv_compaction_estimate",
-        "force_source_table_syntax",
-        "max_aws_privatelink_connections",
-        "max_credit_consumption_rate",
-        "max_kafka_connections",
-        "max_mysql_connections",
-        "max_network_policies",
-        "max_postgres_connections",
-        "max_rules_per_network_policy",
-        "max_sql_server_connections",
-        "optimizer_e2e_latency_warning_threshold",
-        "scram_iterations",
-        "statement_logging_default_sample_rate",
-        "statement_logging_max_data_credit",
-        "statement_logging_max_sample_rate",
-        "statement_logging_target_data_rate",
         "user_storage_managed_collections_batch_duration",
     }
 )
@@ -339,6 +370,9 @@ def find_variable(name: str) -> Variable:
     if found is not None:
         return found
     is_flag = folded.startswith(_FLAG_PREFIXES) and _FLAG_NAME.match(folded)
+    if is_flag and folded.startswith(_SWITCHES):
+        default = "off" if folded.startswith(_OFF) else "on"
+        return Variable(name=folded, default=default, parse=_boolean, scope=Scope.SYSTEM)
     if is_flag or folded in _OTHER_FLAGS:
         return Variable(name=folded, default="", parse=_one, scope=Scope.SYSTEM)
     raise UndefinedObject(f'unrecognized configuration parameter "{name}"')
@@ -352,11 +386,22 @@ def shown_name(variable: Variable) -> str:
 def parse_value(variable: Variable, values: Sequence[str]) -> str:
     """Return the canonical text of ``values``. Raises: InvalidParameterValue."""
     parsed = variable.parse(values)
-    if parsed is None:
+    if parsed is not None:
+        return parsed
+    name, given = shown_name(variable), ", ".join(values)
+    bounds = _BOUNDS.get(variable.parse)
+    if variable.parse is _boolean:
+        raise InvalidParameterValue(f'parameter "{name}" requires a "boolean" value')
+    if bounds is not None and not _WHOLE.fullmatch(given.strip()):
+        raise InvalidParameterValue(f'parameter "{name}" requires a "integer" value')
+    if bounds is not None:
         raise InvalidParameterValue(
-            f'invalid value for parameter "{shown_name(variable)}": "{", ".join(values)}"'
+            f'{given.strip()} is outside the valid range for parameter "{name}" '
+            f"({bounds[0]} .. {bounds[1]})"
         )
-    return parsed
+    words = _AVAILABLE.get(variable.parse)
+    hint = "" if words is None else f"Available values: {', '.join(words)}."
+    raise InvalidParameterValue(f'invalid value for parameter "{name}": "{given}"', hint=hint)
 
 
 class SessionVariables:

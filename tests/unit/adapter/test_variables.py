@@ -28,19 +28,45 @@ def test_values_are_kept_in_canonical_form(name, given, shown):
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
+    ("name", "given", "said", "hint"),
     [
-        ("statement_timeout", "soon"),
-        ("welcome_message", "perhaps"),
-        ("transaction_isolation", "chaos"),
-        ("client_encoding", "latin1"),
-        ("extra_float_digits", "9"),
-        ("TimeZone", "Europe/Berlin"),
+        (
+            "statement_timeout",
+            "soon",
+            'invalid value for parameter "statement_timeout": "soon"',
+            "",
+        ),
+        (
+            "welcome_message",
+            "perhaps",
+            'parameter "welcome_message" requires a "boolean" value',
+            "",
+        ),
+        (
+            "enable_index_options",
+            "2",
+            'parameter "enable_index_options" requires a "boolean" value',
+            "",
+        ),
+        ("client_encoding", "latin1", 'invalid value for parameter "client_encoding"', "UTF8"),
+        ("transaction_isolation", "chaos", "invalid value for parameter", "serializable"),
+        ("TimeZone", "Europe/Berlin", 'invalid value for parameter "TimeZone"', "UTC"),
+        ("max_tables", "many", 'parameter "max_tables" requires a "integer" value', ""),
+        ("max_tables", "-1", "-1 is outside the valid range", ""),
+        (
+            "extra_float_digits",
+            "9",
+            '9 is outside the valid range for parameter "extra_float_digits" (-15 .. 3)',
+            "",
+        ),
+        ("statement_logging_max_sample_rate", "1.5", "invalid value for parameter", ""),
     ],
 )
-def test_invalid_values_are_refused(name, given):
-    with pytest.raises(InvalidParameterValue, match="invalid value for parameter"):
+def test_invalid_values_are_refused(name, given, said, hint):
+    with pytest.raises(InvalidParameterValue) as caught:
         parse_value(find_variable(name), [given])
+    assert said in caught.value.message
+    assert hint in caught.value.hint
 
 
 def test_unknown_and_fixed_variables():

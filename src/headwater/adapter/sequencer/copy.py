@@ -7,6 +7,7 @@ from headwater.adapter.sequencer.read import session_values
 from headwater.adapter.sequencer.select import result_columns, select_source
 from headwater.adapter.sequencer.subscribe import start_subscribe
 from headwater.adapter.session import Session
+from headwater.adapter.variables import bytes_count
 from headwater.catalog.items import Table
 from headwater.errors import FeatureNotSupported, InvalidTransactionState
 from headwater.ir.relation import Constant, ConstantError
@@ -16,7 +17,14 @@ from headwater.pgwire import protocol as p
 from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.pipeline import optimize
-from headwater.sql.plan.hir import ColumnRef, HirConstant, HirMap, HirProject
+from headwater.sql.plan.hir import (
+    ColumnRef,
+    HirConstant,
+    HirFilter,
+    HirMap,
+    HirProject,
+    HirRelation,
+)
 from headwater.sql.plan.statements import (
     CopyFormat,
     CopyFormatKind,
@@ -43,7 +51,7 @@ class CopyIn:
         self.count = 0
 
 
-def wire_format(format: CopyFormat) -> p.CopyFormat:
+def wire_format(format: CopyFormat, row_bytes_max: int = 0) -> p.CopyFormat:
     """Return COPY's options as the front takes them. Raises: FeatureNotSupported."""
     known = _FORMATS.get(format.format)
     if known is None:
@@ -55,6 +63,11 @@ def wire_format(format: CopyFormat) -> p.CopyFormat:
         quote=format.quote,
         escape=format.escape,
         header=format.header,
+        header_match=format.header_match,
+        force_quote=format.force_quote,
+        force_not_null=format.force_not_null,
+        force_null=format.force_null,
+        row_bytes_max=row_bytes_max,
     )
 
 
@@ -84,12 +97,14 @@ async def sequence_copy_from(
     if plan.uri is not None:
         raise FeatureNotSupported("COPY FROM an object store is not supported yet")
     table = writable_table(coord, plan.id)
+    row_bytes_max = bytes_count(session.variables.get("max_copy_from_row_size"))
+    session.transaction.queried = True
     session.transaction.admit_write("COPY FROM")
     session.copy = CopyIn(plan, table)
     return p.CopyIn(
         table=table.name,
         columns=result_columns(plan.input_desc),
-        format=wire_format(plan.format),
+        format=wire_format(plan.format, row_bytes_max),
     )
 
 
@@ -118,9 +133,13 @@ def copy_done(session: Session) -> p.Command:
 
 def _is_identity(plan: CopyFromPlan) -> bool:
     """Return whether input rows are the table's rows as they are."""
-    return len(plan.columns) == plan.input_desc.arity and all(
-        isinstance(column, ColumnRef) and column.level == 0 and column.index == position
-        for position, column in enumerate(plan.columns)
+    return (
+        plan.where is None
+        and len(plan.columns) == plan.input_desc.arity
+        and all(
+            isinstance(column, ColumnRef) and column.level == 0 and column.index == position
+            for position, column in enumerate(plan.columns)
+        )
     )
 
 
@@ -128,10 +147,12 @@ def _evaluate(coord: Coordinator, session: Session, plan: CopyFromPlan, rows: by
     """Return the table's rows: defaults, coercions and null checks over the input rows."""
     given = tuple((row, diff) for row, _, diff in flat.updates(rows))
     width = plan.input_desc.arity
-    query = HirProject(
+    query: HirRelation = HirProject(
         HirMap(HirConstant(given, plan.input_desc), plan.columns),
         tuple(range(width, width + len(plan.columns))),
     )
+    if plan.where is not None:
+        query = HirFilter(query, (plan.where,))
     relation = coord.planner.relation(query)
     if unmaterializable_of(relation):
         relation = substitute_unmaterializable(relation, session_values(coord, session))

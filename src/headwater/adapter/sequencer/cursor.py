@@ -100,14 +100,21 @@ async def sequence_declare(
             source = await start_subscribe(coord, session, request, inner, inner.plan)
         case _:
             raise FeatureNotSupported("a cursor can be declared for SELECT and SUBSCRIBE only")
-    transaction.cursors.add(plan.name)
-    return p.DeclareCursor(name=plan.name, columns=result_columns(inner.plan.desc), source=source)
+    columns = result_columns(inner.plan.desc)
+    transaction.cursors[plan.name] = columns
+    return p.DeclareCursor(name=plan.name, columns=columns, source=source)
 
 
-def sequence_fetch(session: Session, request: p.Execute, plan: FetchPlan) -> p.ExecuteReply:
+def check_columns(session: Session, statement: PreparedStatement, plan: FetchPlan) -> None:
+    """Refuse a prepared FETCH whose cursor has other columns now. Raises: FeatureNotSupported."""
+    columns = session.transaction.cursors.get(plan.name)
+    if statement.fetched is not None and columns is not None and columns != statement.fetched:
+        raise FeatureNotSupported("cached plan must not change result type")
+
+
+def sequence_fetch(session: Session, plan: FetchPlan) -> p.ExecuteReply:
     """Answer FETCH; the front knows the cursor and its columns."""
-    if is_alone(session, last=request.sync):
-        raise NoActiveSqlTransaction("FETCH can only be used in transaction blocks")
+    session.transaction.check_alive()
     timeout = None if plan.timeout_us is None else plan.timeout_us // _US_PER_MS
     source = p.FetchSource(cursor=plan.name, count=plan.count, timeout_ms=timeout)
     return p.Rows(source=source, columns=None, tag="FETCH")
@@ -118,5 +125,5 @@ def sequence_close(session: Session, plan: ClosePlan) -> p.ExecuteReply:
     if plan.name is None:
         session.transaction.cursors.clear()
     else:
-        session.transaction.cursors.discard(plan.name)
+        session.transaction.cursors.pop(plan.name, None)
     return p.CloseCursor(name=plan.name)

@@ -107,7 +107,7 @@ async def _sequence_control(
         case st.ShowAllVariablesPlan():
             return variables.sequence_show_all(session.variables, plan)
         case st.DiscardPlan():
-            return variables.sequence_discard(session, plan)
+            return await variables.sequence_discard(coord, session, plan)
         case st.RaisePlan():
             return variables.sequence_raise(session, plan)
         case _:
@@ -129,7 +129,7 @@ async def _sequence_prepared(
         case st.DeallocatePlan():
             return cursor.sequence_deallocate(session, plan)
         case st.FetchPlan():
-            return cursor.sequence_fetch(session, request, plan)
+            return cursor.sequence_fetch(session, plan)
         case st.ClosePlan():
             return cursor.sequence_close(session, plan)
         case st.ExplainPlan():

@@ -220,3 +220,21 @@ async def release_items(coord: Coordinator, items: Sequence[CatalogItem]) -> Non
         await coord.group_commit.forget(shards)
         for shard in shards:
             coord.group_commit.keys.forget(shard)
+
+
+async def drop_temporary(coord: Coordinator, session: Session) -> None:
+    """Drop a session's temporary objects, and the schema that they are in."""
+    if session.temp_schema is not None:
+        await coord.finish(_drop_schema(coord, session.temp_schema))
+        session.temp_schema = None
+
+
+async def _drop_schema(coord: Coordinator, schema: SchemaId) -> None:
+    async with coord.changing():
+        if schema not in coord.snapshot.schemas:
+            return
+        items = coord.snapshot.items_in(schema)
+        ids = coord.snapshot.dependents_of([item.id for item in items])
+        gone = [coord.snapshot.item(id) for id in ids]
+        await coord.transact([*(DropItem(id) for id in ids), DropSchema(schema)])
+        await release_items(coord, gone)

@@ -39,6 +39,7 @@ async def sequence_insert(
 ) -> p.ExecuteReply:
     """Answer an INSERT of rows that read no relation."""
     table = writable_table(coord, plan.id)
+    session.transaction.queried = True
     session.transaction.admit_write("INSERT")
     params = literals(request.params, planned.param_types)
     expr = coord.planner.relation(plan.values, params)
@@ -49,7 +50,7 @@ async def sequence_insert(
     if plan.on_conflict is not None:
         rows = await insert_free(coord, session, table, rows, plan.on_conflict, alone=alone)
     else:
-        await add_rows(coord, session, table, _first_columns(rows, table.desc.arity))
+        await add_rows(coord, session, table, first_columns(rows, table.desc.arity))
     return inserted(rows, plan.returning)
 
 
@@ -71,6 +72,7 @@ async def add_rows(coord: Coordinator, session: Session, table: Table, rows: byt
     check_rows(table, rows)
     keys = coord.group_commit.keys
     if keys.has(table.shard):
+        keys.declare(table, empty=False)  # it may have been renamed
         await keys.load([table.shard])
         keys.admit_pending(table.shard, rows, session.transaction.pending_keys)
     session.transaction.add_writes(table.id, rows)
@@ -102,17 +104,17 @@ async def insert_free(
     Raises: WriteConflict where what was read has changed.
     """
     width = table.desc.arity
-    check_rows(table, _first_columns(rows, width))
+    check_rows(table, first_columns(rows, width))
     keys = coord.group_commit.keys
     if not keys.has(table.shard):
-        await add_rows(coord, session, table, _first_columns(rows, width))
+        await add_rows(coord, session, table, first_columns(rows, width))
         return rows
     if not alone:
         await keys.load([table.shard])
         ts = coord.oracle.read_ts()
         pending = session.transaction.pending_keys
         free = keys.free(table.shard, rows, conflict.arbiter, pending)
-        await add_rows(coord, session, table, _first_columns(free, width))
+        await add_rows(coord, session, table, first_columns(free, width))
         session.transaction.add_read_for_write({table.id}, ts)
         return free
     free = flat.EMPTY
@@ -120,7 +122,7 @@ async def insert_free(
     def resolve() -> Mapping[ShardId, bytes]:
         nonlocal free
         free = keys.free(table.shard, rows, conflict.arbiter)
-        return {table.shard: _first_columns(free, width)}
+        return {table.shard: first_columns(free, width)}
 
     ts = await coord.group_commit.write(
         {table.shard: flat.EMPTY},
@@ -175,6 +177,7 @@ async def insert_template(
 ) -> p.ExecuteReply:
     """Answer an INSERT whose row is made of parameters and literals alone."""
     table = writable_table(coord, plan.id)
+    session.transaction.queried = True
     session.transaction.admit_write("INSERT")
     values = literals(params, planned.param_types)
     row = b"".join(values[i].data if isinstance(i, int) else i for i in template)
@@ -205,7 +208,7 @@ def total(rows: bytes) -> int:
     return sum(flat.diffs(rows))
 
 
-def _first_columns(rows: bytes, width: int) -> bytes:
+def first_columns(rows: bytes, width: int) -> bytes:
     """Return the first ``width`` columns of rows that may have RETURNING's behind them."""
     for row, _, _ in flat.updates(rows):
         if len(split_row(row)) == width:

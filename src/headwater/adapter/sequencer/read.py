@@ -18,7 +18,7 @@ from headwater.adapter.planning import is_long_plan
 from headwater.adapter.session import Session
 from headwater.adapter.timestamps import Determination, Isolation, Wanted, determine
 from headwater.adapter.transactions import ReadState, TimeDomain
-from headwater.adapter.variables import SERVER_VERSION
+from headwater.adapter.variables import SERVER_VERSION, bytes_count
 from headwater.catalog import rows as r
 from headwater.catalog.builtin.initial import CATALOG_CLUSTER
 from headwater.catalog.items import Relation, Schema
@@ -79,7 +79,7 @@ def choose_target(coord: Coordinator, session: Session, planned: Planned) -> Tar
     if planned.target_cluster is not None:
         cluster = coord.snapshot.cluster_by_id(planned.target_cluster)
         return Target(cluster.id, cluster.name, planned.target_replica or "")
-    if _is_catalog_query(coord, session, planned):
+    if is_catalog_query(coord, session, planned):
         cluster = coord.snapshot.cluster_by_id(CATALOG_CLUSTER)
         return Target(cluster.id, cluster.name)
     if not planned.depends_on and coord.snapshot.try_cluster(session.cluster) is None:
@@ -90,7 +90,8 @@ def choose_target(coord: Coordinator, session: Session, planned: Planned) -> Tar
     return Target(cluster.id, cluster.name)
 
 
-def _is_catalog_query(coord: Coordinator, session: Session, planned: Planned) -> bool:
+def is_catalog_query(coord: Coordinator, session: Session, planned: Planned) -> bool:
+    """Return whether a query reads the catalog alone, and may go where that is served."""
     if not planned.depends_on or not session.variables.flag("auto_route_catalog_queries"):
         return False
     return all(id.startswith("s") for id in planned.depends_on)
@@ -176,24 +177,25 @@ def choose_time(
     wanted: Wanted | None,
     *,
     alone: bool,
+    tells_time: bool = False,
 ) -> tuple[Determination, ReadHolds]:
     """Return the time at which to read ``relations``, and holds on what they are computed from.
 
-    The first read of a transaction of several statements (not ``alone``) fixes the time for all.
+    The first read of a transaction of several statements (not ``alone``) fixes the time for all; so
+    does one that reads nothing but calls mz_now() (``tells_time``).
     """
     transaction = session.transaction
+    alone = alone or wanted is not None  # AS OF: a time of its own
     bundle = bundle_of(coord.snapshot, coord.compute, target.cluster or ClusterId(""), relations)
-    state = transaction.reads
+    state = transaction.reads if wanted is None else None
     if state is not None:
-        if wanted is not None and wanted.time != state.determination.read_ts:
-            raise InvalidTransactionState(
-                "AS OF is not allowed here: an earlier query has fixed the transaction's time"
-            )
         if state.domain is not None and not bundle.storage <= state.holds.ids:
             outside = relations - state.domain.relations
             transaction.check_domain(_names(coord, outside))
         return state.determination, _within(coord, state, bundle)
     domain = None if alone else _time_domain(coord, relations)
+    if domain is None and tells_time and not alone:
+        domain = TimeDomain(frozenset(), ())
     if domain is not None:
         bundle = bundle_of(
             coord.snapshot, coord.compute, target.cluster or ClusterId(""), domain.relations
@@ -285,7 +287,10 @@ async def plan_read(
         id for id in planned.depends_on if isinstance(coord.snapshot.try_item(id), Relation)
     )
     inlined = world.inline(expr)
-    determination, holds = choose_time(coord, session, target, relations, as_of, alone=alone)
+    tells_time = UnmaterializableFunc.MZ_NOW in unmaterializable_of(inlined)
+    determination, holds = choose_time(
+        coord, session, target, relations, as_of, alone=alone, tells_time=tells_time
+    )
     try:
         ts = determination.read_ts
         if relations:
@@ -402,6 +407,8 @@ async def collect(
         source = source_of(coord, session, read, finishing)
         if isinstance(source, p.InlineRows):
             return finish(source.rows, finishing)
+        bytes_max = bytes_count(session.variables.get("max_result_size"))
+        source = msgspec.structs.replace(source, max_result_bytes=bytes_max)
         return await coord.peeks.collect_peek(source)
     finally:
         read.holds.release()

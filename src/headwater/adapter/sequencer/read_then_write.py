@@ -17,6 +17,8 @@ from headwater.adapter.planning import globals_of
 from headwater.adapter.sequencer.insert import (
     ReadAt,
     add_rows,
+    constant_planned,
+    first_columns,
     insert_free,
     inserted,
     negated,
@@ -24,22 +26,29 @@ from headwater.adapter.sequencer.insert import (
     total,
     writable_table,
 )
-from headwater.adapter.sequencer.read import collect, is_alone, literals, plan_read
+from headwater.adapter.sequencer.mixing import read_by, with_writes
+from headwater.adapter.sequencer.read import (
+    collect,
+    identity_finishing,
+    is_alone,
+    literals,
+    plan_read,
+)
 from headwater.adapter.sequencer.select import result_columns
 from headwater.adapter.session import Session
-from headwater.catalog.items import BuiltinTable, MaterializedView, Source, Table, View
-from headwater.errors import CardinalityViolation, FeatureNotSupported
+from headwater.catalog.items import Table
+from headwater.errors import CardinalityViolation, FeatureNotSupported, UniqueViolation
 from headwater.ir.literals import int_datum, literal_int
-from headwater.ir.relation import Constant, Get, Global, RelationExpr, RowSetFinishing
-from headwater.ir.relation import Union as UnionAll
+from headwater.ir.relation import RowSetFinishing
 from headwater.ir.rows import split_row
 from headwater.ir.scalar import Literal
-from headwater.ir.visit import transform_up
+from headwater.ir.typing import arity
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
 from headwater.sql.plan.hir import HirGet, HirRelation
 from headwater.sql.plan.statements import (
     Action,
+    FreshRows,
     Planned,
     ReadThenWritePlan,
     TruncatePlan,
@@ -87,6 +96,7 @@ async def sequence_read_then_write(
     plan: ReadThenWritePlan,
 ) -> p.ExecuteReply:
     """Answer a statement that writes what it has read."""
+    session.transaction.queried = True
     session.transaction.admit_write(plan.write.value)
     table = writable_table(coord, plan.id)
     tables = tables_read(coord, planned, plan.id, plan.write.value)
@@ -112,6 +122,11 @@ async def sequence_read_then_write(
 
         return inserted(await _until_unraced(coord, tables, insert), plan.returning)
 
+    if alone and plan.merge is not None and plan.merge.fresh is not None:
+        rows = await _insert_fresh(coord, session, planned, table, plan.merge.fresh, params)
+        if rows is not None:
+            return inserted(rows, plan.returning)
+
     async def change(owner: object) -> Effect:
         rows, ts = await read()
         effect = effect_of(plan, rows)
@@ -126,10 +141,42 @@ async def sequence_read_then_write(
     return _reply(plan, await _until_unraced(coord, tables, change))
 
 
+async def _insert_fresh(
+    coord: Coordinator,
+    session: Session,
+    planned: Planned,
+    table: Table,
+    fresh: FreshRows,
+    params: tuple[Literal, ...],
+) -> bytes | None:
+    """Insert the rows of ON CONFLICT DO UPDATE if none of them meets another: no table is read.
+
+    Returns: the rows with RETURNING's columns; None where some do meet others.
+    """
+    keys = coord.group_commit.keys
+    expr = coord.planner.relation(fresh.values, params)
+    read = await plan_read(coord, session, constant_planned(planned), expr, alone=True)
+    rows = await collect(coord, session, read, identity_finishing(arity(expr)))
+    await keys.load([table.shard])
+    if total(keys.free(table.shard, rows, fresh.arbiter)) < total(rows):
+        return None
+    own = first_columns(rows, table.desc.arity)
+    check_rows(table, own)
+    try:
+        ts = await coord.group_commit.write({table.shard: own})
+    except UniqueViolation as error:
+        if error.constraint_name != table.keys[fresh.arbiter].name:
+            raise
+        return None  # somebody has come first
+    session.last_ts = max(session.last_ts, ts)
+    return rows
+
+
 async def sequence_truncate(
     coord: Coordinator, session: Session, request: p.Execute, planned: Planned, plan: TruncatePlan
 ) -> p.ExecuteReply:
     """Answer TRUNCATE: all rows of the tables go, as if by DELETE, together."""
+    session.transaction.queried = True
     session.transaction.admit_write("TRUNCATE")
     alone = is_alone(session, last=request.sync) and len(plan.tables) == 1
     for relation in plan.tables:
@@ -210,28 +257,14 @@ def tables_read(
 
     Raises: FeatureNotSupported for what somebody else writes: it could change unnoticed.
     """
-    found: dict[GlobalId, Table] = {}
-    stack = [*planned.depends_on, target]
-    seen: set[GlobalId] = set()
-    while stack:
-        id = stack.pop()
-        item = coord.snapshot.try_item(id)
-        if id in seen or item is None:
-            continue
-        seen.add(id)
-        if isinstance(item, Source | MaterializedView | BuiltinTable) or (
-            isinstance(item, Table) and item.source is not None
-        ):
-            raise FeatureNotSupported(
-                f'{what} cannot read {item.kind.noun} "{item.name}"',
-                detail="A statement that writes may read tables only, "
-                "and views over them: nothing else is locked against change.",
-            )
-        if isinstance(item, Table):
-            found[id] = item
-        elif isinstance(item, View):
-            stack.extend(item.depends_on)
-    return found
+    tables, other = read_by(coord.snapshot, planned.depends_on | {target})
+    if other is not None:
+        raise FeatureNotSupported(
+            f"{what} cannot read {other}",
+            detail="A statement that writes may read tables only, "
+            "and views over them: nothing else is locked against change.",
+        )
+    return tables
 
 
 async def _read(
@@ -246,8 +279,7 @@ async def _read(
     expr = coord.planner.relation(selection, params)
     refuse_mz_now(coord, expr)
     if session.transaction.writes:
-        inlined = coord.planner.world(coord.snapshot, None).inline(expr)
-        expr = with_writes(inlined, session.transaction.writes)
+        expr = with_writes(coord, expr, session.transaction.writes)
     isolation = session.transaction.isolation
     session.transaction.isolation = "strict serializable"
     try:
@@ -255,23 +287,6 @@ async def _read(
     finally:
         session.transaction.isolation = isolation
     return await collect(coord, session, read, finishing), read.ts
-
-
-def with_writes(expr: RelationExpr, writes: dict[GlobalId, list[bytes]]) -> RelationExpr:
-    """Return ``expr`` over tables to which a transaction's own writes are added."""
-
-    def added(node: RelationExpr) -> RelationExpr:
-        if not isinstance(node, Get) or not isinstance(node.id, Global):
-            return node
-        batches = writes.get(node.id.id)
-        if batches is None:
-            return node
-        rows = tuple(
-            (row, diff) for row, _, diff in flat.consolidate(flat.stamp(flat.concat(batches), 0))
-        )
-        return UnionAll((node, Constant(rows, node.desc)))
-
-    return transform_up(expr, added)
 
 
 def effect_of(plan: ReadThenWritePlan, rows: bytes) -> Effect:

@@ -4,9 +4,11 @@ import msgspec
 
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import is_long_plan
+from headwater.adapter.sequencer.mixing import note_read, with_writes
 from headwater.adapter.sequencer.read import (
     Read,
     is_alone,
+    is_catalog_query,
     isolation_of,
     literals,
     plan_read,
@@ -47,8 +49,12 @@ async def read_select(
 ) -> tuple[Read, RowSetFinishing]:
     """Plan the read of a SELECT; the holds are the caller's."""
     wanted = wanted_time(coord, plan.as_of, params)
+    transaction = session.transaction
     if planned.depends_on:
-        session.transaction.admit_read()
+        transaction.admit_read(at_own_time=wanted is not None)
+        if not transaction.queried:
+            transaction.routed = is_catalog_query(coord, session, planned)
+    transaction.queried = True
     finishing = bound_finishing(coord, plan, params)
     bound = finishing
 
@@ -56,7 +62,12 @@ async def read_select(
         return project_for_finishing(coord.planner.relation(plan.query, params), bound)
 
     expr, finishing = await coord.planner.perhaps_aside(planned.is_long, relation)
+    mixes = transaction.mixes and wanted is None and bool(planned.depends_on)
+    if mixes and transaction.writes:
+        expr = with_writes(coord, expr, transaction.writes)
     read = await plan_read(coord, session, planned, expr, as_of=wanted, alone=alone)
+    if mixes:
+        note_read(coord, transaction, planned, read.ts)
     return read, finishing
 
 

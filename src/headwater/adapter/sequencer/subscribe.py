@@ -42,7 +42,8 @@ async def start_subscribe(
 ) -> p.SubscribeSource:
     """Create a subscription's dataflow; it is dropped when the request's source is spent."""
     params = literals(request.params, planned.param_types)
-    session.transaction.admit_subscribe()
+    session.transaction.admit_subscribe(at_own_time=plan.as_of is not None)
+    session.transaction.queried = True
     target = choose_target(coord, session, planned)
     if target.cluster is None:
         coord.snapshot.cluster(session.cluster)  # says that it does not exist

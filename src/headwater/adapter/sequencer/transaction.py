@@ -41,11 +41,11 @@ async def sequence_begin(
 
 def _check_modes(transaction: Transaction, modes: TransactionModes) -> None:
     """Refuse modes that come too late. Raises: ActiveSqlTransaction."""
-    if transaction.kind is Kind.NONE:
+    if not transaction.queried:
         return
     if modes.read_only is False and transaction.read_only:
         raise ActiveSqlTransaction("transaction read-write mode must be set before any query")
-    if modes.isolation is not None:
+    if modes.isolation is not None and transaction.kind is not Kind.NONE:
         raise ActiveSqlTransaction(
             "SET TRANSACTION ISOLATION LEVEL must be called before any query"
         )
@@ -166,5 +166,5 @@ async def _commit(coord: Coordinator, session: Session, transaction: Transaction
 def _shard(coord: Coordinator, table: GlobalId) -> ShardId:
     item = coord.snapshot.try_item(table)
     if not isinstance(item, Table):
-        raise UndefinedTable("a table that the transaction has written to was dropped")
+        raise UndefinedTable(f"unknown catalog item '{table}'")
     return item.shard

@@ -1,6 +1,7 @@
 """SET, RESET, SHOW of variables, DISCARD, RAISE."""
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.drop import drop_temporary
 from headwater.adapter.sequencer.inline import text_answer, text_desc
 from headwater.adapter.session import Session, notice
 from headwater.adapter.transactions import Kind
@@ -84,6 +85,8 @@ def sequence_show(session: Session, plan: ShowVariablePlan) -> p.ExecuteReply:
     value = session.variables.get(variable.name)
     if variable.name == "transaction_isolation":
         value = session.isolation()
+    elif variable.name == "transaction_read_only":
+        value = "on" if session.transaction.read_only else "off"
     return text_answer("SHOW", text_desc(variable.name), [[value]])
 
 
@@ -93,10 +96,18 @@ def sequence_show_all(variables: SessionVariables, plan: ShowAllVariablesPlan) -
     return text_answer("SHOW", text_desc("name", "setting", "description"), variables.show_all())
 
 
-def sequence_discard(session: Session, plan: DiscardPlan) -> p.ExecuteReply:
-    """Answer DISCARD. ALL also forgets prepared statements; cursors end with transactions."""
+async def sequence_discard(
+    coord: Coordinator, session: Session, plan: DiscardPlan
+) -> p.ExecuteReply:
+    """Answer DISCARD. ALL also forgets prepared statements; cursors end with transactions.
+
+    There are no sequences, and plans are made anew by themselves where they have to be.
+    """
     if plan.target is DiscardTarget.ALL:
         session.transaction.admit_alone("DISCARD ALL")
+    if plan.target in (DiscardTarget.ALL, DiscardTarget.TEMP):
+        await drop_temporary(coord, session)
+    if plan.target is DiscardTarget.ALL:
         session.variables.reset_all()
         for handle in [h for h, s in session.statements.items() if not s.once]:
             session.drop_statement(handle)

@@ -137,7 +137,8 @@ class CopyDirection(enum.StrEnum):
 class Copy(Node, frozen=True, gc=False):
     """``COPY relation [(columns)] | (query | subscribe) FROM | TO target [WITH (options)]``.
 
-    ``target`` None is STDIN or STDOUT, else an expression that gives a URL.
+    FROM may have a ``where``. ``target`` None is STDIN or STDOUT, else an expression that gives
+    a URL.
     """
 
     relation: ObjectName | Query | Subscribe
@@ -145,6 +146,7 @@ class Copy(Node, frozen=True, gc=False):
     columns: tuple[str, ...] = ()
     target: Expr | None = None
     options: tuple[Option, ...] = ()
+    where: Expr | None = None
 
 
 class Declare(Node, frozen=True, gc=False):
@@ -159,11 +161,15 @@ class Declare(Node, frozen=True, gc=False):
 
 
 class Fetch(Node, frozen=True, gc=False):
-    """``FETCH [count | ALL] [FROM] cursor [WITH (options)]``; count None is ALL, 1 the default."""
+    """``FETCH [count | ALL] [FROM] cursor [WITH (options)]``; count None is ALL, 1 the default.
+
+    ``backward`` stands for every direction but forward.
+    """
 
     cursor: str
     count: int | None = 1
     options: tuple[Option, ...] = ()
+    backward: bool = False
 
 
 class Close(Node, frozen=True, gc=False):

@@ -3,7 +3,12 @@
 Every rule is entered on the statement's first word.
 """
 
-from headwater.sql.ast.base import DataType, ObjectName
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from headwater.sql.ast.base import DataType, Node, ObjectName
 from headwater.sql.ast.dml import (
     Assignment,
     Close,
@@ -27,8 +32,22 @@ from headwater.sql.ast.dml import (
     Update,
 )
 from headwater.sql.ast.keywords import NOT_A_TABLE_ALIAS
-from headwater.sql.ast.option import Option
-from headwater.sql.ast.query import Expr, OrderItem, Query, Row, SelectItem
+from headwater.sql.ast.option import Option, OptionList, OptionValue
+from headwater.sql.ast.query import (
+    DerivedTable,
+    Expr,
+    OrderItem,
+    Query,
+    Row,
+    SelectItem,
+    String,
+    TableAlias,
+    TableQuery,
+    TableRef,
+    Values,
+    With,
+    WithMutuallyRecursive,
+)
 from headwater.sql.parse.data_type import data_type
 from headwater.sql.parse.expression import (
     expression_list,
@@ -38,7 +57,13 @@ from headwater.sql.parse.expression import (
 )
 from headwater.sql.parse.option import option_list, with_options
 from headwater.sql.parse.primary import is_query
-from headwater.sql.parse.query import optional_as_of, parenthesized_query, query, select_items
+from headwater.sql.parse.query import (
+    optional_as_of,
+    parenthesized_query,
+    query,
+    select_items,
+    with_clause,
+)
 from headwater.sql.parse.stream import NUMBER, TokenStream
 from headwater.sql.parse.table import optional_alias, table_expression, table_expressions
 
@@ -217,6 +242,74 @@ def _merge_clause(p: TokenStream) -> MergeClause:
     return MergeClause(match, MergeAction.INSERT, condition, (), columns, values, position=position)
 
 
+# --- WITH -----------------------------------------------------------------------------------------
+
+_WRITES = frozenset(["DELETE", "INSERT", "MERGE", "UPDATE"])
+_BEGINS_QUERY = frozenset(["SELECT", "TABLE", "VALUES", "WITH"])
+
+
+def with_statement(p: TokenStream) -> Query | Insert | Update | Delete | Merge:
+    """Read a statement that begins with WITH: a query, or one that writes.
+
+    Of one that writes, each query in it, and each table that is named like a CTE, gets the CTEs.
+    """
+    if _behind_ctes(p) not in _WRITES:
+        return query(p)
+    position = p.position
+    ctes = with_clause(p)
+    rules: dict[str, Callable[[TokenStream], Insert | Update | Delete | Merge]] = {
+        "DELETE": delete,
+        "INSERT": insert,
+        "MERGE": merge,
+        "UPDATE": update,
+    }
+    written = rules[p.key](p)
+    names = {cte.name for cte in ctes.ctes} if isinstance(ctes, With) else set()
+    attached = _attach(written, ctes, frozenset(names))
+    return msgspec.structs.replace(attached, position=position)
+
+
+def _behind_ctes(p: TokenStream) -> str:
+    """Return the word after the CTEs of WITH."""
+    i = p.i + 1
+    while i < len(p.keys):
+        key = p.keys[i]
+        if key in ("(", "["):
+            i = p.closing(i)
+        elif key in _WRITES | _BEGINS_QUERY and p.keys[i - 1] not in ("WITH", "RECURSIVE", ","):
+            return key
+        elif key in ("", ";"):
+            break
+        i += 1
+    return ""
+
+
+N = TypeVar("N", bound=Node)
+
+
+def _attach(node: N, ctes: With | WithMutuallyRecursive, names: frozenset[str]) -> N:
+    """Return a statement whose queries, and tables named like CTEs, are over ``ctes``."""
+
+    def over(value: object) -> object:
+        if isinstance(value, Query):
+            if isinstance(value.body, Values):  # it may hold DEFAULT
+                return _attach(value, ctes, names)
+            return Query(value, ctes, position=value.position)
+        if isinstance(value, TableRef) and value.name.parts[-1:] == value.name.parts:
+            if value.name.parts[0] not in names:
+                return value
+            body = TableQuery(value.name, position=value.position)
+            alias = value.alias or TableAlias(value.name.parts[0], position=value.position)
+            inner = Query(body, ctes, position=value.position)
+            return DerivedTable(inner, alias=alias, position=value.position)
+        if isinstance(value, tuple):
+            return tuple(over(item) for item in value)
+        return _attach(value, ctes, names) if isinstance(value, Node) else value
+
+    fields = {name: over(getattr(node, name)) for name in node.__struct_fields__}
+    return msgspec.structs.replace(node, **fields)
+
+
 # --- COPY -----------------------------------------------------------------------------------------
 
 
@@ -241,9 +334,51 @@ def copy(p: TokenStream) -> Copy:
     standard = "STDIN" if direction is CopyDirection.FROM else "STDOUT"
     target = None if p.accept(standard) else operand(p, 0)
     options: tuple[Option, ...] = ()
-    if p.accept("WITH") or p.key == "(":
+    with_ = p.accept("WITH")
+    if p.key == "(":
         options = option_list(p)
-    return Copy(relation, direction, columns, target, options, position=position)
+    elif with_ or p.key in _OLD_COPY_WORDS:
+        options = _old_copy_options(p)
+    where = _where(p) if direction is CopyDirection.FROM else None
+    return Copy(relation, direction, columns, target, options, where, position=position)
+
+
+_OLD_COPY_WORDS = frozenset(["BINARY", "CSV", "DELIMITER", "ENCODING", "HEADER", "NULL"])
+
+
+def _old_copy_options(p: TokenStream) -> tuple[Option, ...]:
+    """Read options as PostgreSQL wrote them before version 9.0: ``CSV HEADER NULL AS ''``."""
+    found: list[Option] = []
+    while True:
+        position = p.position
+        if p.accept_any(("BINARY", "CSV")) is not None:
+            word = "csv" if p.keys[p.i - 1] == "CSV" else "binary"
+            found.append(Option("format", String(word), position=position))
+        elif p.accept("HEADER"):
+            found.append(Option("header", position=position))
+        elif p.key in ("DELIMITER", "NULL", "QUOTE", "ESCAPE", "ENCODING"):
+            name = p.key.lower()
+            p.advance()
+            p.accept("AS")
+            found.append(Option(name, operand(p, 0), position=position))
+        elif p.accept("FORCE"):
+            name = "force_quote"
+            if not p.accept("QUOTE"):
+                name = "force_not_null" if p.accept("NOT") else "force_null"
+                p.expect("NULL")
+            found.append(Option(name, _forced_columns(p), position=position))
+        else:
+            return tuple(found)
+
+
+def _forced_columns(p: TokenStream) -> OptionValue:
+    position = p.position
+    if p.accept("*"):
+        return String("*", position=position)
+    names = [p.object_name("a column")]
+    while p.accept(","):
+        names.append(p.object_name("a column"))
+    return OptionList(tuple(names), position=position)
 
 
 # --- SUBSCRIBE ------------------------------------------------------------------------------------
@@ -296,6 +431,8 @@ def declare(p: TokenStream) -> Declare:
     position = p.position
     p.expect("DECLARE")
     name = p.name("a cursor's name")
+    p.accept_any(("ASENSITIVE", "INSENSITIVE"))
+    p.accept_all("NO", "SCROLL")
     p.expect("CURSOR")
     hold = False
     if p.key in ("WITH", "WITHOUT"):
@@ -310,10 +447,12 @@ def declare(p: TokenStream) -> Declare:
 
 
 def fetch(p: TokenStream) -> Fetch:
-    """Read a FETCH; only forward movement has a node."""
+    """Read a FETCH."""
     position = p.position
     p.expect("FETCH")
-    if p.key in ("FORWARD", "NEXT") and p.peek() not in ("", ";", "WITH"):
+    backward = False
+    if p.key in _DIRECTIONS and p.peek() not in ("", ";", "WITH"):
+        backward = p.key not in ("FORWARD", "NEXT")
         p.advance()
     count: int | None = 1
     if p.kind is NUMBER:
@@ -323,7 +462,12 @@ def fetch(p: TokenStream) -> Fetch:
         count = None
     p.accept_any(("FROM", "IN"))
     cursor = p.name("a cursor's name")
-    return Fetch(cursor, count, with_options(p), position=position)
+    return Fetch(cursor, count, with_options(p), backward, position=position)
+
+
+_DIRECTIONS = frozenset(
+    ["ABSOLUTE", "BACKWARD", "FIRST", "FORWARD", "LAST", "NEXT", "PRIOR", "RELATIVE"]
+)
 
 
 def close(p: TokenStream) -> Close:

@@ -26,7 +26,7 @@ from headwater.sql.ast.option import (
     Tunnel,
     TypeValue,
 )
-from headwater.sql.ast.query import Identifier
+from headwater.sql.ast.query import Identifier, String
 from headwater.sql.parse.data_type import data_type
 from headwater.sql.parse.expression import operand
 from headwater.sql.parse.stream import QUOTED, STRING, WORD, TokenStream
@@ -323,6 +323,11 @@ def _column_names(p: TokenStream) -> OptionValue:
     return OptionList(tuple(items), position=position)
 
 
+def _columns_or_star(p: TokenStream) -> OptionValue:
+    position = p.position
+    return String("*", position=position) if p.accept("*") else _value(p)
+
+
 def _partition_by(p: TokenStream) -> OptionValue:
     """Read a table's list of columns, or a sink's expression."""
     if p.key == "[" or (p.key == "(" and _is_name_list(p)):
@@ -368,6 +373,7 @@ _VALUES: dict[str, Callable[[TokenStream], OptionValue]] = {
     "element type": _type,
     "exclude columns": _column_names,
     "external reference": _column_names,
+    "force_quote": _columns_or_star,
     "key doc on column": _documentation,
     "key doc on type": _documentation,
     "key type": _type,

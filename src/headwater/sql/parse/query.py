@@ -59,7 +59,7 @@ def query(p: TokenStream) -> Query:
     p.enter(QUERY_LEVELS)
     outside, p.height = p.height, 0
     position = p.position
-    ctes = _with(p) if p.key == "WITH" else None
+    ctes = with_clause(p) if p.key == "WITH" else None
     body = _set_expression(p, 0)
     order_by = order_items(p) if p.accept_all("ORDER", "BY") else ()
     limit = offset = as_of = None
@@ -159,7 +159,8 @@ def _fetch_first(p: TokenStream) -> tuple[Expr, bool]:
 # --- WITH -----------------------------------------------------------------------------------------
 
 
-def _with(p: TokenStream) -> With | WithMutuallyRecursive:
+def with_clause(p: TokenStream) -> With | WithMutuallyRecursive:
+    """Read WITH and its CTEs; entered on it."""
     position = p.position
     p.expect("WITH")
     if p.accept_all("MUTUALLY", "RECURSIVE"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from headwater.errors import FeatureNotSupported
 from headwater.sql.ast.connector import ValidateConnection
 from headwater.sql.ast.statement import Statement
 from headwater.sql.parse.alter import alter
@@ -45,6 +46,7 @@ from headwater.sql.parse.dml import (
     subscribe,
     truncate,
     update,
+    with_statement,
 )
 from headwater.sql.parse.explain import explain
 from headwater.sql.parse.query import query
@@ -70,8 +72,17 @@ def statement(p: TokenStream) -> Statement:
     """Read one statement, without a semicolon."""
     rule = _RULES.get(p.key)
     if rule is None:
+        if p.key in _UNSUPPORTED:
+            raise FeatureNotSupported(f"{p.key} is not supported", position=p.position)
         p.fail("a statement")
     return rule(p)
+
+
+# What PostgreSQL has and clients may send: an error of its own, not one of syntax.
+_UNSUPPORTED = (
+    *("ANALYZE", "CALL", "CHECKPOINT", "CLUSTER", "DO", "LISTEN", "LOCK", "MOVE", "NOTIFY"),
+    *("REFRESH", "REINDEX", "RELEASE", "SAVEPOINT", "SECURITY", "UNLISTEN", "VACUUM"),
+)
 
 
 def _create(p: TokenStream) -> Statement:
@@ -187,5 +198,5 @@ _RULES: dict[str, Callable[[TokenStream], Statement]] = {
     "UPDATE": update,
     "VALIDATE": _validate,
     "VALUES": query,
-    "WITH": query,
+    "WITH": with_statement,
 }

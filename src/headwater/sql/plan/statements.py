@@ -132,7 +132,7 @@ class CopyFormatKind(StrEnum):
 
 
 class CopyFormat(msgspec.Struct, frozen=True):
-    """How COPY writes or reads rows; defaults are the format's."""
+    """How COPY writes or reads rows; defaults are the format's, ``force_…`` columns' positions."""
 
     format: CopyFormatKind = CopyFormatKind.TEXT
     delimiter: str = "\t"
@@ -140,6 +140,10 @@ class CopyFormat(msgspec.Struct, frozen=True):
     quote: str = '"'
     escape: str = '"'
     header: bool = False
+    header_match: bool = False
+    force_quote: tuple[int, ...] = ()
+    force_not_null: tuple[int, ...] = ()
+    force_null: tuple[int, ...] = ()
 
 
 class CopyToPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="copy_to"):
@@ -159,7 +163,8 @@ class CopyFromPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="copy_from
     """COPY t FROM STDIN, or from ``uri``.
 
     Input rows have the columns ``input_desc``. The table's rows are ``columns``: for each of the
-    table's columns an expression over the input row, coerced, with defaults and null checks.
+    table's columns an expression over the input row, coerced, with defaults. Of them those go in
+    for which ``where``, over the table's columns, holds.
     """
 
     id: GlobalId
@@ -171,6 +176,7 @@ class CopyFromPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="copy_from
     aws_connection: GlobalId | None = None
     files: tuple[str, ...] = ()
     pattern: str | None = None
+    where: HirScalar | None = None
 
 
 class ReturningPlan(msgspec.Struct, frozen=True):
@@ -230,6 +236,18 @@ class MergePlan(msgspec.Struct, frozen=True):
     command: str
     hint: str
     key: tuple[int, ...] = ()
+    fresh: "FreshRows | None" = None
+
+
+class FreshRows(msgspec.Struct, frozen=True):
+    """What ON CONFLICT DO UPDATE comes to where no row is in the way: a blind INSERT.
+
+    ``values`` are rows that read no relation, RETURNING's columns last; ``arbiter`` is the number
+    of the key that decides.
+    """
+
+    values: HirRelation
+    arbiter: int
 
 
 class ReadThenWritePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="read_then_write"):
@@ -575,6 +593,7 @@ __all__ = [
     "ExplainStage",
     "ExplainTimestampPlan",
     "FetchPlan",
+    "FreshRows",
     "InsertPlan",
     "IsolationLevel",
     "Notice",

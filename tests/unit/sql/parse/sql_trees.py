@@ -712,6 +712,8 @@ def _copy(g: Gen, fields: Fields, depth: int) -> Fields:
         fields["columns"] = ()
     if fields["target"] is not None:
         fields["target"] = query.String("s3://x")
+    if fields["direction"] is dml.CopyDirection.TO:
+        fields["where"] = None
     return fields
 
 

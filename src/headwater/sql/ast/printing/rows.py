@@ -134,7 +134,7 @@ def _copy(w: Writer, node: Copy) -> str:
         text += f" {w.node(node.target)}"
     else:
         text += " STDIN" if node.direction is CopyDirection.FROM else " STDOUT"
-    return text + with_options(w, node.options)
+    return text + with_options(w, node.options) + w.optional("WHERE ", node.where)
 
 
 def _subscribe(w: Writer, node: Subscribe) -> str:
@@ -153,6 +153,8 @@ def _declare(w: Writer, node: Declare) -> str:
 
 def _fetch(w: Writer, node: Fetch) -> str:
     count = "ALL" if node.count is None else str(node.count)
+    if node.backward:
+        count = f"BACKWARD {count}"
     return f"FETCH {count} FROM {quote(node.cursor)}{with_options(w, node.options)}"
 
 

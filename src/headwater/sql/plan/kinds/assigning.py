@@ -28,15 +28,17 @@ from headwater.sql.plan.hir import (
     HirProject,
     HirRelation,
     HirScalar,
+    ScalarSubquery,
 )
 from headwater.sql.plan.queries.naming import column_name
-from headwater.sql.plan.scalars.rows import row_subquery
+from headwater.sql.plan.scalars.rows import as_record, record_type
 from headwater.sql.plan.statements import ReturningPlan
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import show_type
 from headwater.sql.resolve.location import location
 from headwater.sql.resolve.scope import Scope
 from headwater.types.relation import Column, RelationDesc
+from headwater.types.scalar import ColumnType
 
 _TABLE_TEXTS_CACHED_MAX = 1_000
 
@@ -211,7 +213,12 @@ def _values_of(
     elif isinstance(node, ast.Row):
         nodes = node.items
     elif isinstance(node, ast.Subquery):
-        row = row_subquery(context, node, len(targets))
+        relation, desc = ctx.queries.subquery(ctx, node.query, context.scope, context.ctes)
+        if desc.arity != len(targets):
+            raise SyntaxError_(
+                "number of columns does not match number of values", position=node.position
+            )
+        row = ScalarSubquery(as_record(relation, desc), ColumnType(record_type(desc), True))
         return [
             (index, assign(context, table, index, get_field(row, number), node.position))
             for number, index in enumerate(targets)

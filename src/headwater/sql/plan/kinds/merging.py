@@ -48,7 +48,13 @@ from headwater.sql.plan.kinds.assigning import (
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.scalars.subqueries import condition
-from headwater.sql.plan.statements import Action, MergePlan, ReadThenWritePlan, WriteKind
+from headwater.sql.plan.statements import (
+    Action,
+    FreshRows,
+    MergePlan,
+    ReadThenWritePlan,
+    WriteKind,
+)
 from headwater.sql.resolve.location import location
 from headwater.sql.resolve.scope import Scope, ScopeColumn, product
 from headwater.types.scalar import BOOL, INT4, INT8, ColumnType
@@ -180,6 +186,7 @@ def plan_upsert(
     on = conjunction([_equal(table, index) for index in table.keys[number].columns])
     pairs = _pairs(table, proposed, arity, on, HirJoinKind.RIGHT)
     scope = target_scope(ctx, table, node.alias)
+    fresh = _fresh(ctx, scope, proposed, node, arity)
     excluded = Scope.of_relation(("excluded",), table.desc, None)
     # Unqualified names mean the table's row.
     whole = product(scope, excluded, None, conflict.position)
@@ -198,7 +205,18 @@ def plan_upsert(
     ]
     relation = _outcomes(table, pairs, action, new)
     merge = msgspec.structs.replace(_CONFLICT, key=table.keys[number].columns)
+    if fresh is not None:
+        merge = msgspec.structs.replace(merge, fresh=FreshRows(fresh, number))
     return _finished(ctx, table, relation, scope, node.returning, WriteKind.INSERT, merge)
+
+
+def _fresh(
+    ctx: StatementContext, scope: Scope, proposed: HirRelation, node: dml.Insert, arity: int
+) -> HirRelation | None:
+    """Return the rows to be inserted where none is in the way; None if they read a relation."""
+    if node.returning and not ctx.reads:
+        proposed, _ = with_returning(ctx, proposed, scope, node.returning, arity)
+    return None if ctx.reads else proposed
 
 
 def _equal(table: Table, index: int) -> HirScalar:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from headwater.catalog.items import ItemKind, relation_desc
+from headwater.catalog.items import relation_desc
 from headwater.errors import (
     DuplicateColumn,
     FeatureNotSupported,
@@ -28,9 +28,6 @@ from headwater.sql.plan.rows import Rows
 from headwater.sql.plan.statements import (
     AsOfPlan,
     CancelBackendPlan,
-    CopyFormat,
-    CopyFormatKind,
-    CopyToPlan,
     SelectPlan,
     SubscribeDebezium,
     SubscribeDiffs,
@@ -45,9 +42,6 @@ from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import BOOL, INT4, INT8, MZ_TIMESTAMP, NUMERIC, TEXT
 
 QUERIES = Queries()
-CSV_DEFAULTS = CopyFormat(CopyFormatKind.CSV, ",", "", '"', '"')
-_COPY_OPTIONS = ("format", "delimiter", "null", "quote", "escape", "header")
-_COPY_TO_OPTIONS = (*_COPY_OPTIONS, "aws connection", "max file size")
 
 
 # --- SELECT ---------------------------------------------------------------------------------------
@@ -243,88 +237,6 @@ def _subscribe_desc(
 def _subscribe(ctx: StatementContext, node: dml.Subscribe) -> Outcome:
     plan = plan_subscribe(ctx, node)
     return Outcome(plan, plan.desc)
-
-
-# --- COPY … TO ------------------------------------------------------------------------------------
-
-
-def copy_format(options: Options) -> CopyFormat:
-    """Read the options that both directions of COPY have."""
-    words = [kind.value for kind in CopyFormatKind]
-    word = options.choice("format", words)
-    kind = CopyFormatKind(word) if word is not None else CopyFormatKind.TEXT
-    if kind in (CopyFormatKind.BINARY, CopyFormatKind.PARQUET):
-        for name in ("delimiter", "null", "quote", "escape", "header"):
-            if name in options:
-                raise options.invalid(name, f"cannot be specified in {kind.value} mode")
-        return CopyFormat(kind)
-    default = CSV_DEFAULTS if kind is CopyFormatKind.CSV else CopyFormat(kind)
-    if kind is CopyFormatKind.TEXT:
-        for name in ("quote", "escape", "header"):
-            if name in options:
-                raise FeatureNotSupported(
-                    f"COPY {name.upper()} available only in CSV mode",
-                    position=options.position(name),
-                )
-    quote = _byte(options, "quote", default.quote)
-    return CopyFormat(
-        kind,
-        _byte(options, "delimiter", default.delimiter),
-        default.null if (null := options.text("null")) is None else null,
-        quote,
-        _byte(options, "escape", quote),
-        options.boolean("header", False),
-    )
-
-
-def _byte(options: Options, name: str, default: str) -> str:
-    found = options.text(name)
-    if found is None:
-        return default
-    if len(found.encode()) != 1:
-        raise FeatureNotSupported(
-            f"COPY {name} must be a single one-byte character", position=options.position(name)
-        )
-    return found
-
-
-def plan_copy_to(ctx: StatementContext, node: dml.Copy) -> CopyToPlan:
-    """Plan COPY … TO."""
-    options = Options(ctx, node.options, "COPY", _COPY_TO_OPTIONS)
-    source = node.relation
-    plan: SelectPlan | SubscribePlan
-    if isinstance(source, dml.Subscribe):
-        plan = plan_subscribe(ctx, source)
-    elif isinstance(source, ast.Query):
-        plan = plan_query(ctx, source)
-    else:
-        plan = plan_query(ctx, _query_of(source, node.columns))
-    uri = None
-    if node.target is not None:
-        if isinstance(plan, SubscribePlan):
-            raise FeatureNotSupported("SUBSCRIBE in COPY TO a URL", position=node.position)
-        uri = ExprContext(ctx, Scope.empty(), {}, "COPY").plan_as(node.target, TEXT)
-        if "aws connection" not in options:
-            raise InvalidParameterValue("COPY TO a URL requires the option AWS CONNECTION")
-    aws = options.name_of_item("aws connection", ItemKind.CONNECTION)
-    return CopyToPlan(
-        plan,
-        copy_format(options),
-        uri,
-        None if aws is None else GlobalId(aws),
-        options.integer("max file size", minimum=1),
-    )
-
-
-def _query_of(name: ObjectName, columns: Sequence[str]) -> ast.Query:
-    items: tuple[ast.SelectItem, ...] = (ast.SelectItem(expression=ast.Wildcard()),)
-    if columns:
-        items = tuple(
-            ast.SelectItem(expression=ast.Identifier(parts=(column,), position=name.position))
-            for column in columns
-        )
-    table = ast.TableRef(name=name, position=name.position)
-    return ast.Query(body=ast.Select(items=items, from_=(table,)), position=name.position)
 
 
 def mentions_parameters(expr: HirScalar) -> bool:

@@ -55,6 +55,7 @@ from headwater.sql.plan.kinds.stored import (
     path_parts,
     stored_sql,
 )
+from headwater.sql.plan.statements import Notice
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import resolve_type, show_type
 from headwater.sql.resolve.names import check_identifier
@@ -406,6 +407,13 @@ def _create_index(ctx: StatementContext, node: ast_ddl.CreateIndex) -> Outcome:
     if node.using is not None and node.using not in _INDEX_METHODS:
         raise FeatureNotSupported(
             f'index method "{node.using}" is not supported', position=node.position
+        )
+    if node.unique:
+        ctx.notices.append(
+            Notice(
+                "an index does not enforce that its keys are unique",
+                hint="Declare UNIQUE or PRIMARY KEY in CREATE TABLE.",
+            )
         )
     cluster, cluster_name = cluster_of(ctx, node.in_cluster)
     options = Options(ctx, node.options, "CREATE INDEX", _INDEX_OPTIONS)

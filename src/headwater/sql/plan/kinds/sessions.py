@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from headwater.errors import FeatureNotSupported, InvalidParameterValue
+from headwater.errors import (
+    FeatureNotSupported,
+    InvalidParameterValue,
+    ObjectNotInPrerequisiteState,
+)
 from headwater.ir.literals import show_literal
 from headwater.ir.scalar import Literal
 from headwater.sql.ast import control, dml
@@ -154,6 +158,12 @@ def _declare(_ctx: StatementContext, node: dml.Declare) -> Outcome:
 
 
 def _fetch(ctx: StatementContext, node: dml.Fetch) -> Outcome:
+    if node.backward:
+        raise ObjectNotInPrerequisiteState(
+            "cursor can only scan forward",
+            hint="Declare it with SCROLL option to enable backward scan.",
+            position=node.position,
+        )
     options = Options(ctx, node.options, "FETCH", ("timeout",))
     return Outcome(FetchPlan(node.cursor, node.count, options.interval_us("timeout")))
 
