@@ -33,7 +33,8 @@ from headwater.sql.optimize.join_order import Classes, JoinInput, Key, Order, or
 from headwater.types.ids import GlobalId
 
 DELTA_INPUTS_MIN = 3
-ORDERED_INPUTS_MAX = 64  # joins of more inputs are ordered from their first input only
+ORDERED_INPUTS_MAX = 24  # inputs of a join beyond which not every input is tried as the first
+STARTS_MAX = 4  # inputs that are tried then: those with the most selective conditions
 
 
 def plan_joins(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
@@ -98,8 +99,7 @@ class _Planner:
         lifted, above = self.lift(join)
         inputs = self.describe(lifted)
         classes = Classes(lifted, inputs)
-        starts = range(len(inputs)) if len(inputs) <= ORDERED_INPUTS_MAX else range(1)
-        orders = [order_from(start, inputs, classes) for start in starts]
+        orders = [order_from(start, inputs, classes) for start in _starts(inputs)]
         best = max(orders, key=lambda order: order.score)
         implementation, needed = self.choose(best, orders, inputs, recursive=recursive)
         members = tuple(
@@ -208,6 +208,19 @@ class _Planner:
             linear_needs[first.input] = (*linear_needs[first.input], best.start_key)
         order = (first, *best.steps[1:])
         return JoinImplementation(JoinKind.LINEAR, (order,)), linear_needs
+
+
+def _starts(inputs: Sequence[JoinInput]) -> Sequence[int]:
+    """Return the inputs that a join may start from."""
+    numbers = range(len(inputs))
+    if len(inputs) <= ORDERED_INPUTS_MAX:
+        return numbers
+
+    def rank(number: int) -> tuple[int, int, int]:
+        rows = inputs[number].rows
+        return -inputs[number].filters, rows if rows is not None else 0, number
+
+    return sorted(sorted(numbers, key=rank)[:STARTS_MAX])
 
 
 def _needs(orders: Sequence[Order]) -> dict[int, tuple[Key, ...]]:

@@ -17,6 +17,7 @@ import msgspec
 from headwater.ir import kernels
 from headwater.ir.linear import Linear, extract
 from headwater.ir.relation import (
+    Constant,
     Filter,
     FlatMap,
     Get,
@@ -161,6 +162,9 @@ class _Dropper:
                     return self.visit(rebuilt, given)
         inputs = []
         for number, member in enumerate(expr.inputs):
+            if isinstance(extract(member)[1], Get | Constant) and not local_gets(member):
+                inputs.append(member)  # nothing below it could use a fact
+                continue
             carried = []
             for teller, fact in facts:
                 moved = frame.into(number, fact) if teller != number else None
