@@ -224,6 +224,7 @@ def _put(state: _State, old: CatalogObject | None, new: CatalogObject) -> None:
     table[new.id] = new
     if old is not None:
         state.contribute(list(rows_of(state.base, old)), -1)
+        _forget_comments(state, _replica_ids(old) - _replica_ids(new))
     state.contribute(list(rows_of(_with(state), new)), 1)
     if not _is_durable(new):
         return
@@ -235,11 +236,20 @@ def _remove(state: _State, old: CatalogObject | None, id: str) -> None:
     if old is None:
         raise UndefinedObject(f'"{id}" does not exist any more')
     state.contribute(list(rows_of(state.base, old)), -1)
-    for key in [k for k in state.comments if k.id == id]:
-        _set_comment(state, key, None)
+    _forget_comments(state, {id, *_replica_ids(old)})
     if _is_durable(old):
         key_, value = encode_object(old)
         state.row(key_, value, None)
+
+
+def _replica_ids(entity: CatalogObject) -> set[str]:
+    return {replica.id for replica in entity.replicas} if isinstance(entity, Cluster) else set()
+
+
+def _forget_comments(state: _State, gone: set[str]) -> None:
+    """Remove the comments on objects that are no more."""
+    for key in [key for key in state.comments if key.id in gone]:
+        _set_comment(state, key, None)
 
 
 def _with_privileges(state: _State, made: CatalogObject) -> CatalogObject:

@@ -438,11 +438,10 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
                c.type AS data_type,
                CASE WHEN c.type_oid IN (1042, 1043) AND c.type_mod >= 0
                     THEN c.type_mod - 4 END AS character_maximum_length,
-               CASE c.type_oid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24
-                    WHEN 701 THEN 53 WHEN 1700 THEN CASE WHEN c.type_mod >= 0 THEN 39 END
-                    END AS numeric_precision,
-               CASE WHEN c.type_oid IN (21, 23, 20) THEN 0 WHEN c.type_oid = 1700 AND
-                    c.type_mod >= 0 THEN (c.type_mod - 4) % 65536 END AS numeric_scale
+               CASE WHEN c.type_oid = 1700 AND c.type_mod >= 0 THEN 39 END
+                    AS numeric_precision,
+               CASE WHEN c.type_oid = 1700 AND c.type_mod >= 0
+                    THEN (c.type_mod - 4) % 65536 END AS numeric_scale
         FROM mz_catalog.mz_columns AS c
         JOIN mz_catalog.mz_relations AS o ON o.id = c.id
         JOIN mz_catalog.mz_schemas AS s ON s.id = o.schema_id

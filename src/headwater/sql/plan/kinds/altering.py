@@ -8,11 +8,10 @@ from headwater.catalog.items import (
     CatalogItem,
     Connection,
     ItemKind,
-    MaterializedView,
     Sink,
     Source,
     Table,
-    View,
+    Type,
     relation_desc,
 )
 from headwater.errors import (
@@ -70,6 +69,7 @@ from headwater.sql.plan.statements import Notice
 from headwater.sql.resolve.names import check_identifier, check_not_reserved
 from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
 from headwater.types.relation import Column, RelationDesc
+from headwater.types.scalar import BaseType
 
 COMMENT_BYTES_MAX = 1024
 
@@ -524,6 +524,18 @@ def _unsupported(_ctx: StatementContext, node: Node) -> Outcome:
 # --- COMMENT --------------------------------------------------------------------------------------
 
 
+def _with_columns(ctx: StatementContext, name: ObjectName) -> CatalogItem:
+    """Return the relation, or else the type, that a name means."""
+    try:
+        return ctx.names.item(name)
+    except UndefinedTable:
+        try:
+            return ctx.names.type_item(name)
+        except UndefinedObject:
+            pass
+        raise
+
+
 def _comment(ctx: StatementContext, node: ast_ddl.CommentOn) -> Outcome:
     if node.text is not None and len(node.text.encode()) > COMMENT_BYTES_MAX:
         raise InvalidParameterValue(
@@ -537,10 +549,17 @@ def _comment(ctx: StatementContext, node: ast_ddl.CommentOn) -> Outcome:
         raise InvalidParameterValue(
             "the column of COMMENT ON COLUMN must be qualified", position=name.position
         )
-    item = ctx.names.item(relation)
+    item = _with_columns(ctx, relation)
     desc = relation_desc(item)
-    if desc is None or not isinstance(item, Table | View | MaterializedView | Source):
-        raise WrongObjectType(f'"{item.name}" is not a relation', position=name.position)
+    if isinstance(item, Type) and item.type.base is BaseType.RECORD:
+        desc = RelationDesc(
+            tuple(Column(f.name, f.type.type, f.type.nullable) for f in item.type.fields)
+        )
+    if desc is None:
+        shown = ctx.catalog.show_item(item)
+        raise WrongObjectType(
+            f'{item.kind.noun} "{shown}" does not have columns', position=name.position
+        )
     if name.last not in desc.names:
         raise UndefinedColumn(
             f'column "{name.last}" of relation "{item.name}" does not exist',
