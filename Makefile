@@ -58,6 +58,7 @@ check: build ## Format, lint, types, layers, house rules: no test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/tidy.py
+	$(BIN)/python tools/list_functions.py --check
 
 format: ## Format everything
 	cargo fmt

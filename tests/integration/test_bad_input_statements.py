@@ -51,7 +51,7 @@ def refused(connection: Connection, statement: str) -> psycopg.Error:
         ("CREATE INDEX i IN CLUSTER nowhere ON customers (id)", "42704", "27", "nowhere"),
         ("SET cluster_size = 3", "42704", None, "unrecognized configuration parameter"),
         ("SELECT 1 / 0", "22012", None, "division by zero"),
-        ("SELECT 2147483647 + 1", "22003", None, "integer out of range"),
+        ("SELECT 2147483647 + 1", "22003", None, "numeric field overflow"),
         ("DROP TABLE nothing", "42P01", "12", "does not exist"),
     ],
 )

@@ -89,7 +89,7 @@ pub fn add_interval(micros: i64, interval: &Interval) -> Result<i64, EvalError> 
 
 /// The interval negated.
 pub fn negate(interval: &Interval) -> Result<Interval, EvalError> {
-    let out = || EvalError::IntervalOutOfRange;
+    let out = || EvalError::beyond(crate::format::interval_text(interval), "interval");
     Ok(Interval {
         months: interval.months.checked_neg().ok_or_else(out)?,
         days: interval.days.checked_neg().ok_or_else(out)?,

@@ -11,6 +11,10 @@ use std::fmt;
 pub enum EvalError {
     /// A number does not fit its type: the type's SQL name.
     OutOfRange(&'static str),
+    /// As [`EvalError::OutOfRange`], where the value, or what it would have come from, is known.
+    Beyond(Box<(String, &'static str)>),
+    /// Integer arithmetic whose result does not fit.
+    FieldOverflow,
     /// Division by zero.
     DivisionByZero,
     /// A number beyond what numeric holds.
@@ -27,8 +31,8 @@ pub enum EvalError {
     DateOutOfRange,
     /// An interval beyond its parts.
     IntervalOutOfRange,
-    /// A text that is no value of the type: the type's name, the text.
-    InvalidText(Box<(&'static str, String)>),
+    /// A text that is no value of the type: the type's name, why (or nothing), the text.
+    InvalidText(Box<(&'static str, String, String)>),
     /// Anything else: code and message.
     Raised(Box<(SqlState, String)>),
 }
@@ -44,7 +48,19 @@ impl EvalError {
     }
     /// A text that is no value of a type.
     pub fn invalid(type_name: &'static str, text: &str) -> EvalError {
-        EvalError::InvalidText(Box::new((type_name, text.to_owned())))
+        EvalError::invalid_because(type_name, "", text)
+    }
+    /// A text that is no value of a type, and why.
+    pub fn invalid_because(type_name: &'static str, why: impl Into<String>, text: &str) -> EvalError {
+        EvalError::InvalidText(Box::new((type_name, why.into(), text.to_owned())))
+    }
+    /// A value that does not fit the type of this name.
+    pub fn beyond(value: impl fmt::Display, type_name: &'static str) -> EvalError {
+        EvalError::Beyond(Box::new((value.to_string(), type_name)))
+    }
+    /// An infinity where `function` wants a finite number.
+    pub fn infinite(function: &str) -> EvalError {
+        EvalError::raise("22003", format!("function {function} is only defined for finite arguments"))
     }
     /// An argument no value of which the function takes.
     pub fn parameter(message: impl Into<String>) -> EvalError {
@@ -57,7 +73,10 @@ impl EvalError {
     /// The code.
     pub fn sqlstate(&self) -> &str {
         match self {
+            EvalError::Beyond(what) if what.1 == "interval" => "22008",
             EvalError::OutOfRange(_)
+            | EvalError::Beyond(_)
+            | EvalError::FieldOverflow
             | EvalError::NumericOverflow
             | EvalError::NumericUnderflow
             | EvalError::FloatOverflow
@@ -110,18 +129,33 @@ impl fmt::Display for EvalError {
         match self {
             EvalError::OutOfRange(name) => write!(f, "{name} out of range"),
             EvalError::DivisionByZero => f.write_str("division by zero"),
-            EvalError::NumericOverflow => f.write_str("value overflows numeric format"),
-            EvalError::NumericUnderflow => f.write_str("value underflows numeric format"),
-            EvalError::FloatOverflow => f.write_str("value out of range: overflow"),
-            EvalError::FloatUnderflow => f.write_str("value out of range: underflow"),
+            EvalError::Beyond(what) => write!(f, "{} {} out of range", Quoted(&what.0), what.1),
+            EvalError::FieldOverflow => f.write_str("numeric field overflow"),
+            EvalError::NumericOverflow | EvalError::FloatOverflow => {
+                f.write_str("value out of range: overflow")
+            }
+            EvalError::NumericUnderflow | EvalError::FloatUnderflow => {
+                f.write_str("value out of range: underflow")
+            }
             EvalError::TimestampOutOfRange => f.write_str("timestamp out of range"),
             EvalError::DateOutOfRange => f.write_str("date out of range"),
             EvalError::IntervalOutOfRange => f.write_str("interval out of range"),
             EvalError::InvalidText(what) => {
-                write!(f, "invalid input syntax for type {}: \"{}\"", what.0, what.1)
+                let (name, why, text) = &**what;
+                let colon = if why.is_empty() { "" } else { ": " };
+                write!(f, "invalid input syntax for type {name}: {why}{colon}{}", Quoted(text))
             }
             EvalError::Raised(what) => f.write_str(&what.1),
         }
+    }
+}
+
+/// A text as messages show it: in quotes, those within escaped.
+pub(crate) struct Quoted<'t>(pub &'t str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.replace('"', "\\\""))
     }
 }
 

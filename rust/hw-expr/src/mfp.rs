@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(run(Datum::Int(2), Datum::Int(98)), Ok(None));
         assert_eq!(run(Datum::Int(2), Datum::Null), Ok(None));
         let overflow = run(Datum::Int(2), Datum::Int(i32::MAX.into()));
-        assert_eq!(overflow, Err(EvalError::OutOfRange("integer")));
+        assert_eq!(overflow, Err(EvalError::FieldOverflow));
     }
 
     #[test]

@@ -4,11 +4,14 @@ use crate::calendar;
 use crate::error::EvalError;
 use crate::kernel::datetime::bin;
 use crate::kernel::json::{kind, unquoted};
+use crate::kernel::jsonpath;
 use crate::kernel::pattern::{captures, compile_regex, split};
+use crate::kernel::text::string_to_array;
 use hw_types::arena::Arena;
 use hw_types::datum::{Datum, Jsonb};
 use hw_types::interval::{DAY_MICROS, Interval};
 use hw_types::jsonb::Value;
+use hw_types::numeric::Numeric;
 
 /// Takes one row, and how often it stands in the result.
 pub type Emit<'e, 'a> = &'e mut dyn FnMut(&[Datum<'a>], i64) -> Result<(), EvalError>;
@@ -19,19 +22,22 @@ type Func = for<'e, 'a> fn(&[Datum<'a>], &'a Arena, Emit<'e, 'a>) -> Result<(), 
 #[derive(Clone, Copy)]
 pub struct TableFunc {
     func: Func,
+    strict: bool,
 }
 
 impl TableFunc {
     /// The table function of a kernel name.
     pub fn resolve(name: &str) -> Option<TableFunc> {
-        FUNCTIONS.iter().find(|(at, _)| *at == name).map(|(_, func)| TableFunc { func: *func })
+        let strict = FUNCTIONS.iter().map(|entry| (entry, true));
+        let mut all = strict.chain(LAX_FUNCTIONS.iter().map(|entry| (entry, false)));
+        all.find(|((at, _), _)| *at == name).map(|((_, func), strict)| TableFunc { func: *func, strict })
     }
-    /// Calls `emit` on each row, in order; none where an argument is NULL.
+    /// Calls `emit` on each row, in order; none where an argument is NULL, but for the lax ones.
     ///
     /// Rows come one by one, so that the caller can stop by an error of its own; nothing bounds how
     /// many there are.
     pub fn eval<'a>(self, args: &[Datum<'a>], arena: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {
-        if args.iter().any(Datum::is_null) {
+        if self.strict && args.iter().any(Datum::is_null) {
             return Ok(());
         }
         (self.func)(args, arena, emit)
@@ -46,7 +52,7 @@ impl std::fmt::Debug for TableFunc {
 
 /// The names of all table functions' kernels.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, _)| *name)
+    FUNCTIONS.iter().chain(LAX_FUNCTIONS).map(|(name, _)| *name)
 }
 
 const FUNCTIONS: &[(&str, Func)] = &[
@@ -56,7 +62,14 @@ const FUNCTIONS: &[(&str, Func)] = &[
     ("generate_series_int8_int8_int8", series),
     ("generate_series_timestamp_timestamp_interval", moments),
     ("generate_series_timestamptz_timestamptz_interval", moments),
+    ("generate_series_numeric_numeric", numeric_series),
+    ("generate_series_numeric_numeric_numeric", numeric_series),
     ("generate_subscripts_array_int4", subscripts),
+    ("generate_subscripts_array_int4_bool", subscripts),
+    ("expand_array", expand_array),
+    ("jsonb_path_query", |args, arena, emit| {
+        jsonpath::query(args, arena)?.into_iter().try_for_each(|item| emit(&[Datum::Jsonb(item)], 1))
+    }),
     ("unnest_array", unnest),
     ("unnest_list", unnest),
     ("unnest_map", unnest),
@@ -82,6 +95,10 @@ const FUNCTIONS: &[(&str, Func)] = &[
     ("repeat_row_int8", repeat_row),
     ("repeat_row_non_negative_int8", repeat_row_non_negative),
 ];
+
+/// Those that see NULL arguments.
+const LAX_FUNCTIONS: &[(&str, Func)] =
+    &[("string_to_table_text_text", string_to_table), ("string_to_table_text_text_text", string_to_table)];
 
 fn int(args: &[Datum<'_>], i: usize) -> Result<i64, EvalError> {
     match args.get(i) {
@@ -153,7 +170,47 @@ fn subscripts<'a>(args: &[Datum<'a>], _: &'a Arena, emit: Emit<'_, 'a>) -> Resul
     let Some(Datum::Array(array)) = args.first() else { return Ok(()) };
     let dimension = usize::try_from(int(args, 1)? - 1).ok();
     let len = dimension.and_then(|i| array.dimensions().get(i).copied()).unwrap_or(0);
-    (1..=len).try_for_each(|i| emit(&[Datum::Int(i as i64)], 1))
+    let reverse = matches!(args.get(2), Some(Datum::True));
+    (1..=len).try_for_each(|i| emit(&[Datum::Int(if reverse { len + 1 - i } else { i } as i64)], 1))
+}
+
+/// Each element with its number.
+fn expand_array<'a>(args: &[Datum<'a>], arena: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {
+    let Some(Datum::Array(array)) = args.first() else { return Ok(()) };
+    array.items(arena).enumerate().try_for_each(|(i, item)| emit(&[item, Datum::Int(i as i64 + 1)], 1))
+}
+
+fn string_to_table<'a>(args: &[Datum<'a>], arena: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {
+    match string_to_array(args, arena)? {
+        Datum::Array(array) => array.items(arena).try_for_each(|item| emit(&[item], 1)),
+        _ => Ok(()),
+    }
+}
+
+fn numeric(args: &[Datum<'_>], i: usize) -> Result<Numeric, EvalError> {
+    match args.get(i) {
+        Some(Datum::Numeric(value)) => Ok(*value),
+        _ => Err(EvalError::internal("a table function wants a numeric")),
+    }
+}
+
+fn numeric_series<'a>(args: &[Datum<'a>], _: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {
+    let (mut at, stop) = (numeric(args, 0)?, numeric(args, 1)?);
+    let step = if args.len() > 2 { numeric(args, 2)? } else { Numeric::from(1i64) };
+    for (name, value) in [("start", at), ("stop", stop), ("step size", step)] {
+        if !value.is_finite() {
+            let what = if value == Numeric::NAN { "NaN" } else { "infinity" };
+            return Err(EvalError::parameter(format!("{name} value cannot be {what}")));
+        }
+    }
+    if step.is_zero() {
+        return Err(no_step());
+    }
+    while if step.is_negative() { at >= stop } else { at <= stop } {
+        emit(&[Datum::Numeric(at)], 1)?;
+        at = at.add(&step)?;
+    }
+    Ok(())
 }
 
 fn unnest<'a>(args: &[Datum<'a>], arena: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {
@@ -277,7 +334,10 @@ fn csv_line<'a>(text: &'a str, arena: &'a Arena) -> (Vec<Datum<'a>>, &'a str) {
     (fields, "")
 }
 
-/// The starts of all windows of `width`, one each `hop`, that a moment lies in.
+/// The starts of windows of `width`, one each `hop`, that a moment lies in.
+///
+/// The last window ends with the bin that the moment is in, whatever the width. Source: Materialize's
+/// definition, by `generate_series` from that bin's end less the width.
 fn hopping<'a>(args: &[Datum<'a>], _: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {
     let (hop, width, at) = (interval(args, 0)?, interval(args, 1)?, int(args, 2)?);
     let origin = if args.len() > 3 { int(args, 3)? } else { 0 };
@@ -287,10 +347,11 @@ fn hopping<'a>(args: &[Datum<'a>], _: &'a Arena, emit: Emit<'_, 'a>) -> Result<(
     if width.months != 0 {
         bin(&width, at, origin)?;
     }
-    let mut start = bin(&hop, at, origin)?;
-    while start > at.saturating_sub(width_micros) {
+    let end = bin(&hop, calendar::add_interval(at, &hop)?, origin)?;
+    let mut start = end.checked_sub(width_micros).ok_or(EvalError::TimestampOutOfRange)?;
+    while start <= at {
         emit(&[Datum::Int(start)], 1)?;
-        start = start.checked_sub(hop_micros).ok_or(EvalError::TimestampOutOfRange)?;
+        start = start.checked_add(hop_micros).ok_or(EvalError::TimestampOutOfRange)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::frames::utf8;
 use crate::protocol::ErrorFields;
 use crate::wire::Format;
 use hw_expr::error::EvalError;
+use hw_expr::format::Style;
 use hw_expr::{format, parse};
 use hw_types::datum::Datum;
 use hw_types::scalar::ScalarType;
@@ -21,9 +22,10 @@ pub fn write(
     ty: &ScalarType,
     datum: Datum<'_>,
     format: Format,
+    style: &Style,
 ) -> Result<(), ErrorFields> {
     match format {
-        Format::Text => format::text(ty, datum, out),
+        Format::Text => format::styled(style, ty, datum, out),
         Format::Binary => format::binary(ty, datum, out)?,
     }
     Ok(())

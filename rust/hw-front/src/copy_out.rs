@@ -7,6 +7,7 @@ use crate::protocol::{CopyFormat, CopyKind, ErrorFields, Outcome, ResultColumn};
 use crate::stream::RowStream;
 use crate::wire::{self, Format};
 use bytes::BufMut;
+use hw_expr::format::PLAIN;
 use hw_types::arena::Arena;
 
 /// What binary data begin with.
@@ -144,12 +145,12 @@ impl<'a> CopyEncoder<'a> {
                 (true, true) => out.put_i32(-1),
                 (true, false) => out.put_slice(&self.options.null),
                 (false, true) => {
-                    codec::write(&mut field, &column.ty, datum, Format::Binary)?;
+                    codec::write(&mut field, &column.ty, datum, Format::Binary, &PLAIN)?;
                     out.put_u32(field.len() as u32);
                     out.put_slice(&field);
                 }
                 (false, false) => {
-                    codec::write(&mut field, &column.ty, datum, Format::Text)?;
+                    codec::write(&mut field, &column.ty, datum, Format::Text, &PLAIN)?;
                     self.put(&field, self.options.force_quote.contains(&i), out);
                 }
             }

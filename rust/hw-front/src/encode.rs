@@ -4,6 +4,7 @@ use crate::codec;
 use crate::protocol::{ErrorFields, ResultColumn};
 use crate::wire::{self, Format};
 use bytes::BufMut;
+use hw_expr::format::Style;
 use hw_types::arena::Arena;
 use hw_types::datum::Datum;
 use hw_types::row;
@@ -12,14 +13,15 @@ use hw_types::scalar::ScalarType;
 /// How rows of some columns are written.
 pub struct RowEncoder {
     columns: Vec<(ScalarType, Format)>,
+    style: Style,
     arena: Arena,
 }
 
 impl RowEncoder {
-    /// An encoder for rows of `columns`, each in its `format`.
-    pub fn new(columns: &[ResultColumn], format: impl Fn(usize) -> Format) -> Self {
+    /// An encoder for rows of `columns`, each in its `format`, texts in the session's `style`.
+    pub fn new(columns: &[ResultColumn], style: Style, format: impl Fn(usize) -> Format) -> Self {
         let columns = columns.iter().enumerate().map(|(i, column)| (column.ty.clone(), format(i))).collect();
-        RowEncoder { columns, arena: Arena::new() }
+        RowEncoder { columns, style, arena: Arena::new() }
     }
     /// Appends a DataRow. On an error nothing is appended.
     pub fn encode(&mut self, row: &[u8], out: &mut Vec<u8>) -> Result<(), ErrorFields> {
@@ -45,7 +47,7 @@ impl RowEncoder {
             }
             let at = out.len();
             out.put_i32(0);
-            codec::write(out, ty, datum, *format)?;
+            codec::write(out, ty, datum, *format, &self.style)?;
             let length = (out.len() - at - 4) as u32;
             out[at..at + 4].copy_from_slice(&length.to_be_bytes());
         }
@@ -65,6 +67,7 @@ fn malformed() -> ErrorFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hw_expr::format::PLAIN;
     use hw_types::scalar::BaseType;
 
     fn column(base: BaseType) -> ResultColumn {
@@ -83,7 +86,7 @@ mod tests {
     fn rows_are_written_as_announced_or_not_at_all() {
         let columns = [column(BaseType::Int4), column(BaseType::Text), column(BaseType::Int8)];
         let formats = [Format::Binary, Format::Text, Format::Text];
-        let mut encoder = RowEncoder::new(&columns, |i| formats[i]);
+        let mut encoder = RowEncoder::new(&columns, PLAIN.clone(), |i| formats[i]);
         let mut out = Vec::new();
         let row = row::pack([Datum::Int(-2), Datum::Text("hé"), Datum::Null]);
         encoder.encode(&row, &mut out).expect("well formed");

@@ -138,7 +138,7 @@ impl<S: Socket> Connection<S> {
     /// Sends up to `max_rows` rows (0 for all) of an open portal, and how it stands afterwards.
     pub(crate) async fn send_portal(&mut self, portal: &mut Portal, max_rows: u64) -> Result<(), Fault> {
         let columns = portal.columns.clone().unwrap_or_default();
-        let mut encoder = RowEncoder::new(&columns, |i| portal.format(i));
+        let mut encoder = RowEncoder::new(&columns, self.session.settings.style(), |i| portal.format(i));
         let PortalState::Open { stream, tag, counted } = &mut portal.state else { return Ok(()) };
         let limit = if max_rows == 0 { u64::MAX } else { max_rows };
         let before = stream.rows;
@@ -247,7 +247,7 @@ impl<S: Socket> Connection<S> {
             self.describe_rows(portal);
         }
         let columns = portal.columns.clone().unwrap_or_default();
-        let mut encoder = RowEncoder::new(&columns, |i| portal.format(i));
+        let mut encoder = RowEncoder::new(&columns, self.session.settings.style(), |i| portal.format(i));
         self.start_bound(cursor, &mut source).await?;
         let mut rows = 0;
         if let PortalState::Open { stream, .. } = &mut source.state {

@@ -4,6 +4,7 @@
 //! out afterwards, because serde would buffer a tagged union's fields, rows included, before it knows
 //! which it is.
 
+use hw_expr::format::Style;
 use hw_link::finishing::RowSetFinishing;
 use hw_link::peeks::PeekSpec;
 use hw_link::response::ReadError;
@@ -319,6 +320,21 @@ pub struct SessionSettings {
     pub client_min_messages: String,
     /// A result's bytes at most.
     pub max_result_bytes: u64,
+    /// The zone that timestamps are shown in.
+    pub time_zone: String,
+    /// How intervals are written.
+    pub interval_style: String,
+    /// How bytes are written.
+    pub bytea_output: String,
+    /// How many digits of floats are written.
+    pub extra_float_digits: i32,
+}
+
+impl SessionSettings {
+    /// How the session wants values written.
+    pub fn style(&self) -> Style {
+        Style::of(&self.time_zone, &self.interval_style, &self.bytea_output, self.extra_float_digits)
+    }
 }
 
 impl Default for SessionSettings {
@@ -328,6 +344,10 @@ impl Default for SessionSettings {
             idle_in_transaction_timeout_ms: 0,
             client_min_messages: "notice".to_owned(),
             max_result_bytes: 1 << 30,
+            time_zone: "UTC".to_owned(),
+            interval_style: "postgres".to_owned(),
+            bytea_output: "hex".to_owned(),
+            extra_float_digits: 1,
         }
     }
 }

@@ -153,6 +153,9 @@ impl Numeric {
         if adjusted >= MAX_DIGITS as i32 {
             return Err(NumericError::Overflow);
         }
+        if adjusted < -MAX_SCALE {
+            return Err(NumericError::Underflow);
+        }
         if exponent < -MAX_SCALE {
             return Numeric::from_big(negative, BigUint::from(coefficient), exponent);
         }
@@ -175,7 +178,7 @@ impl Numeric {
         if adjusted >= MAX_DIGITS as i32 {
             return Err(NumericError::Overflow);
         }
-        if adjusted < -MAX_SCALE - 1 {
+        if adjusted < -MAX_SCALE {
             return Err(NumericError::Underflow);
         }
         let keep = (len.min(MAX_DIGITS as i32)).min(adjusted + 1 + MAX_SCALE).max(0) as usize;

@@ -199,6 +199,8 @@ def _indexes(
 class _NoParameters:
     """The parameters of an expression that has none."""
 
+    time_zone: str | None = None
+
     def settle_parameter(self, number: int, type: ScalarType, position: int) -> ScalarType:
         """Refuse: there is no parameter."""
         del type

@@ -113,6 +113,11 @@ class Session:
         return self.variables.names("search_path")
 
     @property
+    def time_zone(self) -> str:
+        """Return the session's time zone: ``UTC``, an IANA name or an offset."""
+        return self.variables.get("timezone")
+
+    @property
     def database(self) -> str:
         """Return the current database's name; it need not exist."""
         return self.variables.get("database")
@@ -203,6 +208,10 @@ class Session:
             max_result_bytes=min(
                 bytes_count(get("max_query_result_size")), bytes_count(get("max_result_size"))
             ),
+            time_zone=get("timezone"),
+            interval_style=get("intervalstyle"),
+            bytea_output=get("bytea_output"),
+            extra_float_digits=int(get("extra_float_digits")),
         )
         if settings == self._settings:
             return None

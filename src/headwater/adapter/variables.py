@@ -12,6 +12,9 @@ from enum import StrEnum
 import msgspec
 
 from headwater.errors import CantChangeRuntimeParam, InvalidParameterValue, UndefinedObject
+from headwater.ir.literals import fold_constant, literal_from_text, text_literal
+from headwater.ir.scalar import Call, LiteralError
+from headwater.types.scalar import TIMESTAMP, TIMESTAMPTZ, ColumnType
 
 Parse = Callable[[Sequence[str]], str | None]
 
@@ -124,6 +127,29 @@ def split_identifiers(text: str) -> tuple[str, ...]:
     return tuple(_split_identifiers(text))
 
 
+_UTC_NAMES = frozenset({"utc", "+00:00", "+00", "0", "gmt", "etc/utc", "z", "zulu", "uct"})
+_EPOCH = literal_from_text("1970-01-01", TIMESTAMPTZ)
+
+
+def _time_zone(values: Sequence[str]) -> str | None:
+    """Read a zone: a name, hours, or an interval of hours and minutes east of UTC."""
+    word = (_one(values) or "").strip()
+    if word.lower() in _UTC_NAMES:
+        return "UTC"
+    if re.fullmatch(r"[+-]?\d{1,2}(\.\d+)?", word):
+        minutes = round(float(word) * 60)
+        word = _offset(minutes)
+    elif re.fullmatch(r"[+-]?\d+h|[+-]?\d+ hours?", word):
+        word = _offset(int(re.sub(r"[^\d+-]", "", word)) * 60)
+    call = Call("timezone_text_timestamptz", (text_literal(word), _EPOCH), ColumnType(TIMESTAMP))
+    return None if isinstance(fold_constant(call), LiteralError) else word
+
+
+def _offset(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
 _UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONG_UNITS = {"second": "s", "seconds": "s", "minute": "min", "minutes": "min", "hour": "h",
                "hours": "h", "day": "d", "days": "d", "m": "min"}  # fmt: skip
@@ -227,7 +253,7 @@ _SESSION_VARIABLES = (
     _var("application_name", "", reported=True, description="Name the client gives itself."),
     _var("auto_route_catalog_queries", "on", _boolean,
          description="Run queries of the catalog alone on mz_catalog_server."),
-    _var("bytea_output", "hex", _only("hex"), description="Format of byte strings."),
+    _var("bytea_output", "hex", _enum("hex", "escape"), description="Format of bytes."),
     _var("client_encoding", "UTF8", _only("UTF8", "utf-8", "unicode"), reported=True,
          description="Encoding of the client's texts."),
     _var("client_min_messages", "notice", _enum(*_MESSAGE_LEVELS),
@@ -256,7 +282,8 @@ _SESSION_VARIABLES = (
          description="Idle transactions end after this; 0 never."),
     _var("integer_datetimes", "on", _boolean, scope=_FIXED, reported=True,
          description="Whether timestamps are whole numbers."),
-    _var("intervalstyle", "postgres", _only("postgres"), reported=True,
+    _var("intervalstyle", "postgres",
+         _enum("postgres", "postgres_verbose", "sql_standard", "iso_8601"), reported=True,
          description="Format of intervals."),
     _var("is_superuser", "off", _boolean, scope=_FIXED, reported=True,
          description="Whether the session may do everything."),
@@ -280,8 +307,7 @@ _SESSION_VARIABLES = (
          description="Share of statements logged."),
     _var("statement_timeout", "1 min", _duration,
          description="Statements are canceled after this; 0 never."),
-    _var("timezone", "UTC", _only("UTC", "+00:00", "0", "gmt", "etc/utc", "default"),
-         reported=True, description="The session's time zone."),
+    _var("timezone", "UTC", _time_zone, reported=True, description="The session's time zone."),
     _var("transaction_read_only", "off", _boolean, scope=_FIXED,
          description="Whether the transaction may not write."),
     _var("transaction_isolation", "strict serializable", _enum(*ISOLATION_LEVELS),

@@ -165,7 +165,7 @@ def _arithmetic(compute: Callable[[int, int], int], limit: int) -> Callable[[Dat
             return _NULL
         value = compute(_integer(args[0]), _integer(args[1]))
         if not -limit <= value < limit:
-            raise EvaluationError("22003:integer out of range")
+            raise EvaluationError("22003:numeric field overflow")
         return int_datum(value)
 
     return apply

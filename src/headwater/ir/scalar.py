@@ -73,6 +73,9 @@ class UnmaterializableFunc(StrEnum):
     MZ_SESSION_ID = "mz_session_id"
     MZ_UPTIME = "mz_uptime"
     IS_SUPERUSER = "is_superuser"
+    EVALUATION = (
+        "evaluation"  # a number for what is evaluated once; keeps volatile calls out of views
+    )
 
 
 class CallUnmaterializable(msgspec.Struct, frozen=True, tag_field="kind", tag="unmaterializable"):

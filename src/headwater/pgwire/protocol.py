@@ -145,6 +145,10 @@ class SessionSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     idle_in_transaction_timeout_ms: int = 0
     client_min_messages: str = "notice"
     max_result_bytes: int = 1 << 30
+    time_zone: str = "UTC"
+    interval_style: str = "postgres"
+    bytea_output: str = "hex"
+    extra_float_digits: int = 1
 
 
 # --- Requests: front → Python --------------------------------------------------------------------

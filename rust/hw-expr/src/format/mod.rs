@@ -1,12 +1,14 @@
 //! Values in PostgreSQL's text form and binary form.
 //!
-//! Materialize's deviations are kept: jsonb without blanks, numerics without trailing zeros (but for
-//! those that a declared scale asks for), bytea in hex, timestamps in ISO form and UTC, and text forms
-//! of lists (`{a,b}`) and maps (`{a=>b}`), which PostgreSQL lacks.
+//! Materialize's deviations are kept: jsonb without blanks, numerics without trailing zeros, months of
+//! intervals in full, bytea in hex, timestamps in ISO form and UTC, and text forms of lists (`{a,b}`)
+//! and maps (`{a=>b}`), which PostgreSQL lacks.
 
 mod binary;
+mod style;
 
 pub use binary::{binary, oid_of};
+pub use style::{IntervalStyle, PLAIN, Style};
 
 use crate::calendar::{self, HOUR, MINUTE, SECOND};
 use hw_types::arena::Arena;
@@ -19,32 +21,49 @@ use std::io::Write;
 
 /// Appends the text form; nothing for NULL, which has none.
 pub fn text(ty: &ScalarType, datum: Datum<'_>, out: &mut Vec<u8>) {
+    styled(&PLAIN, ty, datum, out);
+}
+
+/// Appends the text form that a session wants; nothing for NULL, which has none.
+pub fn styled(style: &Style, ty: &ScalarType, datum: Datum<'_>, out: &mut Vec<u8>) {
     match datum {
         Datum::Null => {}
         Datum::False => out.push(b'f'),
         Datum::True => out.push(b't'),
-        Datum::Int(value) => int(ty.base, value, out),
+        Datum::Int(value) => int(style, ty.base, value, out),
         Datum::UInt(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+        Datum::Float4(value) if style.float_digits <= 0 && value.is_finite() => {
+            style::rounded(value.into(), 6 + style.float_digits, out);
+        }
         Datum::Float4(value) => float4(value, out),
+        Datum::Float8(value) if style.float_digits <= 0 && value.is_finite() => {
+            style::rounded(value, 15 + style.float_digits, out);
+        }
         Datum::Float8(value) => float8(value, out),
-        Datum::Numeric(value) => numeric(&value, ty.modifier, out),
+        Datum::Numeric(value) => numeric(&value, out),
         Datum::Text(value) => bpchar(ty, value, out),
+        Datum::Bytes(value) if style.bytea_escaped => style::escaped(value, out),
         Datum::Bytes(value) => bytea(value, out),
         Datum::Uuid(value) => uuid(value, out),
-        Datum::Interval(value) => interval(&value, out),
+        Datum::Interval(value) => match style.intervals {
+            IntervalStyle::Postgres => interval(&value, out),
+            IntervalStyle::Verbose => style::verbose(&value, out),
+            IntervalStyle::SqlStandard => style::sql_standard(&value, out),
+            IntervalStyle::Iso8601 => style::iso_8601(&value, out),
+        },
         Datum::Jsonb(value) => jsonb(value, out),
         Datum::Array(value) if ty.base == BaseType::Int2vector => vector(value, out),
-        Datum::Array(value) => array(ty, value, out),
+        Datum::Array(value) => array(style, ty, value, out),
         Datum::List(value) => {
             let arena = Arena::new();
-            items(element(ty), value.items(&arena), Style::List, out);
+            items(style, element(ty), value.items(&arena), Nest::List, out);
         }
-        Datum::Map(value) => map(ty, value, out),
+        Datum::Map(value) => map(style, ty, value, out),
         Datum::Record(value) => {
             let arena = Arena::new();
-            record(ty, value.items(&arena), out);
+            record(style, ty, value.items(&arena), out);
         }
-        Datum::Range(value) => range(ty, value, out),
+        Datum::Range(value) => range(style, ty, value, out),
     }
 }
 
@@ -61,12 +80,19 @@ fn element(ty: &ScalarType) -> &ScalarType {
     ty.element.as_deref().unwrap_or(&TEXT)
 }
 
-fn int(base: BaseType, value: i64, out: &mut Vec<u8>) {
+fn int(style: &Style, base: BaseType, value: i64, out: &mut Vec<u8>) {
     match base {
         BaseType::Date => date(value, out),
         BaseType::Time => time(value, out),
         BaseType::Timestamp => timestamp(value, out),
-        BaseType::Timestamptz => timestamptz(value, out),
+        BaseType::Timestamptz => {
+            let offset =
+                style.zone.as_deref().and_then(|zone| crate::parse::zone::offset(zone, value, false));
+            match offset {
+                Some(offset) => timestamptz_in(value, offset, out),
+                None => timestamptz(value, out),
+            }
+        }
         _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
     }
 }
@@ -137,6 +163,21 @@ pub fn timestamptz(micros: i64, out: &mut Vec<u8>) {
     stamp(micros, b"+00", out);
 }
 
+/// Appends a timestamp as it is in a zone, with that zone's offset, both in microseconds.
+pub fn timestamptz_in(micros: i64, offset: i64, out: &mut Vec<u8>) {
+    let mut zone = Vec::new();
+    let east = offset.unsigned_abs() as i64;
+    zone.push(if offset < 0 { b'-' } else { b'+' });
+    two(east / HOUR, &mut zone);
+    for unit in [MINUTE, SECOND] {
+        if east % (unit * 60) != 0 {
+            zone.push(b':');
+            two(east / unit % 60, &mut zone);
+        }
+    }
+    stamp(micros.saturating_add(offset), &zone, out);
+}
+
 fn stamp(micros: i64, zone: &[u8], out: &mut Vec<u8>) {
     let (days, of_day) = calendar::split(micros);
     let before_christ = year_month_day(days, out);
@@ -148,10 +189,17 @@ fn stamp(micros: i64, zone: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends an interval in PostgreSQL's own style.
+/// An interval's text.
+pub fn interval_text(value: &Interval) -> String {
+    let mut out = Vec::new();
+    interval(value, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Appends an interval in PostgreSQL's own style, months in full as Materialize has them.
 pub fn interval(value: &Interval, out: &mut Vec<u8>) {
     let (mut first, mut negative) = (true, false);
-    let parts = [(value.months / 12, "year"), (value.months % 12, "mon"), (value.days, "day")];
+    let parts = [(value.months / 12, "year"), (value.months % 12, "month"), (value.days, "day")];
     for (count, unit) in parts {
         if count == 0 {
             continue;
@@ -238,18 +286,9 @@ fn special(value: f64) -> Option<&'static [u8]> {
     }
 }
 
-/// Appends a numeric, with zeros up to `scale` digits after the point.
-pub fn numeric(value: &Numeric, scale: Option<i64>, out: &mut Vec<u8>) {
+/// Appends a numeric, without zeros at its end whatever scale its column declares.
+pub fn numeric(value: &Numeric, out: &mut Vec<u8>) {
     write!(out, "{value}").expect("a vector takes all");
-    let scale =
-        scale.filter(|_| value.is_finite()).and_then(|scale| usize::try_from(scale).ok()).unwrap_or(0);
-    let have = value.scale() as usize;
-    if scale > have {
-        if have == 0 {
-            out.push(b'.');
-        }
-        out.resize(out.len() + scale - have, b'0');
-    }
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -363,7 +402,7 @@ pub fn json_string(value: &str, out: &mut Vec<u8>) {
 
 /// Which characters make an element need quotes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
+enum Nest {
     Array,
     List,
     Map,
@@ -371,31 +410,31 @@ enum Style {
     Range,
 }
 
-fn needs_quotes(text: &[u8], style: Style) -> bool {
+fn needs_quotes(text: &[u8], nest: Nest) -> bool {
     let special = |byte: &u8| match byte {
         b'"' | b'\\' | b',' => true,
-        b'{' | b'}' => matches!(style, Style::Array | Style::List | Style::Map),
-        b'(' | b')' => matches!(style, Style::Record | Style::Range),
-        b'[' | b']' => style == Style::Range,
-        b'=' | b'>' => style == Style::Map,
+        b'{' | b'}' => matches!(nest, Nest::Array | Nest::List | Nest::Map),
+        b'(' | b')' => matches!(nest, Nest::Record | Nest::Range),
+        b'[' | b']' => nest == Nest::Range,
+        b'=' | b'>' => nest == Nest::Map,
         byte => matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c),
     };
-    let null = matches!(style, Style::Array | Style::List | Style::Map) && text.eq_ignore_ascii_case(b"null");
+    let null = matches!(nest, Nest::Array | Nest::List | Nest::Map) && text.eq_ignore_ascii_case(b"null");
     text.is_empty() || null || text.iter().any(special)
 }
 
 /// Appends a value within a container, in quotes where it needs them.
-fn quoted(ty: &ScalarType, datum: Datum<'_>, style: Style, out: &mut Vec<u8>) {
-    let nested = matches!(datum, Datum::List(_) | Datum::Map(_)) && matches!(style, Style::List | Style::Map);
+fn quoted(style: &Style, ty: &ScalarType, datum: Datum<'_>, nest: Nest, out: &mut Vec<u8>) {
+    let nested = matches!(datum, Datum::List(_) | Datum::Map(_)) && matches!(nest, Nest::List | Nest::Map);
     let mut plain = Vec::new();
-    text(ty, datum, &mut plain);
-    if nested || !needs_quotes(&plain, style) {
+    styled(style, ty, datum, &mut plain);
+    if nested || !needs_quotes(&plain, nest) {
         return out.extend_from_slice(&plain);
     }
     out.push(b'"');
     for byte in plain {
-        match (byte, style) {
-            (b'"' | b'\\', Style::Record | Style::Range) => out.extend_from_slice(&[byte, byte]),
+        match (byte, nest) {
+            (b'"' | b'\\', Nest::Record | Nest::Range) => out.extend_from_slice(&[byte, byte]),
             (b'"' | b'\\', _) => out.extend_from_slice(&[b'\\', byte]),
             _ => out.push(byte),
         }
@@ -403,7 +442,13 @@ fn quoted(ty: &ScalarType, datum: Datum<'_>, style: Style, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn items<'a>(ty: &ScalarType, items: impl Iterator<Item = Datum<'a>>, style: Style, out: &mut Vec<u8>) {
+fn items<'a>(
+    style: &Style,
+    ty: &ScalarType,
+    items: impl Iterator<Item = Datum<'a>>,
+    nest: Nest,
+    out: &mut Vec<u8>,
+) {
     out.push(b'{');
     for (i, item) in items.enumerate() {
         if i > 0 {
@@ -411,23 +456,24 @@ fn items<'a>(ty: &ScalarType, items: impl Iterator<Item = Datum<'a>>, style: Sty
         }
         match item {
             Datum::Null => out.extend_from_slice(b"NULL"),
-            item => quoted(ty, item, style, out),
+            item => quoted(style, ty, item, nest, out),
         }
     }
     out.push(b'}');
 }
 
-fn array(ty: &ScalarType, value: Array<'_>, out: &mut Vec<u8>) {
+fn array(style: &Style, ty: &ScalarType, value: Array<'_>, out: &mut Vec<u8>) {
     let arena = Arena::new();
     let dimensions = value.dimensions();
     let mut elements = value.items(&arena);
     if dimensions.is_empty() {
         return out.extend_from_slice(b"{}");
     }
-    dimension(element(ty), &dimensions, &mut elements, out);
+    dimension(style, element(ty), &dimensions, &mut elements, out);
 }
 
 fn dimension<'a>(
+    style: &Style,
     ty: &ScalarType,
     dimensions: &[usize],
     elements: &mut impl Iterator<Item = Datum<'a>>,
@@ -436,7 +482,7 @@ fn dimension<'a>(
     match dimensions {
         [] | [_] => {
             let count = dimensions.first().copied().unwrap_or(0);
-            items(ty, elements.take(count), Style::Array, out);
+            items(style, ty, elements.take(count), Nest::Array, out);
         }
         [first, rest @ ..] => {
             out.push(b'{');
@@ -446,7 +492,7 @@ fn dimension<'a>(
                 }
                 // A plain reference keeps the recursion's type from growing.
                 let elements: &mut dyn Iterator<Item = Datum<'a>> = elements;
-                dimension_dyn(ty, rest, elements, out);
+                dimension_dyn(style, ty, rest, elements, out);
             }
             out.push(b'}');
         }
@@ -454,12 +500,13 @@ fn dimension<'a>(
 }
 
 fn dimension_dyn<'a>(
+    style: &Style,
     ty: &ScalarType,
     dimensions: &[usize],
     mut elements: &mut dyn Iterator<Item = Datum<'a>>,
     out: &mut Vec<u8>,
 ) {
-    dimension(ty, dimensions, &mut elements, out);
+    dimension(style, ty, dimensions, &mut elements, out);
 }
 
 /// An int2vector: its numbers, with blanks between.
@@ -473,24 +520,24 @@ fn vector(value: Array<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn map(ty: &ScalarType, value: Map<'_>, out: &mut Vec<u8>) {
+fn map(style: &Style, ty: &ScalarType, value: Map<'_>, out: &mut Vec<u8>) {
     let arena = Arena::new();
     out.push(b'{');
     for (i, (key, item)) in value.entries(&arena).enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        quoted(&TEXT, Datum::Text(key), Style::Map, out);
+        quoted(style, &TEXT, Datum::Text(key), Nest::Map, out);
         out.extend_from_slice(b"=>");
         match item {
             Datum::Null => out.extend_from_slice(b"NULL"),
-            item => quoted(element(ty), item, Style::Map, out),
+            item => quoted(style, element(ty), item, Nest::Map, out),
         }
     }
     out.push(b'}');
 }
 
-fn record<'a>(ty: &ScalarType, fields: impl Iterator<Item = Datum<'a>>, out: &mut Vec<u8>) {
+fn record<'a>(style: &Style, ty: &ScalarType, fields: impl Iterator<Item = Datum<'a>>, out: &mut Vec<u8>) {
     out.push(b'(');
     for (i, field) in fields.enumerate() {
         if i > 0 {
@@ -498,23 +545,23 @@ fn record<'a>(ty: &ScalarType, fields: impl Iterator<Item = Datum<'a>>, out: &mu
         }
         if !field.is_null() {
             let ty = ty.fields.get(i).map_or(&TEXT, |field| &field.ty.ty);
-            quoted(ty, field, Style::Record, out);
+            quoted(style, ty, field, Nest::Record, out);
         }
     }
     out.push(b')');
 }
 
-fn range(ty: &ScalarType, value: Range<'_>, out: &mut Vec<u8>) {
+fn range(style: &Style, ty: &ScalarType, value: Range<'_>, out: &mut Vec<u8>) {
     let arena = Arena::new();
     let Some(bounds) = value.bounds(&arena) else { return out.extend_from_slice(b"empty") };
     let inclusive = |bound: &Option<hw_types::container::Bound<'_>>| bound.is_some_and(|b| b.inclusive);
     out.push(if inclusive(&bounds.lower) { b'[' } else { b'(' });
     if let Some(bound) = bounds.lower {
-        quoted(element(ty), bound.value, Style::Range, out);
+        quoted(style, element(ty), bound.value, Nest::Range, out);
     }
     out.push(b',');
     if let Some(bound) = bounds.upper {
-        quoted(element(ty), bound.value, Style::Range, out);
+        quoted(style, element(ty), bound.value, Nest::Range, out);
     }
     out.push(if inclusive(&bounds.upper) { b']' } else { b')' });
 }

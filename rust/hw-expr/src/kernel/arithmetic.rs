@@ -39,22 +39,48 @@ width! {
 #[inline]
 pub(crate) fn fit<W: Width>(value: i64) -> Result<i64> {
     let wide = i128::from(value);
-    if wide < W::MIN || wide > W::MAX { Err(EvalError::OutOfRange(W::NAME)) } else { Ok(value) }
+    if wide < W::MIN || wide > W::MAX { Err(EvalError::beyond(value, W::NAME)) } else { Ok(value) }
 }
 
-/// As [`fit`], of what may have overflowed already.
+/// The result of an operation on `a`, where it fits; the message names `a`.
 #[inline]
-pub(crate) fn fit_checked<W: Width>(value: Option<i64>) -> Result<i64> {
-    value.map_or(Err(EvalError::OutOfRange(W::NAME)), fit::<W>)
+fn fit_unary<W: Width>(a: i64, value: Option<i64>) -> Result<i64> {
+    value.and_then(within::<W>).ok_or_else(|| EvalError::beyond(a, W::NAME))
+}
+
+#[inline]
+fn within<W: Width>(value: i64) -> Option<i64> {
+    let wide = i128::from(value);
+    (wide >= W::MIN && wide <= W::MAX).then_some(value)
+}
+
+/// The sum, difference or product that `value` is, where it fits.
+#[inline]
+fn fit_result<W: Width>(value: Option<i64>) -> Result<i64> {
+    value.and_then(within::<W>).ok_or(EvalError::FieldOverflow)
+}
+
+/// As [`fit_result`] for subtraction: unsigned differences name their operands.
+#[inline]
+fn fit_difference<W: Width>(a: i64, b: i64) -> Result<i64> {
+    match a.checked_sub(b).and_then(within::<W>) {
+        Some(value) => Ok(value),
+        None if W::MIN == 0 => Err(EvalError::beyond(format_args!("{a} - {b}"), W::NAME)),
+        None => Err(EvalError::FieldOverflow),
+    }
 }
 
 #[inline]
 fn fit_u64(value: Option<u64>) -> Result<u64> {
-    value.ok_or(EvalError::OutOfRange(Uint8::NAME))
+    value.ok_or(EvalError::FieldOverflow)
 }
 
 fn divide<W: Width>(a: i64, b: i64) -> Result<i64> {
-    if b == 0 { Err(EvalError::DivisionByZero) } else { fit_checked::<W>(a.checked_div(b)) }
+    if b == 0 {
+        return Err(EvalError::DivisionByZero);
+    }
+    let quotient = a.checked_div(b).and_then(within::<W>);
+    quotient.ok_or_else(|| EvalError::beyond(format_args!("{a} / {b}"), W::NAME))
 }
 
 fn modulo(a: i64, b: i64) -> Result<i64> {
@@ -123,9 +149,9 @@ macro_rules! float_ops {
 macro_rules! int_ops {
     ($W:ident, $t:literal) => {
         &[
-            kernel!(concat!("add_", $t, "_", $t), |a: i64, b: i64| fit_checked::<$W>(a.checked_add(b))),
-            kernel!(concat!("sub_", $t, "_", $t), |a: i64, b: i64| fit_checked::<$W>(a.checked_sub(b))),
-            kernel!(concat!("mul_", $t, "_", $t), |a: i64, b: i64| fit_checked::<$W>(a.checked_mul(b))),
+            kernel!(concat!("add_", $t, "_", $t), |a: i64, b: i64| fit_result::<$W>(a.checked_add(b))),
+            kernel!(concat!("sub_", $t, "_", $t), |a: i64, b: i64| fit_difference::<$W>(a, b)),
+            kernel!(concat!("mul_", $t, "_", $t), |a: i64, b: i64| fit_result::<$W>(a.checked_mul(b))),
             kernel!(concat!("div_", $t, "_", $t), |a: i64, b: i64| divide::<$W>(a, b)),
             kernel!(concat!("mod_", $t, "_", $t), |a: i64, b: i64| modulo(a, b)),
             kernel!(concat!("bit_and_", $t, "_", $t), |a: i64, b: i64| Ok::<_, EvalError>(a & b)),
@@ -138,8 +164,8 @@ macro_rules! int_ops {
 macro_rules! signed_ops {
     ($W:ident, $t:literal) => {
         &[
-            kernel!(concat!("neg_", $t), |a: i64| fit_checked::<$W>(a.checked_neg())),
-            kernel!(concat!("abs_", $t), |a: i64| fit_checked::<$W>(a.checked_abs())),
+            kernel!(concat!("neg_", $t), |a: i64| fit_unary::<$W>(a, a.checked_neg())),
+            kernel!(concat!("abs_", $t), |a: i64| fit_unary::<$W>(a, a.checked_abs())),
             kernel!(concat!("bit_not_", $t), |a: i64| Ok::<_, EvalError>(!a)),
             kernel!(concat!("shift_left_", $t, "_int4"), |a: i64, b: i64| {
                 Ok::<_, EvalError>(shift::<$W>(a, b, true))
@@ -199,7 +225,9 @@ pub(super) const KERNELS: &[Table] = &[
 
 const OTHERS: Table = &[
     kernel!("add_uint8_uint8", |a: u64, b: u64| fit_u64(a.checked_add(b))),
-    kernel!("sub_uint8_uint8", |a: u64, b: u64| fit_u64(a.checked_sub(b))),
+    kernel!("sub_uint8_uint8", |a: u64, b: u64| {
+        a.checked_sub(b).ok_or_else(|| EvalError::beyond(format_args!("{a} - {b}"), Uint8::NAME))
+    }),
     kernel!("mul_uint8_uint8", |a: u64, b: u64| fit_u64(a.checked_mul(b))),
     kernel!("div_uint8_uint8", |a: u64, b: u64| a.checked_div(b).ok_or(EvalError::DivisionByZero)),
     kernel!("mod_uint8_uint8", |a: u64, b: u64| a.checked_rem(b).ok_or(EvalError::DivisionByZero)),

@@ -62,24 +62,24 @@ const BETWEEN_INTEGERS: Table = &[
 ];
 
 fn not_negative(value: i64) -> Result<i64> {
-    if value < 0 { Err(EvalError::OutOfRange("uint8")) } else { Ok(value) }
+    if value < 0 { Err(EvalError::beyond(value, "uint8")) } else { Ok(value) }
 }
 
 fn narrow<W: Width>(value: u64) -> Result<i64> {
-    i64::try_from(value).map_err(|_| EvalError::OutOfRange(W::NAME)).and_then(fit::<W>)
+    i64::try_from(value).map_err(|_| EvalError::beyond(value, W::NAME)).and_then(fit::<W>)
 }
 
 /// Milliseconds as a system time.
 fn moment(millis: i128) -> Result<u64> {
-    u64::try_from(millis).map_err(|_| EvalError::OutOfRange("mz_timestamp"))
+    u64::try_from(millis).map_err(|_| EvalError::beyond(millis, "mz_timestamp"))
 }
 
 /// Rounds half to even, as PostgreSQL's `rint` does.
-fn float_int<W: Width>(value: f64) -> Result<Datum<'static>> {
-    let rounded = value.round_ties_even();
+fn float_int<W: Width, F: Into<f64> + std::fmt::Display + Copy>(value: F) -> Result<Datum<'static>> {
+    let rounded = value.into().round_ties_even();
     // The bounds are powers of two, or one less: exact as floats, or rounded up to one that is out.
     if rounded.is_nan() || rounded < W::MIN as f64 || rounded >= (W::MAX + 1) as f64 {
-        return Err(EvalError::OutOfRange(W::NAME));
+        return Err(EvalError::beyond(value, W::NAME));
     }
     Ok(if rounded < 0.0 { Datum::Int(rounded as i64) } else { Datum::uint(rounded as u64) })
 }
@@ -97,8 +97,8 @@ fn float8_float4(value: f64) -> Result<f32> {
 
 macro_rules! float_ints {
     ($($W:ident $t:literal;)*) => {&[$(
-        kernel!(concat!("cast_float4_", $t), |a: f32| float_int::<$W>(a.into())),
-        kernel!(concat!("cast_float8_", $t), |a: f64| float_int::<$W>(a)),
+        kernel!(concat!("cast_float4_", $t), |a: f32| float_int::<$W, _>(a)),
+        kernel!(concat!("cast_float8_", $t), |a: f64| float_int::<$W, _>(a)),
         kernel!(concat!("cast_numeric_", $t), |a: Numeric| numeric_int::<$W>(&a)),
     )*
         kernel!("cast_float4_float8", |a: f32| Ok::<_, EvalError>(f64::from(a))),
@@ -126,14 +126,13 @@ use super::arithmetic::Uint8 as Uint8Range;
 
 fn numeric_int<W: Width>(value: &Numeric) -> Result<Datum<'static>> {
     if !value.is_finite() {
-        let (what, name) = if *value == Numeric::NAN { ("NaN", W::NAME) } else { ("infinity", W::NAME) };
-        return Err(EvalError::raise("0A000", format!("cannot convert {what} to {name}")));
+        return Err(EvalError::raise("0A000", format!("\"{value}\" {} out of range", W::NAME)));
     }
     match value.to_i128() {
         Some(whole) if (W::MIN..=W::MAX).contains(&whole) => {
             Ok(if whole < 0 { Datum::Int(whole as i64) } else { Datum::uint(whole as u64) })
         }
-        _ => Err(EvalError::OutOfRange(W::NAME)),
+        _ => Err(EvalError::beyond(value, W::NAME)),
     }
 }
 
@@ -144,7 +143,7 @@ fn numeric_float4(value: &Numeric) -> Result<f32> {
         false => value.to_f64() as f32,
     };
     if narrow.is_infinite() && value.is_finite() {
-        return Err(EvalError::raise("22003", format!("\"{value}\" is out of range for type real")));
+        return Err(EvalError::beyond(value, "real"));
     }
     Ok(narrow)
 }
@@ -185,11 +184,7 @@ fn float_numeric(value: f64, shortest: &str, name: &str) -> Result<Numeric> {
         let message = format!("function casting {name} to numeric is only defined for finite arguments");
         return Err(EvalError::raise("22003", message));
     }
-    use hw_types::numeric::NumericError as E;
-    Numeric::parse(shortest).or_else(|error| match error {
-        E::Underflow => Ok(Numeric::ZERO),
-        _ => Err(EvalError::raise("22003", "numeric field overflow")),
-    })
+    Numeric::parse(shortest).map_err(|_| EvalError::FieldOverflow)
 }
 
 const FROM_TEXT: Table = &[
@@ -377,7 +372,7 @@ fn to_oid(value: i64) -> Result<i64> {
 }
 
 fn big_to_oid(value: i64) -> Result<i64> {
-    if (0..=0xffff_ffff).contains(&value) { Ok(value) } else { Err(EvalError::OutOfRange("OID")) }
+    if (0..=0xffff_ffff).contains(&value) { Ok(value) } else { Err(EvalError::beyond(value, "OID")) }
 }
 
 macro_rules! oids {

@@ -20,7 +20,11 @@ fn build(arena: &Arena, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
     arena.build(write)
 }
 
-fn array_of<'a>(arena: &'a Arena, dimensions: &[usize], items: impl Iterator<Item = Datum<'a>>) -> Datum<'a> {
+pub(super) fn array_of<'a>(
+    arena: &'a Arena,
+    dimensions: &[usize],
+    items: impl Iterator<Item = Datum<'a>>,
+) -> Datum<'a> {
     Datum::Array(Array(build(arena, |out| {
         items.for_each(|item| row::push_datum(out, item));
         container::push_array_end(out, dimensions);
@@ -34,7 +38,7 @@ fn list_of<'a>(arena: &'a Arena, items: impl Iterator<Item = Datum<'a>>) -> Datu
     })))
 }
 
-fn incompatible<T>(what: &str) -> Result<T> {
+pub(super) fn incompatible<T>(what: &str) -> Result<T> {
     Err(EvalError::raise("2202E", what))
 }
 
@@ -49,20 +53,20 @@ fn array_make<'a>(args: &[Datum<'a>], info: &'a CallInfo, arena: &'a Arena) -> E
     if !nested || element_is_vector {
         return Ok(array_of(arena, &[args.len()], args.iter().copied()));
     }
-    let mut inner: Option<Vec<usize>> = None;
-    for datum in args {
-        let dimensions = match datum {
-            Datum::Array(array) => array.dimensions(),
-            _ => Vec::new(),
-        };
-        if inner.as_ref().is_some_and(|seen| *seen != dimensions) {
-            return incompatible(
-                "multidimensional arrays must have array expressions with matching dimensions",
-            );
-        }
-        inner = Some(dimensions);
+    let shape = |datum: &Datum<'a>| match datum {
+        Datum::Array(array) => array.dimensions(),
+        _ => Vec::new(),
+    };
+    let inner = args.first().map(shape).unwrap_or_default();
+    if let Some(other) = args.iter().map(shape).find(|other| *other != inner) {
+        let count =
+            |dimensions: &[usize]| dimensions.iter().product::<usize>() * usize::from(!dimensions.is_empty());
+        return incompatible(&format!(
+            "number of array elements ({}) does not match declared cardinality ({})",
+            count(&other),
+            count(&inner)
+        ));
     }
-    let inner = inner.unwrap_or_default();
     if inner.is_empty() {
         return Ok(array_of(arena, &[], std::iter::empty()));
     }
@@ -109,17 +113,18 @@ const ARRAY_ITEMS_MAX: usize = 100_000_000;
 
 fn array_fill<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) -> Evaluated<'a> {
     let Some(Datum::Array(lengths)) = args.get(1) else {
-        return Err(EvalError::raise("22004", "dimension array or low bound array cannot be null"));
+        return Err(EvalError::raise("22004", "dimension array or low bound array must not be null"));
     };
     let mut dimensions = Vec::new();
     for item in lengths.items(arena) {
         match item {
             Datum::Int(len) if len >= 0 => dimensions.push(len as usize),
-            Datum::Null => return Err(EvalError::raise("22004", "dimension values cannot be null")),
+            Datum::Null => return Err(EvalError::raise("22004", "dimension values must not be null")),
             _ => return Err(EvalError::raise("54000", "array size exceeds the maximum allowed")),
         }
     }
     check_dimensions(dimensions.len())?;
+    check_lower_bounds(args.get(2), dimensions.len(), arena)?;
     let count = dimensions.iter().try_fold(1usize, |n, len| n.checked_mul(*len));
     match count {
         Some(0) => Ok(array_of(arena, &[], std::iter::empty())),
@@ -134,12 +139,39 @@ fn array_fill<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) -> Eval
     }
 }
 
+/// Arrays begin at 1: an explicit lower bound has to say so.
+fn check_lower_bounds<'a>(bounds: Option<&Datum<'a>>, dimensions: usize, arena: &'a Arena) -> Result<()> {
+    let bounds = match bounds {
+        None => return Ok(()),
+        Some(Datum::Array(bounds)) => bounds,
+        Some(_) => {
+            return Err(EvalError::raise("22004", "dimension array or low bound array must not be null"));
+        }
+    };
+    if bounds.items(arena).count() != dimensions {
+        return incompatible("wrong number of array subscripts");
+    }
+    for bound in bounds.items(arena) {
+        match bound {
+            Datum::Null => return Err(EvalError::raise("22004", "dimension values must not be null")),
+            Datum::Int(1) => {}
+            _ => {
+                return Err(EvalError::raise(
+                    "0A000",
+                    "array_fill with non-default lower bounds not yet supported",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn dimension(array: Array<'_>, n: i64) -> Option<i64> {
     let index = usize::try_from(n).ok()?.checked_sub(1)?;
     array.dimensions().get(index).map(|len| *len as i64)
 }
 
-fn one_dimension(array: Array<'_>, what: &str) -> Result<()> {
+pub(super) fn one_dimension(array: Array<'_>, what: &str) -> Result<()> {
     if array.dimensions().len() > 1 {
         let message = format!("{what} multidimensional arrays is not supported");
         return Err(EvalError::raise("0A000", message));
@@ -153,6 +185,7 @@ fn array_position<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) -> 
     let start = match args.get(2) {
         None => 1,
         Some(Datum::Int(start)) => (*start).max(1),
+        Some(_) if args[1].is_null() => return Ok(Datum::Null),
         Some(_) => return Err(EvalError::raise("22004", "initial position must not be null")),
     };
     let mut items = array.items(arena).enumerate().skip(usize::try_from(start - 1).unwrap_or(usize::MAX));
@@ -271,6 +304,43 @@ fn list_n_layers<'a>(_: &[Datum<'a>], info: &'a CallInfo, _: &'a Arena) -> Evalu
     Ok(Datum::Int(layers))
 }
 
+/// The longest list at a layer, the list itself being layer 1; NULL where there is none.
+fn list_length_max<'a>(args: &[Datum<'a>], info: &'a CallInfo, arena: &'a Arena) -> Evaluated<'a> {
+    let (list, layer): (List<'a>, i64) = (arg(args, 0)?, arg(args, 1)?);
+    let (mut layers, mut ty) = (0, info.witness(2)?);
+    while let (BaseType::List, Some(element)) = (ty.base, ty.element.as_deref()) {
+        layers += 1;
+        ty = element;
+    }
+    if !(1..=layers).contains(&layer) {
+        let message = format!("invalid layer: {layer}; must use value within [1, {layers}]");
+        return Err(EvalError::parameter(message));
+    }
+    let mut lists = vec![list];
+    for _ in 1..layer {
+        let inner = lists.iter().flat_map(|list| list.items(arena)).filter_map(|item| match item {
+            Datum::List(list) => Some(list),
+            _ => None,
+        });
+        lists = inner.collect();
+    }
+    let longest = lists.iter().map(|list| raw_items(list.0).count() as i64).max();
+    Ok(longest.map_or(Datum::Null, Datum::Int))
+}
+
+/// A map of records of key and value; later entries win, those without key are passed over.
+fn map_build<'a>(list: List<'a>, arena: &'a Arena) -> Datum<'a> {
+    let mut entries = BTreeMap::new();
+    for item in list.items(arena) {
+        let Datum::Record(record) = item else { continue };
+        let mut fields = record.items(arena);
+        if let (Some(Datum::Text(key)), Some(value)) = (fields.next(), fields.next()) {
+            entries.insert(key, value);
+        }
+    }
+    map_of(arena, entries.into_iter())
+}
+
 fn map_make<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) -> Evaluated<'a> {
     let mut entries = BTreeMap::new();
     for [key, value] in args.as_chunks::<2>().0 {
@@ -336,6 +406,7 @@ pub(super) const KERNELS: Table = &[
     kernel!("list_slice", arena, |a: List<'a>, b: i64, c: i64| ok(list_slice(a, b, c, arena))),
     ("array_cat_array_array", lax(array_cat)),
     ("array_fill_any_array", lax(array_fill)),
+    ("array_fill_any_array_array", lax(array_fill)),
     kernel!("array_length_array_int8", |a: Array<'a>, b: i64| ok(dimension(a, b))),
     kernel!("array_lower_array_int8", |a: Array<'a>, b: i64| ok(dimension(a, b).map(|_| 1i64))),
     kernel!("array_upper_array_int8", |a: Array<'a>, b: i64| ok(dimension(a, b))),
@@ -349,7 +420,18 @@ pub(super) const KERNELS: Table = &[
     ("list_prepend_any_list", lax(list_prepend)),
     ("list_remove_list_any", lax(list_remove)),
     kernel!("list_length_list", |a: List<'a>| ok(raw_items(a.0).count() as i64)),
+    (
+        "list_length_max",
+        lax(|args, info, arena| {
+            if args[0].is_null() || args[1].is_null() {
+                Ok(Datum::Null)
+            } else {
+                list_length_max(args, info, arena)
+            }
+        }),
+    ),
     ("list_n_layers_list", lax(list_n_layers)),
+    kernel!("map_build_list", arena, |a: List<'a>| ok(map_build(a, arena))),
     kernel!("map_length_map", |a: Map<'a>| ok(raw_items(a.0).count() as i64 / 2)),
     kernel!("get_map_text", arena, |a: Map<'a>, b: &str| ok(a.get(b, arena))),
     kernel!("has_key_map_text", arena, |a: Map<'a>, b: &str| ok(a.get(b, arena).is_some())),

@@ -52,7 +52,7 @@ fn md5(message: &[u8]) -> Vec<u8> {
     state.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-fn sha1(message: &[u8]) -> Vec<u8> {
+pub(super) fn sha1(message: &[u8]) -> Vec<u8> {
     let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     for block in padded(message, 64, 8, true).as_chunks::<64>().0 {
         let mut w: Vec<u32> = block.as_chunks::<4>().0.iter().map(|w| u32::from_be_bytes(*w)).collect();

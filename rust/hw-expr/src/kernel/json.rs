@@ -26,12 +26,12 @@ pub(crate) fn kind(value: &Value<'_>) -> &'static str {
 }
 
 /// A document that `write` makes, in the arena.
-fn build<'a>(arena: &'a Arena, write: impl FnOnce(&mut Vec<u8>)) -> Datum<'a> {
+pub(super) fn build<'a>(arena: &'a Arena, write: impl FnOnce(&mut Vec<u8>)) -> Datum<'a> {
     Datum::Jsonb(Jsonb(arena.build(write)))
 }
 
 /// The element at an index that counts from the end where it is negative.
-fn element<'a>(value: Jsonb<'a>, index: i64, arena: &'a Arena) -> Option<Jsonb<'a>> {
+pub(super) fn element<'a>(value: Jsonb<'a>, index: i64, arena: &'a Arena) -> Option<Jsonb<'a>> {
     let Value::Array(mut elements) = value.value(arena) else { return None };
     let len = elements.len() as i64;
     let at = if index < 0 { index.checked_add(len)? } else { index };
@@ -45,7 +45,7 @@ fn member<'a>(value: Jsonb<'a>, key: &str, arena: &'a Arena) -> Option<Jsonb<'a>
     }
 }
 
-fn at_path<'a>(value: Jsonb<'a>, path: Array<'a>, arena: &'a Arena) -> Option<Jsonb<'a>> {
+pub(super) fn at_path<'a>(value: Jsonb<'a>, path: Array<'a>, arena: &'a Arena) -> Option<Jsonb<'a>> {
     path.items(arena).try_fold(value, |value, step| {
         let Datum::Text(step) = step else { return None };
         match value.value(arena) {
@@ -69,7 +69,7 @@ pub(crate) fn unquoted<'a>(value: Jsonb<'a>, arena: &'a Arena) -> Datum<'a> {
     }
 }
 
-fn unquoted_or_null<'a>(value: Option<Jsonb<'a>>, arena: &'a Arena) -> Datum<'a> {
+pub(super) fn unquoted_or_null<'a>(value: Option<Jsonb<'a>>, arena: &'a Arena) -> Datum<'a> {
     value.map_or(Datum::Null, |value| unquoted(value, arena))
 }
 
@@ -98,7 +98,7 @@ fn concat<'a>(a: Jsonb<'a>, b: Jsonb<'a>, arena: &'a Arena) -> Datum<'a> {
     }
 }
 
-fn array_of<'a>(items: &[Jsonb<'_>], arena: &'a Arena) -> Datum<'a> {
+pub(super) fn array_of<'a>(items: &[Jsonb<'_>], arena: &'a Arena) -> Datum<'a> {
     build(arena, |out| {
         jsonb::push_array(out, items.len() as u32);
         items.iter().for_each(|item| out.extend_from_slice(item.0));
@@ -164,7 +164,7 @@ fn contains<'a>(a: Jsonb<'a>, b: Jsonb<'a>, top: bool, arena: &'a Arena) -> bool
     }
 }
 
-fn has_key<'a>(value: Jsonb<'a>, key: &str, arena: &'a Arena) -> bool {
+pub(super) fn has_key<'a>(value: Jsonb<'a>, key: &str, arena: &'a Arena) -> bool {
     match value.value(arena) {
         Value::Object(members) => members.get(key, arena).is_some(),
         Value::Array(mut elements) => {
@@ -175,7 +175,7 @@ fn has_key<'a>(value: Jsonb<'a>, key: &str, arena: &'a Arena) -> bool {
     }
 }
 
-fn parsed<'a>(text: &str, arena: &'a Arena) -> Result<Jsonb<'a>> {
+pub(super) fn parsed<'a>(text: &str, arena: &'a Arena) -> Result<Jsonb<'a>> {
     Ok(Jsonb(arena.bytes(&parse::json(text)?)))
 }
 

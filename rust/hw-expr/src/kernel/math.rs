@@ -9,34 +9,35 @@ type Result<T> = std::result::Result<T, EvalError>;
 
 const OK: fn(f64) -> Result<f64> = Ok;
 
-fn out_of_range<T>() -> Result<T> {
-    Err(EvalError::raise("22003", "input is out of range"))
+fn finite(name: &str, x: f64, f: impl FnOnce(f64) -> f64) -> Result<f64> {
+    if x.is_infinite() { Err(EvalError::infinite(name)) } else { Ok(f(x)) }
 }
 
-fn finite(x: f64, f: impl FnOnce(f64) -> f64) -> Result<f64> {
-    if x.is_infinite() { out_of_range() } else { Ok(f(x)) }
+fn within(name: &str, x: f64, range: &str, ok: bool, f: impl FnOnce(f64) -> f64) -> Result<f64> {
+    if ok || x.is_nan() {
+        return Ok(f(x));
+    }
+    Err(EvalError::raise("22003", format!("function {name} is defined for numbers {range}")))
 }
 
-fn within(x: f64, ok: bool, f: impl FnOnce(f64) -> f64) -> Result<f64> {
-    if ok || x.is_nan() { Ok(f(x)) } else { out_of_range() }
-}
+const UNIT_INTERVAL: &str = "between -1 and 1 inclusive";
 
-fn positive(x: f64, f: impl FnOnce(f64) -> f64) -> Result<f64> {
+fn positive(name: &str, x: f64, f: impl FnOnce(f64) -> f64) -> Result<f64> {
     if x == 0.0 {
-        return Err(log_of_zero());
+        return Err(log_of_zero(name));
     }
     if x < 0.0 {
-        return Err(log_of_negative());
+        return Err(log_of_negative(name));
     }
     Ok(f(x))
 }
 
-fn log_of_zero() -> EvalError {
-    EvalError::raise("2201E", "cannot take logarithm of zero")
+fn log_of_zero(name: &str) -> EvalError {
+    EvalError::raise("2201E", format!("function {name} is not defined for zero"))
 }
 
-fn log_of_negative() -> EvalError {
-    EvalError::raise("2201E", "cannot take logarithm of a negative number")
+fn log_of_negative(name: &str) -> EvalError {
+    EvalError::raise("2201E", format!("function {name} is not defined for negative numbers"))
 }
 
 fn root_of_negative() -> EvalError {
@@ -48,7 +49,7 @@ fn zero_to_negative() -> EvalError {
 }
 
 fn complex() -> EvalError {
-    EvalError::raise("2201F", "a negative number raised to a non-integer power yields a complex result")
+    EvalError::raise("2201F", "function pow cannot return complex numbers")
 }
 
 fn float_exp(x: f64) -> Result<f64> {
@@ -98,28 +99,28 @@ pub(super) const KERNELS: Table = &[
     kernel!("cbrt_float8", |a: f64| OK(a.cbrt())),
     kernel!("exp_float8", |a: f64| float_exp(a)),
     kernel!("exp_numeric", |a: Numeric| exp(&a)),
-    kernel!("ln_float8", |a: f64| positive(a, f64::ln)),
+    kernel!("ln_float8", |a: f64| positive("ln", a, f64::ln)),
     kernel!("ln_numeric", |a: Numeric| ln(&a)),
-    kernel!("log10_float8", |a: f64| positive(a, f64::log10)),
-    kernel!("log10_numeric", |a: Numeric| log(&Numeric::from(10i64), &a)),
-    kernel!("log_numeric_numeric", |a: Numeric, b: Numeric| log(&a, &b)),
+    kernel!("log10_float8", |a: f64| positive("log10", a, f64::log10)),
+    kernel!("log10_numeric", |a: Numeric| log("log10", &Numeric::from(10i64), &a)),
+    kernel!("log_numeric_numeric", |a: Numeric, b: Numeric| log("log", &a, &b)),
     kernel!("power_float8_float8", |a: f64, b: f64| float_power(a, b)),
     kernel!("power_numeric_numeric", |a: Numeric, b: Numeric| power(&a, &b)),
     kernel!("degrees_float8", |a: f64| OK(a.to_degrees())),
     kernel!("radians_float8", |a: f64| OK(a.to_radians())),
-    kernel!("sin_float8", |a: f64| finite(a, f64::sin)),
-    kernel!("cos_float8", |a: f64| finite(a, f64::cos)),
-    kernel!("tan_float8", |a: f64| finite(a, f64::tan)),
-    kernel!("cot_float8", |a: f64| finite(a, |x| 1.0 / x.tan())),
-    kernel!("asin_float8", |a: f64| within(a, a.abs() <= 1.0, f64::asin)),
-    kernel!("acos_float8", |a: f64| within(a, a.abs() <= 1.0, f64::acos)),
+    kernel!("sin_float8", |a: f64| finite("sin", a, f64::sin)),
+    kernel!("cos_float8", |a: f64| finite("cos", a, f64::cos)),
+    kernel!("tan_float8", |a: f64| finite("tan", a, f64::tan)),
+    kernel!("cot_float8", |a: f64| finite("cot", a, |x| 1.0 / x.tan())),
+    kernel!("asin_float8", |a: f64| within("asin", a, UNIT_INTERVAL, a.abs() <= 1.0, f64::asin)),
+    kernel!("acos_float8", |a: f64| within("acos", a, UNIT_INTERVAL, a.abs() <= 1.0, f64::acos)),
     kernel!("atan_float8", |a: f64| OK(a.atan())),
     kernel!("sinh_float8", |a: f64| OK(a.sinh())),
     kernel!("cosh_float8", |a: f64| OK(a.cosh())),
     kernel!("tanh_float8", |a: f64| OK(a.tanh())),
     kernel!("asinh_float8", |a: f64| OK(a.asinh())),
-    kernel!("acosh_float8", |a: f64| within(a, a >= 1.0, f64::acosh)),
-    kernel!("atanh_float8", |a: f64| within(a, a.abs() <= 1.0, f64::atanh)),
+    kernel!("acosh_float8", |a: f64| within("acosh", a, "greater than or equal to 1", a >= 1.0, f64::acosh)),
+    kernel!("atanh_float8", |a: f64| within("atanh", a, UNIT_INTERVAL, a.abs() <= 1.0, f64::atanh)),
 ];
 
 /// Digits after the point that intermediate results carry: twice what a numeric keeps.
@@ -213,22 +214,23 @@ fn ln_of(value: &Numeric) -> BigInt {
     ln_scaled(&mantissa) + ln10() * magnitude
 }
 
-fn check_log(value: &Numeric) -> Result<()> {
+fn check_log(name: &str, value: &Numeric) -> Result<()> {
     match (value.is_zero(), value.is_negative()) {
-        (true, _) => Err(log_of_zero()),
-        (_, true) => Err(log_of_negative()),
+        (true, _) => Err(log_of_zero(name)),
+        (_, true) => Err(log_of_negative(name)),
         _ => Ok(()),
     }
 }
 
 fn ln(value: &Numeric) -> Result<Numeric> {
-    check_log(value)?;
+    check_log("ln", value)?;
     if value.is_finite() { unscaled(ln_of(value)) } else { Ok(*value) }
 }
 
-fn log(base: &Numeric, value: &Numeric) -> Result<Numeric> {
-    check_log(base)?;
-    check_log(value)?;
+/// The logarithm to a base, by the function that messages call `name`.
+fn log(name: &str, base: &Numeric, value: &Numeric) -> Result<Numeric> {
+    check_log(name, base)?;
+    check_log(name, value)?;
     if !base.is_finite() || !value.is_finite() {
         return Ok(value.div(base)?);
     }
@@ -321,8 +323,8 @@ mod tests {
         assert_eq!(sqrt(&n("2")), Ok(n("1.41421356237309504880168872420969807857")));
         assert_eq!(sqrt(&n("1.44")), Ok(n("1.2")));
         assert_eq!(sqrt(&n("400")), Ok(n("20")));
-        assert_eq!(log(&n("10"), &n("1000")), Ok(n("3")));
-        assert_eq!(log(&n("2"), &n("64")), Ok(n("6")));
+        assert_eq!(log("log", &n("10"), &n("1000")), Ok(n("3")));
+        assert_eq!(log("log", &n("2"), &n("64")), Ok(n("6")));
         assert_eq!(power(&n("2"), &n("100")), Ok(n("1267650600228229401496703205376")));
         assert_eq!(power(&n("2"), &n("-2")), Ok(n("0.25")));
         assert_eq!(power(&n("2"), &n("0.5")), Ok(n("1.41421356237309504880168872420969807857")));
@@ -333,7 +335,7 @@ mod tests {
     fn undefined_results_are_errors() {
         assert_eq!(power(&n("0"), &n("-1")), Err(zero_to_negative()));
         assert_eq!(power(&n("-2"), &n("0.5")), Err(complex()));
-        assert_eq!(ln(&n("0")), Err(log_of_zero()));
+        assert_eq!(ln(&n("0")), Err(log_of_zero("ln")));
         assert_eq!(exp(&n("1000")), Err(EvalError::NumericOverflow));
         assert_eq!(float_exp(1000.0), Err(EvalError::FloatOverflow));
     }

@@ -5,16 +5,25 @@
 
 pub(crate) mod args;
 mod arithmetic;
+mod array;
 mod cast;
 pub(crate) mod container;
 pub(crate) mod datetime;
 mod digest;
+mod encoding;
 pub(crate) mod json;
+mod json_edit;
+pub(crate) mod jsonpath;
 mod logic;
 mod math;
 mod nested;
+mod number;
+mod number_format;
 pub(crate) mod pattern;
+mod quote;
 mod range;
+mod regexp;
+mod size;
 pub(crate) mod text;
 
 pub(crate) use datetime::{between as interval_between, divide as interval_divide};
@@ -50,13 +59,21 @@ pub struct CallInfo {
     /// The arguments that are literals, encoded.
     pub constants: Vec<Option<Vec<u8>>>,
     pattern: OnceLock<pattern::Compiled>,
+    path: OnceLock<jsonpath::Path>,
     nested: OnceLock<Vec<nested::Step>>,
 }
 
 impl CallInfo {
     /// What is known of a call.
     pub fn new(ty: ScalarType, arg_types: Vec<Option<ScalarType>>, constants: Vec<Option<Vec<u8>>>) -> Self {
-        CallInfo { ty, arg_types, constants, pattern: OnceLock::new(), nested: OnceLock::new() }
+        CallInfo {
+            ty,
+            arg_types,
+            constants,
+            pattern: OnceLock::new(),
+            path: OnceLock::new(),
+            nested: OnceLock::new(),
+        }
     }
     /// The type of argument `i`, which is there to say it.
     pub(crate) fn witness(&self, i: usize) -> Result<&ScalarType, EvalError> {
@@ -130,8 +147,16 @@ pub type Table = &'static [(&'static str, Kernel)];
 fn tables() -> Vec<Table> {
     let single = [logic::KERNELS, math::KERNELS, text::KERNELS, pattern::KERNELS, digest::KERNELS];
     let more = [json::KERNELS, container::KERNELS, nested::KERNELS, range::KERNELS];
+    let wider = [array::KERNELS, number::KERNELS, number_format::KERNELS, quote::KERNELS, regexp::KERNELS];
+    let others = [encoding::KERNELS, json_edit::KERNELS, jsonpath::KERNELS, size::KERNELS];
     let families = [arithmetic::KERNELS, cast::KERNELS, datetime::KERNELS];
-    single.into_iter().chain(more).chain(families.into_iter().flatten().copied()).collect()
+    single
+        .into_iter()
+        .chain(more)
+        .chain(wider)
+        .chain(others)
+        .chain(families.into_iter().flatten().copied())
+        .collect()
 }
 
 fn registry() -> &'static HashMap<&'static str, Kernel> {

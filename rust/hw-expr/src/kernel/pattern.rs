@@ -30,7 +30,7 @@ pub(crate) enum Like {
 impl Like {
     fn compile(pattern: &str, any_case: bool) -> Result<Like> {
         if pattern.len() > LIKE_BYTES_MAX {
-            return Err(EvalError::raise("54000", "LIKE pattern is too long"));
+            return Err(EvalError::raise("54000", "LIKE pattern exceeds maximum length"));
         }
         let mut regex = String::with_capacity(pattern.len() + 8);
         let mut literal = String::new();
@@ -51,9 +51,9 @@ impl Like {
                     continue;
                 }
                 '\\' => {
-                    let c = chars.next().ok_or_else(|| {
-                        EvalError::raise("22025", "LIKE pattern must not end with escape character")
-                    })?;
+                    let c = chars
+                        .next()
+                        .ok_or_else(|| EvalError::raise("22025", "unterminated escape sequence in LIKE"))?;
                     literal.push(c);
                     regex.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
                 }
@@ -184,7 +184,7 @@ fn regexp_match<'a>(args: &[Datum<'a>], info: &'a CallInfo, arena: &'a Arena) ->
 }
 
 /// PostgreSQL's replacement (`\1`, `\&`, `\\`) as the regex crate's.
-fn replacement(text: &str) -> String {
+pub(super) fn replacement(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

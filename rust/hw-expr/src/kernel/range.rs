@@ -107,6 +107,21 @@ fn union<'a>(a: Range<'a>, b: Range<'a>, arena: &'a Arena) -> Evaluated<'a> {
     Ok(encode(Some(Bounds { lower, upper }), arena))
 }
 
+/// The least range that holds both.
+fn merge<'a>(a: Range<'a>, b: Range<'a>, arena: &'a Arena) -> Datum<'a> {
+    match (a.bounds(arena), b.bounds(arena)) {
+        (None, _) => Datum::Range(b),
+        (_, None) => Datum::Range(a),
+        (Some(x), Some(y)) => encode(
+            Some(Bounds {
+                lower: if lowers(&x.lower, &y.lower).is_le() { x.lower } else { y.lower },
+                upper: if uppers(&x.upper, &y.upper).is_ge() { x.upper } else { y.upper },
+            }),
+            arena,
+        ),
+    }
+}
+
 fn intersection<'a>(a: Range<'a>, b: Range<'a>, arena: &'a Arena) -> Datum<'a> {
     let common = match (a.bounds(arena), b.bounds(arena)) {
         (Some(x), Some(y)) if overlaps(&x, &y) => Some(Bounds {
@@ -170,6 +185,7 @@ pub(super) const KERNELS: Table = &[
     kernel!("add_range_range", arena, |a: R<'a>, b: R<'a>| union(a, b, arena)),
     kernel!("sub_range_range", arena, |a: R<'a>, b: R<'a>| difference(a, b, arena)),
     kernel!("mul_range_range", arena, |a: R<'a>, b: R<'a>| ok(intersection(a, b, arena))),
+    kernel!("range_merge_range_range", arena, |a: R<'a>, b: R<'a>| ok(merge(a, b, arena))),
     kernel!("overlaps_range_range", arena, |a: R<'a>, b: R<'a>| ok(both(a, b, arena, overlaps))),
     kernel!("adjacent_range_range", arena, |a: R<'a>, b: R<'a>| ok(both(a, b, arena, adjacent))),
     kernel!("before_range_range", arena, |a: R<'a>, b: R<'a>| {

@@ -7,12 +7,11 @@ use hw_types::arena::Arena;
 use hw_types::container;
 use hw_types::datum::{Array, Datum};
 use hw_types::row;
-use std::borrow::Cow;
 
 type Result<T> = std::result::Result<T, EvalError>;
 
 /// Bytes of a text that a function may make; PostgreSQL's limit is near.
-const RESULT_BYTES_MAX: usize = 100 * 1024 * 1024;
+pub(super) const RESULT_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 fn ok<T>(value: T) -> Result<T> {
     Ok(value)
@@ -26,7 +25,7 @@ fn characters(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().count() }
 }
 
-fn too_large() -> EvalError {
+pub(super) fn too_large() -> EvalError {
     EvalError::raise("54000", "requested length too large")
 }
 
@@ -108,7 +107,8 @@ fn left(text: &str, n: i64) -> &str {
 
 fn right(text: &str, n: i64) -> &str {
     let len = characters(text) as i64;
-    let skip = if n >= 0 { (len - n.min(len)).max(0) } else { n.saturating_neg() };
+    // The negation of the least integer is itself, as PostgreSQL has it.
+    let skip = if n >= 0 { (len - n.min(len)).max(0) } else { i64::from((n as i32).wrapping_neg()).max(0) };
     &text[offset(text, usize::try_from(skip).unwrap_or(usize::MAX))..]
 }
 
@@ -126,7 +126,7 @@ fn replace(text: &str, from: &str, to: &str) -> Result<String> {
 
 fn split_part<'a>(text: &'a str, delimiter: &str, n: i64) -> Result<&'a str> {
     if n == 0 {
-        return Err(EvalError::parameter("field position must not be zero"));
+        return Err(EvalError::parameter("field position must be greater than zero"));
     }
     let index = usize::try_from(n.unsigned_abs() - 1).unwrap_or(usize::MAX);
     if delimiter.is_empty() {
@@ -165,16 +165,14 @@ fn chr(code: i64) -> Result<String> {
     if code == 0 {
         return Err(EvalError::raise("54000", "null character not permitted"));
     }
+    if (0xd800..0xe000).contains(&code) {
+        let message = format!("requested character not valid for encoding: {code}");
+        return Err(EvalError::raise("54000", message));
+    }
     let c = u32::try_from(code).ok().and_then(char::from_u32);
     c.map(String::from).ok_or_else(|| {
         EvalError::raise("54000", format!("requested character too large for encoding: {code}"))
     })
-}
-
-fn quote_ident(text: &str) -> Cow<'_, str> {
-    let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if plain { Cow::Borrowed(text) } else { Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))) }
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -251,26 +249,7 @@ fn decode_base64(text: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn check_encoding(name: &str) -> Result<()> {
-    match name.to_ascii_lowercase().as_str() {
-        "utf8" | "utf-8" => Ok(()),
-        _ => Err(EvalError::parameter(format!("invalid encoding name '{name}'"))),
-    }
-}
-
-fn convert_from<'a>(bytes: &'a [u8], encoding: &str) -> Result<&'a str> {
-    check_encoding(encoding)?;
-    std::str::from_utf8(bytes).map_err(|error| {
-        let bad: Vec<String> = bytes[error.valid_up_to()..]
-            .iter()
-            .take(error.error_len().unwrap_or(1))
-            .map(|byte| format!("0x{byte:02x}"))
-            .collect();
-        EvalError::raise("22021", format!("invalid byte sequence for encoding \"UTF8\": {}", bad.join(" ")))
-    })
-}
-
-fn index<T>(i: i64, len: usize, get: impl FnOnce(usize) -> T) -> Result<T> {
+pub(super) fn index<T>(i: i64, len: usize, get: impl FnOnce(usize) -> T) -> Result<T> {
     match usize::try_from(i).ok().filter(|i| *i < len) {
         Some(i) => Ok(get(i)),
         None => {
@@ -316,7 +295,8 @@ pub(crate) fn text_array<'a, 't>(
     Datum::Array(Array(arena.bytes(&body)))
 }
 
-fn string_to_array<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) -> Evaluated<'a> {
+/// The parts between delimiters; a NULL delimiter splits into characters.
+pub(crate) fn string_to_array<'a>(args: &[Datum<'a>], arena: &'a Arena) -> Evaluated<'a> {
     let Some(Datum::Text(text)) = args.first() else { return Ok(Datum::Null) };
     let null = args.get(2).and_then(text_of);
     let item = |part: &'a str| Some(part).filter(|part| Some(*part) != null);
@@ -324,7 +304,8 @@ fn string_to_array<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) ->
         return Ok(text_array(std::iter::empty(), arena));
     }
     Ok(match args.get(1) {
-        Some(Datum::Text("")) => text_array(std::iter::once(item(text)), arena),
+        // Nothing to split at leaves the text whole, NULL string or not.
+        Some(Datum::Text("")) => text_array(std::iter::once(Some(*text)), arena),
         Some(Datum::Text(delimiter)) => text_array(text.split(*delimiter).map(item), arena),
         _ => {
             let ends = text.char_indices().map(|(at, c)| &text[at..at + c.len_utf8()]);
@@ -345,9 +326,9 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     while let Some(c) = rest.next() {
         match c {
             c if Some(c) == escape => {
-                let next = rest.next().ok_or_else(|| {
-                    EvalError::raise("22025", "LIKE pattern must not end with escape character")
-                })?;
+                let next = rest
+                    .next()
+                    .ok_or_else(|| EvalError::raise("22025", "unterminated escape sequence in LIKE"))?;
                 out.push('\\');
                 out.push(next);
             }
@@ -385,7 +366,6 @@ pub(super) const KERNELS: Table = &[
     kernel!("rtrim_text_text", |a: &'a str, b: &str| ok(trim(a, b, false, true))),
     kernel!("length_text", |a: &str| count(characters(a))),
     kernel!("length_bytea", |a: &[u8]| count(a.len())),
-    kernel!("length_bytea_text", |a: &'a [u8], b: &str| count(characters(convert_from(a, b)?))),
     kernel!("octet_length_text", |a: &str| count(a.len())),
     kernel!("octet_length_bytea", |a: &[u8]| count(a.len())),
     kernel!("chr_int4", |a: i64| chr(a)),
@@ -395,7 +375,6 @@ pub(super) const KERNELS: Table = &[
     kernel!("constant_time_eq_text_text", |a: &str, b: &str| {
         ok(constant_time_eq(a.as_bytes(), b.as_bytes()))
     }),
-    kernel!("convert_from_bytea_text", |a: &'a [u8], b: &str| convert_from(a, b)),
     kernel!("crc32_text", |a: &str| ok(crc32(a.as_bytes()))),
     kernel!("crc32_bytea", |a: &[u8]| ok(crc32(a))),
     kernel!("decode_text_text", |a: &str, b: &str| decode(a, b)),
@@ -416,14 +395,13 @@ pub(super) const KERNELS: Table = &[
     kernel!("rpad_text_int4_text", |a: &str, b: i64, c: &str| pad(a, b, c, false)),
     kernel!("position_text_text", |a: &str, b: &str| position(a, b)),
     kernel!("strpos_text_text", |a: &str, b: &str| position(b, a)),
-    kernel!("quote_ident_text", |a: &str| ok(quote_ident(a).into_owned())),
     kernel!("repeat_text_int4", |a: &str, b: i64| repeat(a, b)),
     kernel!("replace_text_text_text", |a: &str, b: &str, c: &str| replace(a, b, c)),
     kernel!("reverse_text", |a: &str| ok(a.chars().rev().collect::<String>())),
     kernel!("split_part_text_text_int4", |a: &'a str, b: &str, c: i64| split_part(a, b, c)),
     kernel!("starts_with_text_text", |a: &str, b: &str| ok(a.starts_with(b))),
-    ("string_to_array_text_text", lax(string_to_array)),
-    ("string_to_array_text_text_text", lax(string_to_array)),
+    ("string_to_array_text_text", lax(|args, _, arena| string_to_array(args, arena))),
+    ("string_to_array_text_text_text", lax(|args, _, arena| string_to_array(args, arena))),
     kernel!("substring_text_int4", |a: &'a str, b: i64| substring(a, b, None)),
     kernel!("substring_text_int4_int4", |a: &'a str, b: i64, c: i64| substring(a, b, Some(c))),
     kernel!("substring_bytea_int4", |a: &'a [u8], b: i64| byte_substring(a, b, None)),

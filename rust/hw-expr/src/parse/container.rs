@@ -32,8 +32,8 @@ fn element(ty: &ScalarType) -> &ScalarType {
     ty.element.as_deref().unwrap_or(&TEXT)
 }
 
-fn malformed(kind: &str, text: &str) -> EvalError {
-    EvalError::raise("22P02", format!("malformed {kind} literal: \"{text}\""))
+fn malformed(kind: &'static str, text: &str) -> EvalError {
+    EvalError::invalid(kind, text)
 }
 
 /// A cursor over a container's text.
@@ -105,6 +105,47 @@ impl<'t> Cursor<'t> {
     }
 }
 
+impl Cursor<'_> {
+    /// One element of an array, up to a brace or comma: its text, or `None` for an unquoted NULL.
+    fn element(&mut self) -> std::result::Result<Option<String>, String> {
+        let mut out = String::new();
+        if self.take('"') {
+            loop {
+                let c = self.bump().ok_or("unterminated quoted string")?;
+                match c {
+                    '"' => return Ok(Some(out)),
+                    '\\' => out.push(self.bump().ok_or("unterminated quoted string")?),
+                    c => out.push(c),
+                }
+            }
+        }
+        let (mut kept, mut escaped) = (0, false);
+        loop {
+            let c = self.peek().ok_or("unterminated element")?;
+            if matches!(c, '{' | '}' | ',' | '"') {
+                break;
+            }
+            self.bump();
+            if c == '\\' {
+                out.push(self.bump().ok_or("unterminated element")?);
+                (kept, escaped) = (out.len(), true);
+            } else {
+                out.push(c);
+                if !c.is_ascii_whitespace() {
+                    kept = out.len();
+                }
+            }
+        }
+        out.truncate(kept);
+        Ok(if !escaped && out.eq_ignore_ascii_case("null") { None } else { Some(out) })
+    }
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.rest = &self.rest[c.len_utf8()..];
+        Some(c)
+    }
+}
+
 fn push_word(ty: &ScalarType, word: Option<String>, out: &mut Vec<u8>) -> Result<()> {
     match word {
         None => row::push_null(out),
@@ -113,89 +154,131 @@ fn push_word(ty: &ScalarType, word: Option<String>, out: &mut Vec<u8>) -> Result
     Ok(())
 }
 
-/// What reading an array has found so far.
+/// The shape of an array's text as far as it has been read.
+#[derive(Default)]
 struct Shape {
-    dimensions: Vec<usize>,
-    body: Vec<u8>,
+    /// Elements read at each open level of braces.
+    counts: Vec<usize>,
+    /// The length that the first braces of each level had.
+    lengths: Vec<Option<usize>>,
+    /// Whether an element has settled how many levels there are.
+    settled: bool,
+    /// Whether a comma or a closing brace must come next.
+    delimited: bool,
+    words: Vec<Option<String>>,
+}
+
+const MISMATCH: &str = "Multidimensional arrays must have sub-arrays with matching dimensions.";
+
+impl Shape {
+    fn open(&mut self) -> std::result::Result<(), String> {
+        if self.delimited {
+            return Err(unexpected('{'));
+        }
+        if self.counts.len() >= DEPTH_MAX {
+            return Err(format!("more than {DEPTH_MAX} levels of braces"));
+        }
+        self.counts.push(0);
+        if self.counts.len() > self.lengths.len() {
+            if self.settled {
+                return Err(MISMATCH.into());
+            }
+            self.lengths.push(None);
+        }
+        Ok(())
+    }
+    fn close(&mut self) -> std::result::Result<(), String> {
+        let Some(count) = self.counts.pop() else { return Err(unexpected('}')) };
+        if count > 0 && !self.delimited {
+            return Err(unexpected('}'));
+        }
+        if let Some(outer) = self.counts.last_mut() {
+            *outer += 1;
+        }
+        self.delimited = true;
+        let length = &mut self.lengths[self.counts.len()];
+        match *length.get_or_insert(count) == count {
+            true => Ok(()),
+            false => Err(MISMATCH.into()),
+        }
+    }
+    fn element(&mut self, word: Option<String>) -> std::result::Result<(), String> {
+        let deepest = self.counts.len() == self.lengths.len();
+        if self.delimited || !deepest {
+            return Err("Unexpected array element.".into());
+        }
+        (self.settled, self.delimited) = (true, true);
+        if let Some(count) = self.counts.last_mut() {
+            *count += 1;
+        }
+        self.words.push(word);
+        Ok(())
+    }
+    /// Reads the whole text.
+    fn read(&mut self, text: &str) -> std::result::Result<(), String> {
+        let mut cursor = Cursor { rest: text };
+        cursor.blanks();
+        match cursor.peek() {
+            Some('{') => {}
+            Some('[') => return Err("Specifying array lower bounds is not supported".into()),
+            _ => return Err("Array value must start with \"{\"".into()),
+        }
+        loop {
+            cursor.blanks();
+            match cursor.peek() {
+                None => return Err("Unexpected end of input.".into()),
+                Some('{') => {
+                    cursor.take('{');
+                    self.open()?;
+                }
+                Some('}') => {
+                    cursor.take('}');
+                    self.close()?;
+                    if self.counts.is_empty() {
+                        break;
+                    }
+                }
+                Some(',') => {
+                    cursor.take(',');
+                    if !self.delimited {
+                        return Err(unexpected(','));
+                    }
+                    self.delimited = false;
+                }
+                Some(_) => {
+                    let word = cursor.element()?;
+                    self.element(word)?;
+                }
+            }
+        }
+        cursor.blanks();
+        if cursor.rest.is_empty() { Ok(()) } else { Err("Junk after closing right brace.".into()) }
+    }
+}
+
+fn unexpected(c: char) -> String {
+    format!("Unexpected \"{c}\" character.")
 }
 
 fn array(ty: &ScalarType, text: &str) -> Result<Vec<u8>> {
-    let mut cursor = Cursor { rest: text };
-    cursor.blanks();
-    let mut shape = Shape { dimensions: Vec::new(), body: Vec::new() };
-    let parsed = dimension(ty, &mut cursor, 0, &mut shape)?;
-    cursor.blanks();
-    if parsed.is_none() || !cursor.rest.is_empty() {
-        return Err(malformed("array", text));
+    let mut shape = Shape::default();
+    shape.read(text).map_err(|why| EvalError::invalid_because("array", why, text))?;
+    let mut dimensions: Vec<usize> = shape.lengths.iter().map(|length| length.unwrap_or(0)).collect();
+    if dimensions.contains(&0) {
+        dimensions.clear();
     }
-    if shape.dimensions.len() > DIMENSIONS_MAX {
-        let n = shape.dimensions.len();
+    if dimensions.len() > DIMENSIONS_MAX {
+        let n = dimensions.len();
         let message =
             format!("number of array dimensions ({n}) exceeds the maximum allowed ({DIMENSIONS_MAX})");
         return Err(EvalError::raise("54000", message));
     }
-    if shape.dimensions.contains(&0) {
-        shape.dimensions.clear();
+    let mut body = Vec::new();
+    for word in shape.words {
+        push_word(ty, word, &mut body)?;
     }
-    container::push_array_end(&mut shape.body, &shape.dimensions);
-    Ok(Datum::Array(Array(&shape.body)).to_bytes())
-}
-
-/// Reads one brace level; `None` where it is malformed.
-fn dimension(
-    ty: &ScalarType,
-    cursor: &mut Cursor<'_>,
-    depth: usize,
-    shape: &mut Shape,
-) -> Result<Option<()>> {
-    if depth > DEPTH_MAX || !cursor.take('{') {
-        return Ok(None);
-    }
-    let first_visit = shape.dimensions.len() == depth;
-    if first_visit {
-        shape.dimensions.push(usize::MAX);
-    }
-    let mut count = 0;
-    cursor.blanks();
-    if cursor.take('}') {
-        // Only the outermost braces may be empty.
-        if depth > 0 {
-            return Ok(None);
-        }
-    } else {
-        loop {
-            cursor.blanks();
-            let nested = cursor.peek() == Some('{');
-            // Every element of one level must be as deep as its first.
-            let leaf_level = shape.dimensions.len() == depth + 1;
-            if nested {
-                if (leaf_level && (count > 0 || !first_visit))
-                    || dimension(ty, cursor, depth + 1, shape)?.is_none()
-                {
-                    return Ok(None);
-                }
-            } else {
-                if !leaf_level {
-                    return Ok(None);
-                }
-                let Some(word) = cursor.word(&[',', '}']) else { return Ok(None) };
-                push_word(ty, word, &mut shape.body)?;
-            }
-            count += 1;
-            cursor.blanks();
-            if cursor.take('}') {
-                break;
-            }
-            if !cursor.take(',') {
-                return Ok(None);
-            }
-        }
-    }
-    let known = &mut shape.dimensions[depth];
-    if *known == usize::MAX {
-        *known = count;
-    }
-    Ok((*known == count).then_some(()))
+    container::push_array_end(&mut body, &dimensions);
+    Ok(Datum::Array(Array(&body)).to_bytes())
 }
 
 fn vector(text: &str) -> Result<Vec<u8>> {
@@ -359,8 +442,16 @@ fn record(ty: &ScalarType, text: &str) -> Result<Vec<u8>> {
     Ok(Datum::Record(Record(&body)).to_bytes())
 }
 
+/// Reads a bound; one that is no value of its type makes the range malformed.
+fn bound_from_text(ty: &ScalarType, word: &str, text: &str) -> Result<Vec<u8>> {
+    super::from_text(ty, word).map_err(|error| match &error {
+        EvalError::InvalidText(_) => EvalError::invalid_because("range", error.message(), text),
+        _ => error,
+    })
+}
+
 fn range(ty: &ScalarType, text: &str) -> Result<Vec<u8>> {
-    let bad = || malformed("range", text);
+    let bad = |why: &str| EvalError::invalid_because("range", why, text);
     let trimmed = text.trim();
     if trimmed.eq_ignore_ascii_case("empty") {
         let mut body = Vec::new();
@@ -370,16 +461,21 @@ fn range(ty: &ScalarType, text: &str) -> Result<Vec<u8>> {
     let mut cursor = Cursor { rest: trimmed };
     let lower_inclusive = cursor.take('[');
     if !lower_inclusive && !cursor.take('(') {
-        return Err(bad());
+        return Err(bad("Missing left parenthesis or bracket."));
     }
-    let lower = field(&mut cursor, &[',']).ok_or_else(bad)?;
-    cursor.take(',');
-    let upper = field(&mut cursor, &[')', ']']).ok_or_else(bad)?;
+    let lower = field(&mut cursor, &[',', ')', ']']).ok_or_else(|| bad("Unexpected end of input."))?;
+    if !cursor.take(',') {
+        return Err(bad("Missing comma after lower bound."));
+    }
+    let upper = field(&mut cursor, &[',', ')', ']']).ok_or_else(|| bad("Unexpected end of input."))?;
     let upper_inclusive = cursor.take(']');
-    if (!upper_inclusive && !cursor.take(')')) || !cursor.rest.is_empty() {
-        return Err(bad());
+    if !upper_inclusive && !cursor.take(')') {
+        return Err(bad("Too many commas."));
     }
-    let encode = |word: Option<String>| word.map(|word| super::from_text(ty, &word)).transpose();
+    if !cursor.rest.is_empty() {
+        return Err(bad("Junk after right parenthesis or bracket."));
+    }
+    let encode = |word: Option<String>| word.map(|word| bound_from_text(ty, &word, text)).transpose();
     let (lower, upper) = (encode(lower)?, encode(upper)?);
     let arena = Arena::new();
     let bound = |bytes: &'_ Option<Vec<u8>>| -> Result<Option<Datum<'_>>> {
@@ -417,7 +513,7 @@ pub(crate) fn canonical_range(base: BaseType, bounds: Bounds<'_>) -> Result<Opti
             let Datum::Int(value) = bound.value else { return Ok(()) };
             if bound.inclusive != inclusive {
                 if value >= most {
-                    return Err(EvalError::OutOfRange(name));
+                    return Err(EvalError::beyond(value, name));
                 }
                 *bound = Bound { value: Datum::Int(value + 1), inclusive };
             }

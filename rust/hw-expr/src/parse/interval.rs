@@ -113,7 +113,9 @@ fn clock(text: &str) -> Option<i128> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let fields: Vec<&str> = body.split(':').collect();
-    let values = fields.iter().map(|field| decimal(field)).collect::<Option<Vec<i128>>>()?;
+    // What is left out after a colon is zero.
+    let read = |field: &&str| if field.is_empty() { Some(0) } else { decimal(field) };
+    let values = fields.iter().map(read).collect::<Option<Vec<i128>>>()?;
     let whole = |value: i128| (value % ONE == 0).then_some(value / ONE);
     let (hours, minutes, seconds) = match values.as_slice() {
         [h, m] if fields[1].contains('.') => (0, whole(*h)?, *m),
@@ -131,8 +133,8 @@ fn clock(text: &str) -> Option<i128> {
 
 fn verbose(text: &str) -> Option<Parts> {
     let mut parts = Parts::default();
-    let body = text.strip_prefix('@').unwrap_or(text);
-    let words = split_words(body);
+    let body = join_signs(text.strip_prefix('@').unwrap_or(text));
+    let words = split_words(&body);
     let mut words = words.iter().peekable();
     let (mut any, mut ago) = (false, false);
     while let Some(word) = words.next() {
@@ -167,6 +169,21 @@ fn verbose(text: &str) -> Option<Parts> {
         (parts.months, parts.days, parts.micros) = (-parts.months, -parts.days, -parts.micros);
     }
     any.then_some(parts)
+}
+
+/// Brings signs to the numbers that blanks separate them from.
+fn join_signs(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut signed = false;
+    for c in text.chars() {
+        if signed && c.is_ascii_whitespace() {
+            continue;
+        }
+        signed = matches!(c, '+' | '-') && out.ends_with(|before: char| before.is_ascii_whitespace())
+            || matches!(c, '+' | '-') && out.is_empty();
+        out.push(c);
+    }
+    out
 }
 
 /// Splits at blanks and between a number and the unit behind it.

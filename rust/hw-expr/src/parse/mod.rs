@@ -3,18 +3,20 @@
 mod binary;
 mod container;
 mod datetime;
+mod fields;
 mod interval;
 mod json;
+pub mod zone;
 
 pub use binary::from_binary;
-pub use datetime::{date, time, time_zone_offset, timestamp, timestamptz};
+pub use datetime::{date, time, timestamp, timestamptz, timestamptz_in};
 pub use interval::interval;
 pub use json::json;
 
 pub(crate) use container::canonical_range;
 pub(crate) use datetime::round_to as round_moment;
 
-use crate::error::EvalError;
+use crate::error::{EvalError, Quoted};
 use hw_types::datum::{Datum, Jsonb};
 use hw_types::numeric::{Numeric, NumericError};
 use hw_types::row;
@@ -106,12 +108,12 @@ pub fn integer<T: std::str::FromStr<Err = std::num::ParseIntError>>(
         {
             out_of_range(text, name)
         }
-        _ => EvalError::invalid(name, text),
+        _ => EvalError::invalid_because(name, error.to_string(), text),
     })
 }
 
 fn out_of_range(text: &str, name: &str) -> EvalError {
-    EvalError::raise("22003", format!("value \"{text}\" is out of range for type {name}"))
+    EvalError::raise("22003", format!("{} is out of range for type {name}", Quoted(text)))
 }
 
 fn oid(text: &str) -> Result<i64> {
@@ -131,7 +133,7 @@ pub fn float8(text: &str) -> Result<f64> {
     if finite_text && (value.is_infinite() || (value == 0.0 && has_nonzero_digit(word))) {
         return Err(EvalError::raise(
             "22003",
-            format!("\"{word}\" is out of range for type double precision"),
+            format!("{} is out of range for type double precision", Quoted(word)),
         ));
     }
     Ok(value)
@@ -173,7 +175,7 @@ pub fn numeric(text: &str) -> Result<Numeric> {
         Ok(value) if value.is_finite() || word.eq_ignore_ascii_case("nan") => Ok(value),
         Err(NumericError::Overflow | NumericError::Underflow) => Err(EvalError::raise(
             "22003",
-            format!("\"{text}\" is out of range for type numeric: exceeds maximum precision 39"),
+            format!("{} is out of range for type numeric: exceeds maximum precision 39", Quoted(text)),
         )),
         _ => Err(EvalError::invalid("numeric", text)),
     }

@@ -124,6 +124,7 @@ def session_values(coord: Coordinator, session: Session) -> dict[Unmaterializabl
         f.CURRENT_SCHEMA: _value(r.text(path[0] if path else None), scalar.TEXT),
         f.CURRENT_SCHEMAS_WITH_SYSTEM: _value(r.text_array(whole), text_array),
         f.CURRENT_SCHEMAS_WITHOUT_SYSTEM: _value(r.text_array(path), text_array),
+        f.EVALUATION: _value(r.integer(0), scalar.INT8),
         f.PG_BACKEND_PID: _value(r.integer(session.process_id), scalar.INT4),
         f.MZ_UPTIME: _value(uptime, scalar.INTERVAL),
         f.IS_SUPERUSER: _value(r.boolean(session.superuser), scalar.BOOL),

@@ -6,8 +6,9 @@ implements; a test holds the two to each other.
 
 Modules: ``signature`` (the structs, and how tables are written), one module a family
 (``arithmetic``, ``comparison``, ``text``, ``datetime``, ``json``, ``container``, ``aggregate``,
-``table``), ``casts``. Out of scope: choosing an overload (the planner), evaluating (``hw_expr``),
-functions that are SQL over the catalog, and ``ir.scalar.UnmaterializableFunc``.
+``table``), ``casts``, ``schemas`` (where they are). Out of scope: choosing an overload (the
+planner), evaluating (``hw_expr``), functions that are SQL over the catalog, and
+``ir.scalar.UnmaterializableFunc``.
 """
 
 from collections import defaultdict
@@ -38,6 +39,7 @@ __all__ = [
     "CASTS",
     "SIGNATURES",
     "SYNTAX",
+    "VOLATILE_KERNELS",
     "AggregateClass",
     "ArgType",
     "Cast",
@@ -65,7 +67,11 @@ SIGNATURES: tuple[Signature, ...] = (
     *aggregate.SIGNATURES,
     *table.SIGNATURES,
 )
-SYNTAX: tuple[Signature, ...] = (*comparison.SYNTAX, *container.SYNTAX)
+SYNTAX: tuple[Signature, ...] = (
+    *comparison.SYNTAX,
+    *container.SYNTAX,
+    *datetime.SYNTAX,
+)
 
 
 def _by_name(signatures: Iterable[Signature]) -> dict[str, tuple[Signature, ...]]:
@@ -74,6 +80,9 @@ def _by_name(signatures: Iterable[Signature]) -> dict[str, tuple[Signature, ...]
         found[signature.name].append(signature)
     return {name: tuple(overloads) for name, overloads in found.items()}
 
+
+VOLATILE_KERNELS = frozenset(s.kernel for s in SIGNATURES if s.volatility is Volatility.VOLATILE)
+"""Kernels whose calls are never evaluated ahead of the rows that they belong to."""
 
 _OPERATORS = _by_name(s for s in SIGNATURES if s.kind is FunctionKind.OPERATOR)
 _FUNCTIONS = _by_name(s for s in SIGNATURES if s.kind is not FunctionKind.OPERATOR)

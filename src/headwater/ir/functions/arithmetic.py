@@ -38,6 +38,11 @@ _OPERATORS = """
     uint2,uint4->uint2 #16490; uint4,uint4->uint4 #16491; uint8,uint4->uint8 #16492
 >> shift_right: int2,int4->int2 #1879; int4,int4->int4 #1885; int8,int4->int8 #1891;
     uint2,uint4->uint2 #16493; uint4,uint4->uint4 #16494; uint8,uint4->uint8 #16495
+@ abs: int2->int2 #682 {e}; int4->int4 #773 {e}; int8->int8 #473 {e}; float4->float4 #590;
+    float8->float8 #595; numeric->numeric #1763
+|/ sqrt: float8->float8 #596 {em}
+||/ cbrt: float8->float8 #597 {m}
+^ power: float8,float8->float8 #965 {e}; numeric,numeric->numeric #1038 {e}
 ~ bit_not: int2->int2 #1877; int4->int4 #1883; int8->int8 #1889; uint2->uint2 #16529;
     uint4->uint4 #16530; uint8->uint8 #16531
 """
@@ -45,6 +50,27 @@ _OPERATORS = """
 _FUNCTIONS = """
 abs: int2->int2 #1398 {e}; int4->int4 #1397 {e}; int8->int8 #1396 {e}; numeric->numeric #1705;
     float4->float4 #1394; float8->float8 #1395
+acosd: float8->float8 #2732 {e}
+asind: float8->float8 #2731 {e}
+atan2: float8,float8->float8 #1603
+atan2d: float8,float8->float8 #2734
+atand: float8->float8 #2733 {m}
+cosd: float8->float8 #2736 {e}
+cotd: float8->float8 #2738 {e}
+div: numeric,numeric->numeric #1973 =whole_quotient_numeric_numeric {e}
+factorial: int8->numeric #1376 {e}
+gcd: int4,int4->int4 #5044 {e}; int8,int8->int8 #5045 {e}; numeric,numeric->numeric #5048 {e}
+lcm: int4,int4->int4 #5046 {e}; int8,int8->int8 #5047 {e}; numeric,numeric->numeric #5049 {e}
+min_scale: numeric->int4 #5042 =scale_numeric {n}
+scale: numeric->int4 #3281 {n}
+random: ->float8 #1598 =random {cv}
+sign: float8->float8 #2310 {m}; numeric->numeric #1706 {m}
+sind: float8->float8 #2735 {e}
+tand: float8->float8 #2737 {e}
+trim_scale: numeric->numeric #5043 =identity
+width_bucket: float8,float8,float8,int4->int4 #320 =width_bucket_float8 {e};
+    numeric,numeric,numeric,int4->int4 #2170 =width_bucket_numeric {e};
+    anycompatible,anycompatiblearray->int4 #3218 {e}
 mod: numeric,numeric->numeric #1728 {e}; int2,int2->int2 #940 {e}; int4,int4->int4 #941 {e};
     int8,int8->int8 #947 {e}; uint2,uint2->uint2 #16508 {e}; uint4,uint4->uint4 #16509 {e};
     uint8,uint8->uint8 #16510 {e}
@@ -54,7 +80,8 @@ ceiling: float4->float4 #16564 =ceil_float4 {m}; float8->float8 #2320 =ceil_floa
 floor: float4->float4 #16390 {m}; float8->float8 #2309 {m}; numeric->numeric #1712 {em}
 round: float4->float4 #16414 {m}; float8->float8 #1342 {m}; numeric->numeric #1708 {em};
     numeric,int4->numeric #1707 {e}
-trunc: float4->float4 #16459 {m}; float8->float8 #1343 {m}; numeric->numeric #1710 {m}
+trunc: float4->float4 #16459 {m}; float8->float8 #1343 {m}; numeric->numeric #1710 {m};
+    numeric,int4->numeric #1709 {e}
 sqrt: float8->float8 #1344 {em}; numeric->numeric #1730 {em}
 cbrt: float8->float8 #1345 {m}
 exp: float8->float8 #1347 {em}; numeric->numeric #1732 {em}
@@ -62,7 +89,17 @@ ln: float8->float8 #1341 {em}; numeric->numeric #1734 {em}
 log: float8->float8 #1340 =log10_float8 {em}; numeric->numeric #1741 =log10_numeric {em};
     numeric,numeric->numeric #1736 {e}
 log10: float8->float8 #1194 {em}; numeric->numeric #1481 {em}
-pow: float8,float8->float8 #1346 =power_float8_float8 {e}
+mz_avg_promotion: float4->float4 #16626 =identity; float8->float8 #16627 =identity;
+    int2->numeric #16628 =cast_int2_numeric; int4->numeric #16629 =cast_int4_numeric;
+    int8->numeric #16630 =cast_int8_numeric; uint2->numeric #16631 =cast_uint2_numeric;
+    uint4->numeric #16632 =cast_uint4_numeric; uint8->numeric #16633 =cast_uint8_numeric;
+    numeric->numeric #16634 =identity
+mz_avg_promotion_internal_v1: float4->float4 #16403 =identity;
+    float8->float8 #16404 =identity; int2->numeric #16443 =cast_int2_numeric;
+    int4->numeric #16405 =cast_int4_numeric; uint2->numeric #16550 =cast_uint2_numeric;
+    uint4->numeric #16551 =cast_uint4_numeric
+pow: float8,float8->float8 #1346 =power_float8_float8 {e};
+    numeric,numeric->numeric #1738 =power_numeric_numeric {e}
 power: float8,float8->float8 #1368 {e}; numeric,numeric->numeric #2169 {e}
 degrees: float8->float8 #1608 {m}
 radians: float8->float8 #1609 {m}

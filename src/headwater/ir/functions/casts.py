@@ -81,7 +81,7 @@ varchar: text bpchar varchar name | char |
 char: text | bpchar varchar | int4
 name: text | bpchar varchar |
 record: record | text |
-array: | text | list array
+array: array | text | list
 int2vector: array | | text
 list: list | text |
 map: | text |

@@ -4,6 +4,8 @@ from headwater.ir.functions.signature import FunctionKind, Signature, parse_tabl
 
 _OPERATORS = """
 || cat: anycompatiblearray,anycompatiblearray->anycompatiblearray #375 =array_cat_array_array {ce};
+    anycompatiblearray,anycompatible->anycompatiblearray #349 =array_append_array_any {ce};
+    anycompatible,anycompatiblearray->anycompatiblearray #374 =array_prepend_any_array {ce};
     anycompatiblelist,anycompatiblelist->anycompatiblelist #16419 =list_cat_list_list {c};
     anycompatiblelist,list_element->anycompatiblelist #16418 =list_append_list_any {c};
     list_element,anycompatiblelist->anycompatiblelist #16417 =list_prepend_any_list {c}
@@ -18,7 +20,7 @@ _OPERATORS = """
 + add: anyrange,anyrange->anyrange #3898 {e}
 - sub: anyrange,anyrange->anyrange #3899 {e}
 * mul: anyrange,anyrange->anyrange #3900
-&& overlaps: anyrange,anyrange->bool #3888
+&& overlaps: anyrange,anyrange->bool #3888; anyarray,anyarray->bool #2750
 &< not_extend_right: anyrange,anyrange->bool #3895
 &> not_extend_left: anyrange,anyrange->bool #3896
 << before: anyrange,anyrange->bool #3893
@@ -28,21 +30,32 @@ _OPERATORS = """
 
 _FUNCTIONS = """
 array_cat: anycompatiblearray,anycompatiblearray->anycompatiblearray #383 {ce}
-array_fill: anyelement,int4[]->anyarray #1193 {ce}
+array_append: anycompatiblearray,anycompatible->anycompatiblearray #378 {ce}
+array_dims: anyarray->text #747 {n}
+array_fill: anyelement,int4[]->anyarray #1193 {ce}; anyelement,int4[],int4[]->anyarray #1286 {ce}
 array_length: anyarray,int8->int4 #2176 {n}
 array_lower: anyarray,int8->int4 #2091 {n}
 array_upper: anyarray,int8->int4 #2092 {n}
+array_ndims: anyarray->int4 #748 {n}
 array_position: anycompatiblearray,anycompatible->int4 #3277 {cen};
     anycompatiblearray,anycompatible,int4->int4 #3278 {cen}
+array_positions: anycompatiblearray,anycompatible->int4[] #3279 {cen}
+array_prepend: anycompatible,anycompatiblearray->anycompatiblearray #379 {ce}
+array_replace: anycompatiblearray,anycompatible,anycompatible->anycompatiblearray #3168 {c}
 array_remove: anycompatiblearray,anycompatible->anycompatiblearray #3167 {ce}
 array_to_string: anyarray,text->text #395 {cw}; anyarray,text,text->text #384 {cw}
+cardinality: anyarray->int4 #3179
 list_append: anycompatiblelist,list_element->anycompatiblelist #16392 {c}
 list_cat: anycompatiblelist,anycompatiblelist->anycompatiblelist #16393 {c}
 list_length: list->int4 #16395
+list_length_max: list,int8->int4 #16394 =list_length_max {cenw}
 list_n_layers: list->int4 #16396 {w}
 list_prepend: list_element,anycompatiblelist->anycompatiblelist #16397 {c}
 list_remove: anycompatiblelist,list_element->anycompatiblelist #16448 {c}
+map_build: list->map =map_build_list
 map_length: map->int4
+range_merge: anyrange,anyrange->anyrange #4057
+trim_array: anyarray,int4->anyarray #6172 {e}
 lower: anyrange->anyelement #3848 {n}
 upper: anyrange->anyelement #3849 {n}
 isempty: anyrange->bool #3850
@@ -74,6 +87,8 @@ record_get: record,int8->any =record_get {n}
 array_index: anyarray,int8...->anyelement =array_index {n}
 list_index: list,int8...->any =list_index {n}
 list_slice: list,int8,int8->list =list_slice
+array_slice: anyarray,int8...->anyarray =array_slice {c}
+jsonb_subscript: jsonb,text->jsonb =subscript_jsonb_text {n}
 any_eq: any,any->bool =any_eq {c}
 any_ne: any,any->bool =any_ne {c}
 any_lt: any,any->bool =any_lt {c}

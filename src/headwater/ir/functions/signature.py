@@ -12,6 +12,7 @@ where ``types`` are separated by commas (``...`` after the last one: repeated), 
     c  NULL arguments reach the kernel        m  monotone in each argument
     s  stable within a transaction            w  wants a type witness an argument
     j  arguments arrive as jsonb              t  arguments arrive as output text
+    x  arguments arrive cast to text          v  volatile
 
 The kernel's name, where none is given, is the function's followed by its arguments' base types.
 """
@@ -61,6 +62,7 @@ class Volatility(StrEnum):
 
     IMMUTABLE = "immutable"
     STABLE = "stable"
+    VOLATILE = "volatile"  # another for each row: only where it is evaluated once
 
 
 class AggregateClass(StrEnum):
@@ -77,6 +79,7 @@ class Convey(StrEnum):
     AS_IS = "as_is"
     JSONB = "jsonb"  # wrapped in the kernel ``to_jsonb`` unless they are jsonb already
     TEXT = "text"  # wrapped in the kernel ``out_text`` unless they are text already
+    CAST = "cast"  # cast to text unless they are text already
     WITNESS = "witness"  # followed by one typed NULL literal an argument, for the kernel to read
 
 
@@ -175,14 +178,22 @@ def _columns(name: str, result: str) -> tuple[tuple[str, ArgType], ...]:
     return tuple((column, parse_type(type_)) for column, type_ in pairs)
 
 
+def _volatility(flags: str) -> Volatility:
+    if "v" in flags:
+        return Volatility.VOLATILE
+    return Volatility.STABLE if "s" in flags else Volatility.IMMUTABLE
+
+
 def _convey(flags: str) -> Convey:
-    match next((flag for flag in flags if flag in "wjt"), ""):
+    match next((flag for flag in flags if flag in "wjtx"), ""):
         case "w":
             return Convey.WITNESS
         case "j":
             return Convey.JSONB
         case "t":
             return Convey.TEXT
+        case "x":
+            return Convey.CAST
         case _:
             return Convey.AS_IS
 
@@ -222,7 +233,7 @@ def parse_overload(
         introduces_nulls="n" in flags,
         could_error="e" in flags,
         monotone="m" in flags,
-        volatility=Volatility.STABLE if "s" in flags else Volatility.IMMUTABLE,
+        volatility=_volatility(flags),
         convey=_convey(flags),
         columns=columns,
         aggregate=aggregate,

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
-from headwater.errors import AmbiguousFunction, UndefinedFunction
+from headwater.errors import AmbiguousFunction, DatatypeMismatch, UndefinedFunction
 from headwater.ir import functions
-from headwater.ir.functions import Convey, Signature, lookup
-from headwater.ir.literals import null_literal
+from headwater.ir.functions import CastContext, Convey, Signature, Volatility, lookup
+from headwater.ir.literals import int_literal, null_literal
+from headwater.ir.scalar import CallUnmaterializable, UnmaterializableFunc
 from headwater.sql.plan import overload
 from headwater.sql.plan.context import ExprContext
 from headwater.sql.plan.hir import HirCall, HirScalar
 from headwater.sql.plan.overload import AMBIGUOUS, Ambiguous, Choice, choose_operator
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import show_type
-from headwater.types.scalar import BOOL, JSONB, TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import BOOL, INT8, JSONB, TEXT, BaseType, ColumnType, ScalarType
 
 _BOOL_NULLABLE = ColumnType(BOOL, True)
 _BOOL_NOT_NULL = ColumnType(BOOL, False)
@@ -69,7 +70,13 @@ def choose_function(name: str, types: tuple[ScalarType, ...], position: int) -> 
     if isinstance(choice, Choice):
         return choice
     shown = f"{name}({', '.join(show_type(type) for type in types)})"
-    if choice is not None:
+    open_count = 0 if choice is not None else overload.open_overloads(name, types)
+    if open_count == 1:
+        raise DatatypeMismatch(
+            "could not determine polymorphic type because input has type unknown",
+            position=position,
+        )
+    if choice is not None or open_count:
         raise AmbiguousFunction(
             f"function {shown} is not unique",
             hint="Could not choose a best candidate function."
@@ -105,6 +112,12 @@ def apply(
     nullable = signature.introduces_nulls or any(type_of(arg).nullable for arg in args)
     if signature.kernel == "identity":
         return conveyed[0]
+    if signature.volatility is Volatility.VOLATILE:
+        # The first argument refuses maintained views, the second keeps this call apart from others.
+        once = CallUnmaterializable(UnmaterializableFunc.EVALUATION, ColumnType(INT8, False))
+        ctx.statement.uses_now.append(once)
+        conveyed = (once, int_literal(ctx.statement.next_local(), INT8), *conveyed)
+        nullable = False
     return HirCall(signature.kernel, conveyed, ColumnType(choice.result, nullable))
 
 
@@ -115,7 +128,11 @@ def convey(
     coerced: list[HirScalar] = []
     for arg, target, position in zip(args, choice.targets, positions, strict=True):
         declared = type_of(arg).type
-        coerced.append(arg if declared is target else ctx.coerce(arg, target, position))
+        # A text form shows the length that a blank-padded type declares.
+        keeps = declared is target or (
+            choice.signature.convey is Convey.TEXT and declared.base is target.base
+        )
+        coerced.append(arg if keeps else ctx.coerce(arg, target, position))
     match choice.signature.convey:
         case Convey.AS_IS:
             return tuple(coerced)
@@ -123,6 +140,8 @@ def convey(
             return (*coerced, *(null_literal(type_of(arg).type) for arg in coerced))
         case Convey.JSONB:
             return tuple(to_jsonb(arg) for arg in coerced)
+        case Convey.CAST:
+            return tuple(ctx.coerce(arg, TEXT, 0, CastContext.EXPLICIT) for arg in coerced)
         case Convey.TEXT:
             return tuple(to_output_text(arg) for arg in coerced)
 
@@ -139,7 +158,7 @@ def to_jsonb(expr: HirScalar) -> HirScalar:
 def to_output_text(expr: HirScalar) -> HirScalar:
     """Return the value's text form, as output shows it."""
     declared = type_of(expr)
-    if declared.type.base in (BaseType.TEXT, BaseType.VARCHAR):
+    if declared.type.base in (BaseType.TEXT, BaseType.VARCHAR, BaseType.UNKNOWN):
         return expr
     witness = null_literal(declared.type)
     return HirCall("out_text", (expr, witness), ColumnType(TEXT, declared.nullable))

@@ -13,21 +13,37 @@ from headwater.ir.literals import (
     literal_int,
     literal_text,
     null_literal,
+    text_literal,
 )
 from headwater.ir.scalar import Literal, Parameter
 from headwater.sql.plan.hir import ColumnRef, HirCall, HirIf, HirScalar
 from headwater.sql.plan.types import can_coerce, same_type, through_text, type_of
 from headwater.sql.resolve.datatypes import show_type
-from headwater.types.scalar import BOOL, TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import (
+    BOOL,
+    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    BaseType,
+    ColumnType,
+    ScalarType,
+)
 
 _RECORD_MAKE = "record_make"
 _RECORD_GET = "record_get"
 _CONTAINERS = frozenset({BaseType.ARRAY, BaseType.LIST, BaseType.MAP, BaseType.RECORD})
 _LENGTH_LIMITED = frozenset({BaseType.VARCHAR, BaseType.BPCHAR})
+_TEXTS = frozenset({BaseType.TEXT, *_LENGTH_LIMITED, BaseType.NAME})
 
 
 class ParameterTypes(Protocol):
-    """Where the types of a statement's parameters are settled."""
+    """Where the types of a statement's parameters are settled, and in which zone it speaks.
+
+    Attributes:
+        time_zone: The session's zone, None for UTC and for what outlives the session.
+    """
+
+    time_zone: str | None
 
     def settle_parameter(self, number: int, type: ScalarType, position: int) -> ScalarType:
         """Give parameter ``number`` this type if it has none yet; return the one that it has."""
@@ -48,13 +64,66 @@ def coerce(
     source = type_of(expr).type
     if source is target or source == target:
         return expr
+    if params.time_zone is not None:
+        zoned = _in_zone(expr, target, context, params.time_zone)
+        if zoned is not None:
+            return zoned
     if source.base is BaseType.UNKNOWN:
         return _settle(expr, target, context, params, position)
     if not can_coerce(source, target, context):
-        raise CannotCoerce(
-            f"cannot cast type {show_type(source)} to {show_type(target)}", position=position
-        )
+        raise _no_cast(source, target, context, position)
     return cast(expr, target, context)
+
+
+_LOCAL = frozenset({BaseType.TIMESTAMP, BaseType.DATE, BaseType.TIME})
+
+
+def _in_zone(
+    expr: HirScalar, target: ScalarType, context: CastContext, zone: str
+) -> HirScalar | None:
+    """Return a conversion from or to ``timestamptz`` that depends on the zone; None for others.
+
+    Source: PostgreSQL, section 8.5.3: such a value is shown, read and converted in the session's.
+    """
+    declared = type_of(expr)
+    source = declared.type.base
+    name = text_literal(zone)
+    moment, nullable = ColumnType(TIMESTAMPTZ, declared.nullable), declared.nullable
+    made: HirScalar
+    if isinstance(expr, Literal) and is_null(expr):
+        return None
+    if target.base is BaseType.TIMESTAMPTZ:
+        if source in _LOCAL and can_coerce(declared.type, TIMESTAMP, CastContext.IMPLICIT):
+            local = cast(expr, TIMESTAMP, context)
+            made = HirCall("timezone_text_timestamp", (name, local), moment)
+        elif source is BaseType.UNKNOWN and isinstance(expr, Literal):
+            text = retype(expr, TEXT)
+            made = HirCall("timestamptz_of_text_in", (text, name), moment)
+        elif source in _TEXTS and context is CastContext.EXPLICIT:
+            text = cast(expr, TEXT, context)
+            made = HirCall("timestamptz_of_text_in", (text, name), moment)
+        else:
+            return None
+        return cast(made, target, context)
+    if source is not BaseType.TIMESTAMPTZ or not can_coerce(declared.type, target, context):
+        return None
+    if target.base in _LOCAL:
+        made = HirCall("timezone_text_timestamptz", (name, expr), ColumnType(TIMESTAMP, nullable))
+        return cast(made, target, CastContext.EXPLICIT)
+    if target.base in _TEXTS:
+        made = HirCall("text_of_timestamptz_in", (expr, name), ColumnType(TEXT, nullable))
+        return cast(made, target, context)
+    return None
+
+
+def _no_cast(
+    source: ScalarType, target: ScalarType, context: CastContext, position: int = 0
+) -> CannotCoerce:
+    """Return the error of a conversion that is not in the table."""
+    shown = f"{show_type(source)} to {show_type(target)}"
+    if context is CastContext.EXPLICIT:
+        return CannotCoerce(f"CAST does not support casting from {shown}", position=position)
+    return CannotCoerce(f"cannot cast type {shown}", position=position)
 
 
 def _settle(
@@ -128,7 +197,7 @@ def cast(expr: HirScalar, target: ScalarType, context: CastContext) -> HirScalar
     if through is not None:
         return cast(cast(expr, TEXT, context), target, context)
     if found is None:
-        raise CannotCoerce(f"cannot cast type {show_type(source)} to {show_type(target)}")
+        raise _no_cast(source, target, context)
     if isinstance(expr, Literal) and (found.relabel or _fits(expr, source, target)):
         return Literal(expr.data, ColumnType(target, declared.nullable))
     return _call(found, expr, declared, target, context)

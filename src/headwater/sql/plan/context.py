@@ -122,6 +122,7 @@ class StatementContext:
         queries: How queries are planned.
         uses_now: Unmaterializable functions that the statement calls.
         reads: The relations that the statement's queries read.
+        time_zone: The session's zone; None for UTC, and where a definition outlives the session.
     """
 
     __slots__ = (
@@ -134,6 +135,7 @@ class StatementContext:
         "queries",
         "reads",
         "session",
+        "time_zone",
         "uses_now",
     )
 
@@ -156,6 +158,8 @@ class StatementContext:
         self.uses_now: list[CallUnmaterializable] = []
         self.reads: dict[GlobalId, None] = {}
         self._next_local = 0
+        zone: str = getattr(session, "time_zone", "UTC")
+        self.time_zone: str | None = None if zone == "UTC" else zone
 
     def next_local(self) -> int:
         """Return a fresh id for a CTE."""

@@ -23,6 +23,7 @@ from headwater.sql.plan.types import (
     can_coerce,
     same_type,
     try_common_type,
+    unsigned_mix,
 )
 from headwater.types.scalar import (
     FLOAT8,
@@ -106,7 +107,7 @@ def choose(
         if exact is not None:
             return _bind(exact, (known, known))
     if operator and count == 2:
-        types = _with_float8(types)
+        types = _with_float8(_with_one_sign(types))
     exact = _exact(candidates, types)
     if exact is not None:
         return _bind(exact, types)
@@ -115,6 +116,26 @@ def choose(
     if len(bound) <= 1:
         return bound[0] if bound else None
     return _select(bound, types)
+
+
+def open_overloads(name: str, types: tuple[ScalarType, ...]) -> int:
+    """Return how many overloads fit but for a polymorphic type that nothing settles."""
+    fitting = [s for s in lookup(name) if _accepts_count(s, len(types)) and _fits(s, types)]
+    return sum(
+        1
+        for s in fitting
+        if _bind(s, types) is None
+        and any(
+            type.base is BaseType.UNKNOWN and _arg(s, index) in _CONTAINER_OF
+            for index, type in enumerate(types)
+        )
+    )
+
+
+def _with_one_sign(types: tuple[ScalarType, ...]) -> tuple[ScalarType, ...]:
+    """Return a signed and an unsigned integer as the next wider signed type, or numeric."""
+    mixed = unsigned_mix(*types)
+    return types if mixed is None else (mixed, mixed)
 
 
 def _with_float8(types: tuple[ScalarType, ...]) -> tuple[ScalarType, ...]:

@@ -42,6 +42,8 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **explaining.HANDLERS,
     **sessions.HANDLERS,
 }
+# What is answered at once, in the session's time zone; definitions are in UTC for everybody.
+_IN_SESSION = frozenset({*reading.HANDLERS, *writing.HANDLERS, *sessions.HANDLERS})
 
 
 def plan_statement(
@@ -62,6 +64,8 @@ def plan_statement(
     """
     ctx = StatementContext(catalog, session, params, SCALAR_HANDLERS, reading.QUERIES)
     handler = _HANDLERS.get(type(statement))
+    if type(statement) not in _IN_SESSION:
+        ctx.time_zone = None
     if handler is None:
         raise FeatureNotSupported(
             f"{type(statement).__name__} is not yet supported", position=statement.position

@@ -229,13 +229,16 @@ def common_type(types: Sequence[ScalarType], construct: str, position: int = 0) 
     Source: PostgreSQL, section 10.5; ``select_common_type``.
     """
     result = try_common_type(types)
-    if isinstance(result, tuple):
-        left, right = result
-        raise DatatypeMismatch(
-            f"{construct} types {show_type(left)} and {show_type(right)} cannot be matched",
-            position=position,
-        )
-    return result
+    if not isinstance(result, tuple):
+        return result
+    left, right = result
+    if CATEGORY[left.base] == CATEGORY[right.base]:
+        shown = f"{show_type(right, modifier=True)} to {show_type(left, modifier=True)}"
+        raise DatatypeMismatch(f"{construct} could not convert type {shown}", position=position)
+    raise DatatypeMismatch(
+        f"{construct} types {show_type(left)} and {show_type(right)} cannot be matched",
+        position=position,
+    )
 
 
 def try_common_type(
@@ -262,7 +265,7 @@ def try_common_type(
         if chosen.base not in PREFERRED and _widens(chosen, candidate):
             chosen = candidate
         elif not can_coerce(candidate, chosen, CastContext.IMPLICIT):
-            unsigned = _unsigned_mix(chosen, candidate)
+            unsigned = unsigned_mix(chosen, candidate)
             if unsigned is None:
                 return chosen, candidate
             chosen = unsigned
@@ -293,7 +296,7 @@ _UNSIGNED = {BaseType.UINT2: 2, BaseType.UINT4: 4, BaseType.UINT8: 8}
 _SIGNED = {BaseType.INT2: 2, BaseType.INT4: 4, BaseType.INT8: 8}
 
 
-def _unsigned_mix(left: ScalarType, right: ScalarType) -> ScalarType | None:
+def unsigned_mix(left: ScalarType, right: ScalarType) -> ScalarType | None:
     """Return the next wider signed type for a signed and an unsigned integer, or numeric."""
     for unsigned, signed in ((left.base, right.base), (right.base, left.base)):
         if unsigned in _UNSIGNED and signed in _SIGNED:

@@ -158,26 +158,23 @@ def _modified(type: ScalarType, node: NamedType) -> ScalarType:
     if len(modifiers) > 1:
         raise SyntaxError_("invalid type modifier", position=position)
     if base in (BaseType.VARCHAR, BaseType.BPCHAR):
-        noun = "varchar" if base is BaseType.VARCHAR else "char"
-        if first < 1:
+        if not 1 <= first <= CHARACTERS_MAX:
             raise InvalidParameterValue(
-                f"length for type {noun} must be at least 1", position=position
-            )
-        if first > CHARACTERS_MAX:
-            raise InvalidParameterValue(
-                f"length for type {noun} cannot exceed {CHARACTERS_MAX}", position=position
+                f"length for type {show_type(type)} must be between 1 and {CHARACTERS_MAX}",
+                position=position,
             )
         return ScalarType(base, first)
     if base is BaseType.FLOAT8:
         if not 1 <= first <= 53:
-            bound = "at least 1 bit" if first < 1 else "less than 54 bits"
             raise InvalidParameterValue(
-                f"precision for type float must be {bound}", position=position
+                "precision for type float must be within ([1-53])", position=position
             )
         return scalar.FLOAT4 if first <= 24 else scalar.FLOAT8
     if not 0 <= first <= FRACTION_DIGITS_MAX:
+        moment = base in (BaseType.TIMESTAMP, BaseType.TIMESTAMPTZ)
+        noun = "timestamp or timestamptz" if moment else show_type(type)
         raise InvalidParameterValue(
-            f"{show_type(type)} precision {first} must be between 0 and {FRACTION_DIGITS_MAX}",
+            f"precision for type {noun} must be between 0 and {FRACTION_DIGITS_MAX}",
             position=position,
         )
     return ScalarType(base, first)
@@ -211,7 +208,6 @@ _SHOWN = {
     BaseType.VARCHAR: "character varying",
     BaseType.BPCHAR: "character",
     BaseType.CHAR: '"char"',
-    BaseType.TIME: "time without time zone",
     BaseType.TIMESTAMP: "timestamp without time zone",
     BaseType.TIMESTAMPTZ: "timestamp with time zone",
 }

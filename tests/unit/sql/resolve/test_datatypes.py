@@ -46,8 +46,12 @@ def test_resolved(text, expected):
         ("nosuch", UndefinedObject, 'type "nosuch" does not exist'),
         ("numeric(40)", InvalidParameterValue, "precision for type numeric must be between 1"),
         ("numeric(4, 5)", InvalidParameterValue, "scale for type numeric"),
-        ("varchar(0)", InvalidParameterValue, "length for type varchar must be at least 1"),
-        ("timestamp(7)", InvalidParameterValue, "precision 7 must be between 0 and 6"),
+        (
+            "varchar(0)",
+            InvalidParameterValue,
+            "length for type character varying must be between 1",
+        ),
+        ("timestamp(7)", InvalidParameterValue, "timestamp or timestamptz must be between 0 and 6"),
         ("map[int => int]", FeatureNotSupported, "map keys must be of type text"),
     ],
 )

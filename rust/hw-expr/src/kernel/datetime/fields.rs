@@ -24,6 +24,7 @@ enum Unit {
     Dow,
     IsoDow,
     Doy,
+    IsoDoy,
     Hour,
     Minute,
     Second,
@@ -54,6 +55,7 @@ fn unit(name: &str) -> Option<Unit> {
         b"dow" => Unit::Dow,
         b"isodow" => Unit::IsoDow,
         b"doy" => Unit::Doy,
+        b"isodoy" => Unit::IsoDoy,
         b"hour" | b"hours" | b"h" | b"hr" | b"hrs" => Unit::Hour,
         b"minute" | b"minutes" | b"m" | b"min" | b"mins" => Unit::Minute,
         b"second" | b"seconds" | b"s" | b"sec" | b"secs" => Unit::Second,
@@ -69,22 +71,28 @@ fn unit(name: &str) -> Option<Unit> {
 
 /// The types that have fields, as messages call them.
 const DATE: &str = "date";
-const TIME: &str = "time without time zone";
-const TIMESTAMP: &str = "timestamp without time zone";
+const TIME: &str = "time";
+const TIMESTAMP: &str = "timestamp";
 const TIMESTAMPTZ: &str = "timestamp with time zone";
 const INTERVAL: &str = "interval";
 
-fn known(name: &str, ty: &str) -> Result<Unit> {
-    unit(name).ok_or_else(|| unrecognized(name, ty))
+fn known(name: &str) -> Result<Unit> {
+    unit(name).ok_or_else(|| unrecognized(name))
 }
 
-fn unrecognized(name: &str, ty: &str) -> EvalError {
-    EvalError::parameter(format!("unit \"{}\" not recognized for type {ty}", name.to_ascii_lowercase()))
+fn unrecognized(name: &str) -> EvalError {
+    EvalError::parameter(format!("unit '{}' not recognized", name.to_ascii_lowercase()))
 }
 
-fn unsupported<T>(name: &str, ty: &str) -> Result<T> {
-    let message = format!("unit \"{}\" not supported for type {ty}", name.to_ascii_lowercase());
-    Err(EvalError::raise("0A000", message))
+/// The unit by its full name, as messages have it.
+fn unsupported<T>(at: Unit, ty: &str) -> Result<T> {
+    let name = match at {
+        Unit::Second => "seconds".to_owned(),
+        Unit::TimezoneHour => "timezone_hour".to_owned(),
+        Unit::TimezoneMinute => "timezone_minute".to_owned(),
+        other => format!("{other:?}").to_ascii_lowercase(),
+    };
+    Err(EvalError::raise("0A000", format!("unit '{name}' not supported for type {ty}")))
 }
 
 fn whole(value: i64) -> Numeric {
@@ -137,35 +145,35 @@ fn calendar_field(unit: Unit, days: i64) -> Option<Numeric> {
 const JULIAN_EPOCH: i64 = 2_440_588;
 
 fn of_timestamp(name: &str, micros: i64, ty: &'static str) -> Result<Numeric> {
-    let at = known(name, ty)?;
+    let at = known(name)?;
     let (days, of_day) = calendar::split(micros);
     let zone = ty == TIMESTAMPTZ;
     match at {
         Unit::Epoch => Ok(decimal(micros, 6)),
         Unit::Timezone | Unit::TimezoneHour | Unit::TimezoneMinute if zone => Ok(Numeric::ZERO),
         Unit::Julian => Ok(whole(days + JULIAN_EPOCH).add(&whole(of_day).div(&whole(DAY_MICROS))?)?),
-        _ => clock(at, of_day).or_else(|| calendar_field(at, days)).map_or_else(|| unsupported(name, ty), Ok),
+        _ => clock(at, of_day).or_else(|| calendar_field(at, days)).map_or_else(|| unsupported(at, ty), Ok),
     }
 }
 
 fn of_date(name: &str, days: i64) -> Result<Numeric> {
-    match known(name, DATE)? {
+    match known(name)? {
         Unit::Epoch => Ok(whole(days * (DAY_MICROS / SECOND))),
         Unit::Julian => Ok(whole(days + JULIAN_EPOCH)),
-        at => calendar_field(at, days).map_or_else(|| unsupported(name, DATE), Ok),
+        at => calendar_field(at, days).map_or_else(|| unsupported(at, DATE), Ok),
     }
 }
 
 fn of_time(name: &str, micros: i64) -> Result<Numeric> {
-    match known(name, TIME)? {
+    match known(name)? {
         Unit::Epoch => Ok(decimal(micros, 6)),
-        at => clock(at, micros).map_or_else(|| unsupported(name, TIME), Ok),
+        at => clock(at, micros).map_or_else(|| unsupported(at, TIME), Ok),
     }
 }
 
 fn of_interval(name: &str, span: &Interval) -> Result<Numeric> {
     let (years, months) = (i64::from(span.months) / 12, i64::from(span.months) % 12);
-    Ok(match known(name, INTERVAL)? {
+    Ok(match known(name)? {
         Unit::Epoch => {
             // A year has 365.25 days here, a month 30. Source: PostgreSQL's `interval_part`.
             let quarter_days = years * 1461 + (months * 30 + i64::from(span.days)) * 4;
@@ -179,7 +187,7 @@ fn of_interval(name: &str, span: &Interval) -> Result<Numeric> {
         Unit::Quarter => whole(months / 3 + 1),
         Unit::Month => whole(months),
         Unit::Day => whole(span.days.into()),
-        at => return clock(at, span.micros).map_or_else(|| unsupported(name, INTERVAL), Ok),
+        at => return clock(at, span.micros).map_or_else(|| unsupported(at, INTERVAL), Ok),
     })
 }
 
@@ -212,33 +220,40 @@ fn clock_unit(at: Unit) -> Option<i64> {
 }
 
 /// Fields that `extract` knows and nothing can be cut to.
-fn can_cut(name: &str, ty: &str) -> Result<Unit> {
-    match known(name, ty)? {
+fn can_cut(name: &str) -> Result<Unit> {
+    match known(name)? {
         Unit::Epoch | Unit::IsoYear | Unit::Dow | Unit::IsoDow | Unit::Doy | Unit::Julian => {
-            Err(unrecognized(name, ty))
+            Err(unrecognized(name))
         }
         at => Ok(at),
     }
 }
 
-fn trunc_timestamp(name: &str, micros: i64, ty: &'static str) -> Result<i64> {
-    let at = can_cut(name, ty)?;
+fn trunc_timestamp_of(name: &str, micros: i64, ty: &'static str) -> Result<i64> {
+    let at = can_cut(name)?;
     if let Some(unit) = clock_unit(at) {
         return Ok(micros - micros.rem_euclid(unit));
     }
     let (days, _) = calendar::split(micros);
     match trunc_days(at, days) {
         Some(days) => calendar::check_timestamp(days.checked_mul(DAY_MICROS)),
-        None => unsupported(name, ty),
+        None => unsupported(at, ty),
     }
 }
 
+/// A timestamp cut to a unit.
+pub(super) fn trunc_timestamp(name: &str, micros: i64) -> Result<i64> {
+    trunc_timestamp_of(name, micros, TIMESTAMP)
+}
+
 fn trunc_interval(name: &str, span: &Interval) -> Result<Interval> {
-    let at = can_cut(name, INTERVAL)?;
+    let at = can_cut(name)?;
     if let Some(unit) = clock_unit(at) {
         return Ok(Interval { micros: span.micros - span.micros % unit, ..*span });
     }
     let months = match at {
+        // Materialize knows no weeks of intervals.
+        Unit::Week => return Err(unrecognized(name)),
         Unit::Millennium => 12_000,
         Unit::Century => 1200,
         Unit::Decade => 120,
@@ -246,14 +261,14 @@ fn trunc_interval(name: &str, span: &Interval) -> Result<Interval> {
         Unit::Quarter => 3,
         Unit::Month => 1,
         Unit::Day => return Ok(Interval { micros: 0, ..*span }),
-        _ => return unsupported(name, INTERVAL),
+        _ => return unsupported(at, INTERVAL),
     };
     Ok(Interval::new(span.months - span.months % months, 0, 0))
 }
 
 /// How many boundaries of a unit lie between two moments.
 fn difference(name: &str, from: i64, to: i64, ty: &'static str) -> Result<i64> {
-    let at = known(name, ty)?;
+    let at = known(name)?;
     if let Some(unit) = clock_unit(at) {
         return Ok(to.div_euclid(unit) - from.div_euclid(unit));
     }
@@ -270,7 +285,7 @@ fn difference(name: &str, from: i64, to: i64, ty: &'static str) -> Result<i64> {
         // Weeks begin on Sunday.
         Unit::Week => (to + 4).div_euclid(7) - (from + 4).div_euclid(7),
         Unit::Day | Unit::Dow | Unit::Doy => to - from,
-        _ => return unsupported(name, ty),
+        _ => return unsupported(at, ty),
     })
 }
 
@@ -291,8 +306,8 @@ pub(super) const KERNELS: Table = &[
     kernel!("date_part_text_date", |u: &str, a: i64| {
         as_float(of_timestamp(u, a * DAY_MICROS, TIMESTAMP))
     }),
-    kernel!("date_trunc_text_timestamp", |u: &str, a: i64| trunc_timestamp(u, a, TIMESTAMP)),
-    kernel!("date_trunc_text_timestamptz", |u: &str, a: i64| trunc_timestamp(u, a, TIMESTAMPTZ)),
+    kernel!("date_trunc_text_timestamp", |u: &str, a: i64| trunc_timestamp(u, a)),
+    kernel!("date_trunc_text_timestamptz", |u: &str, a: i64| trunc_timestamp_of(u, a, TIMESTAMPTZ)),
     kernel!("date_trunc_text_interval", |u: &str, a: Interval| trunc_interval(u, &a)),
     kernel!("datediff_text_timestamp_timestamp", |u: &str, a: i64, b: i64| difference(u, a, b, TIMESTAMP)),
     kernel!("datediff_text_timestamptz_timestamptz", |u: &str, a: i64, b: i64| {

@@ -1,6 +1,8 @@
 //! Dates, times, timestamps and intervals.
 
 mod fields;
+mod from_char;
+mod make;
 mod to_char;
 
 use super::{Table, kernel};
@@ -11,7 +13,8 @@ use hw_types::interval::{DAY_MICROS, Interval, MONTH_DAYS};
 
 type Result<T> = std::result::Result<T, EvalError>;
 
-pub(super) const KERNELS: &[Table] = &[ARITHMETIC, FUNCTIONS, fields::KERNELS, to_char::KERNELS];
+pub(super) const KERNELS: &[Table] =
+    &[ARITHMETIC, FUNCTIONS, fields::KERNELS, from_char::KERNELS, make::KERNELS, to_char::KERNELS];
 
 const ARITHMETIC: Table = &[
     kernel!("add_interval_interval", |a: Interval, b: Interval| add(&a, &b)),
@@ -234,8 +237,8 @@ fn make_timestamp<'a>(
     let (year, month, day, hour, minute) = (field(0)?, field(1)?, field(2)?, field(3)?, field(4)?);
     let second: f64 = super::arg(args, 5)?;
     let valid = (1..=12).contains(&month)
-        && (-4713..=262_142).contains(&year)
         && year != 0
+        && year.abs() < 1_000_000
         && (1..=calendar::days_in_month(year, month)).contains(&day)
         && (0..24).contains(&hour)
         && (0..60).contains(&minute)
@@ -245,21 +248,21 @@ fn make_timestamp<'a>(
         return Ok(hw_types::datum::Datum::Null);
     }
     let of_day = hour * HOUR + minute * calendar::MINUTE + (second * 1e6).round_ties_even() as i64;
-    let micros = calendar::days_from_civil(year, month, day) * DAY_MICROS + of_day;
-    Ok(hw_types::datum::Datum::Int(calendar::check_timestamp(Some(micros))?))
+    let days = calendar::days_from_civil(year, month, day).checked_mul(DAY_MICROS);
+    Ok(hw_types::datum::Datum::Int(calendar::check_timestamp(days.and_then(|d| d.checked_add(of_day)))?))
 }
 
 fn zone_offset(zone: &str, micros: i64, is_local: bool) -> Result<i64> {
-    parse::time_zone_offset(zone, micros, is_local)
-        .ok_or_else(|| EvalError::parameter(format!("time zone \"{zone}\" not recognized")))
+    parse::zone::offset(zone, micros, is_local)
+        .ok_or_else(|| EvalError::parameter(format!("invalid time zone '{zone}'")))
 }
 
 fn fixed(zone: &Interval) -> Result<i64> {
     if zone.months != 0 {
-        return Err(EvalError::parameter("interval time zone must not include months or years"));
+        return Err(EvalError::parameter("timezone interval must not contain months or years"));
     }
     if zone.days != 0 {
-        return Err(EvalError::parameter("interval time zone must not include months or days"));
+        return Err(EvalError::parameter("timezone interval must not contain days"));
     }
     Ok(zone.micros)
 }
@@ -269,6 +272,9 @@ fn shift(micros: i64, offset: i64, to_local: bool) -> Result<i64> {
 }
 
 fn to_timestamp(seconds: f64) -> Result<i64> {
+    if seconds.is_nan() {
+        return Err(EvalError::raise("22008", "timestamp cannot be NaN"));
+    }
     let micros = (seconds * 1e6).round_ties_even();
     if !micros.is_finite() || micros.abs() > 9e18 {
         return Err(EvalError::TimestampOutOfRange);

@@ -3,13 +3,23 @@
 use crate::calendar::{self, HOUR, MINUTE, SECOND};
 use crate::error::EvalError;
 use crate::kernel::{Table, kernel};
+use hw_types::interval::Interval;
 
 pub(super) const KERNELS: Table = &[
-    kernel!("to_char_timestamp_text", |a: i64, b: &str| Ok::<_, EvalError>(to_char(a, b, ""))),
-    kernel!("to_char_timestamptz_text", |a: i64, b: &str| Ok::<_, EvalError>(to_char(a, b, "UTC"))),
+    kernel!("to_char_timestamp_text", |a: i64, b: &str| Ok::<_, EvalError>(to_char(&Moment::of(a), b, ""))),
+    kernel!("to_char_timestamptz_text", |a: i64, b: &str| Ok::<_, EvalError>(to_char(
+        &Moment::of(a),
+        b,
+        "UTC"
+    ))),
+    kernel!("to_char_interval_text", |a: Interval, b: &str| Ok::<_, EvalError>(to_char(
+        &Moment::of_span(&a),
+        b,
+        ""
+    ))),
 ];
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -23,7 +33,8 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const DAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 /// Patterns, longest first among those that begin alike.
@@ -35,12 +46,31 @@ const PATTERNS: &[&str] = &[
     "CC", "J", "Q", "RM", "rm", "TZH", "TZM", "TZ", "tz", "OF",
 ];
 
+/// The pattern that a template begins with.
+pub(super) fn pattern_at(template: &str) -> Option<&'static str> {
+    // All but those whose case shows in the result may be written small.
+    let small = |pattern: &str| {
+        let head = template.as_bytes().get(..pattern.len());
+        head.is_some_and(|head| {
+            head.eq_ignore_ascii_case(pattern.as_bytes()) && head == head.to_ascii_lowercase()
+        })
+    };
+    let exact = PATTERNS.iter().copied().find(|pattern| template.starts_with(*pattern));
+    let other = PATTERNS.iter().copied().find(|pattern| small(pattern));
+    match (exact, other) {
+        (Some(exact), Some(other)) if other.len() > exact.len() => Some(other),
+        (exact, other) => exact.or(other),
+    }
+}
+
 struct Moment {
     days: i64,
     year: i64,
     month: i64,
     day: i64,
     of_day: i64,
+    /// Whether it is an interval, whose fields begin at zero.
+    span: bool,
 }
 
 /// Digits padded to `width` unless `fill` is off.
@@ -73,7 +103,20 @@ impl Moment {
     fn of(micros: i64) -> Moment {
         let (days, of_day) = calendar::split(micros);
         let (year, month, day) = calendar::civil_from_days(days);
-        Moment { days, year, month, day, of_day }
+        Moment { days, year, month, day, of_day, span: false }
+    }
+    /// An interval's fields in the places of a moment's; those of the calendar are those of its months.
+    fn of_span(span: &Interval) -> Moment {
+        let (years, months) = (i64::from(span.months) / 12, i64::from(span.months) % 12);
+        let days = i64::from(span.days);
+        Moment {
+            days: (years * 12 + months) * 30 + days,
+            year: years,
+            month: months,
+            day: days,
+            of_day: span.micros,
+            span: true,
+        }
     }
     fn shown_year(year: i64) -> i64 {
         if year > 0 { year } else { 1 - year }
@@ -81,10 +124,23 @@ impl Moment {
     fn expand(&self, pattern: &str, fill: bool, zone: &str) -> String {
         let two = |value: i64| number(value, 2, fill);
         let micros = self.of_day % SECOND;
-        let year = Moment::shown_year(self.year);
+        let year = if self.span { self.year } else { Moment::shown_year(self.year) };
         let (iso_year, iso_week) = calendar::iso_week(self.days);
         let iso_year = Moment::shown_year(iso_year);
         let hour12 = |hour: i64| if hour % 12 == 0 { 12 } else { hour % 12 };
+        if self.span
+            && matches!(
+                pattern,
+                "DDD" | "J" | "MONTH" | "Month" | "month" | "MON" | "Mon" | "mon" | "RM" | "rm"
+            )
+        {
+            return match (pattern, self.month) {
+                ("DDD", _) => number(self.days, 3, fill),
+                ("J", _) => (self.year * 365 + self.month * 30 + self.day + 1_721_060).to_string(),
+                (_, 0) => String::new(),
+                _ => Moment { span: false, month: self.month.abs(), ..*self }.expand(pattern, fill, zone),
+            };
+        }
         match pattern {
             "HH24" => two(self.of_day / HOUR),
             "HH12" | "HH" => two(hour12(self.of_day / HOUR)),
@@ -157,8 +213,7 @@ fn ordinal(text: &str) -> &'static str {
 }
 
 /// The moment in the template's form.
-fn to_char(micros: i64, template: &str, zone: &str) -> String {
-    let moment = Moment::of(micros);
+fn to_char(moment: &Moment, template: &str, zone: &str) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(c) = rest.chars().next() {
@@ -172,7 +227,7 @@ fn to_char(micros: i64, template: &str, zone: &str) -> String {
             continue;
         }
         let (fill, body) = rest.strip_prefix("FM").map_or((true, rest), |body| (false, body));
-        let Some(pattern) = PATTERNS.iter().find(|pattern| body.starts_with(**pattern)) else {
+        let Some(pattern) = pattern_at(body) else {
             // `FM` alone changes nothing; anything else stands for itself.
             let skip = if fill { c.len_utf8() } else { 2 };
             if fill {

@@ -63,7 +63,7 @@ def unify(
 
 
 def _coalesce(ctx: ExprContext, node: ast.Coalesce) -> HirScalar:
-    items = unify(ctx, node.items, [ctx.plan(item) for item in node.items], "COALESCE")
+    items = unify(ctx, node.items, [ctx.plan(item) for item in node.items], "coalesce")
     if len(items) == 1:
         return items[0]
     kernel = lookup_syntax("coalesce").kernel
@@ -73,7 +73,7 @@ def _coalesce(ctx: ExprContext, node: ast.Coalesce) -> HirScalar:
 
 def _extreme(name: str) -> Handler:
     def plan(ctx: ExprContext, node: ast.Greatest | ast.Least) -> HirScalar:
-        items = unify(ctx, node.items, [ctx.plan(item) for item in node.items], name.upper())
+        items = unify(ctx, node.items, [ctx.plan(item) for item in node.items], name)
         nullable = all(type_of(item).nullable for item in items)
         kernel = lookup_syntax(name).kernel
         return HirCall(kernel, tuple(items), ColumnType(type_of(items[0]).type, nullable))

@@ -10,7 +10,7 @@ from headwater.errors import (
     WrongObjectType,
 )
 from headwater.ir.functions import CastContext
-from headwater.ir.literals import int_literal, literal_from_text
+from headwater.ir.literals import int_literal, literal_from_text, null_literal
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node
 from headwater.sql.plan.calls import call_operator
@@ -24,6 +24,7 @@ from headwater.sql.resolve.datatypes import show_type
 from headwater.sql.resolve.location import location
 from headwater.types.scalar import (
     INT8,
+    JSONB,
     TEXT,
     BaseType,
     ColumnType,
@@ -144,11 +145,26 @@ def _subscript(ctx: ExprContext, node: ast.Subscript) -> HirScalar:
 
 def _array_index(ctx: ExprContext, operand: HirScalar, node: ast.Subscript) -> HirScalar:
     if any(item.is_slice for item in node.items):
-        raise FeatureNotSupported("array slices are not supported", position=node.position)
+        return _array_slice(ctx, operand, node)
     element = type_of(operand).type.element
     assert element is not None
     indexes = _indexes(ctx, node.items)
     return HirCall("array_index", (operand, *indexes), ColumnType(element, True))
+
+
+def _array_slice(ctx: ExprContext, operand: HirScalar, node: ast.Subscript) -> HirScalar:
+    """Plan ``a[l:u]…``; an index among slices is the slice up to it. Source: PostgreSQL, 8.15.3."""
+    bounds: list[HirScalar] = []
+    nullable = type_of(operand).nullable
+    for item in node.items:
+        ends = (item.lower, item.upper) if item.is_slice else (None, item.lower)
+        for end in ends:
+            if end is None:
+                bounds.append(null_literal(INT8))
+                continue
+            bounds.append(ctx.plan_as(end, INT8, CastContext.ASSIGNMENT))
+            nullable = nullable or type_of(bounds[-1]).nullable
+    return HirCall("array_slice", (operand, *bounds), ColumnType(type_of(operand).type, nullable))
 
 
 def _indexes(ctx: ExprContext, items: Sequence[ast.SubscriptItem]) -> list[HirScalar]:
@@ -206,7 +222,10 @@ def _json_path(ctx: ExprContext, operand: HirScalar, node: ast.Subscript) -> Hir
             )
         key = ctx.plan(item.lower)
         if type_of(key).type.base is BaseType.UNKNOWN:
+            # Unlike ``->``, a subscript written as a text may be an array's index.
             key = ctx.coerce(key, TEXT, item.lower.position)
+            expr = HirCall("subscript_jsonb_text", (expr, key), ColumnType(JSONB, True))
+            continue
         positions = (node.operand.position, item.lower.position)
         expr = call_operator(ctx, "->", (expr, key), positions, node.position)
     return expr

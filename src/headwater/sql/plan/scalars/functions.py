@@ -1,15 +1,19 @@
 """Calls: which function a name means, and the functions that planning itself answers."""
 
+import math
+
 from headwater.errors import (
     FeatureNotSupported,
     GroupingError,
+    IndeterminateDatatype,
     InvalidParameterValue,
     UndefinedFunction,
     WrongObjectType,
 )
-from headwater.ir.functions import FunctionKind, Signature
-from headwater.ir.literals import literal_bool, text_literal
-from headwater.ir.scalar import CallUnmaterializable, Literal, UnmaterializableFunc
+from headwater.ir.functions import CastContext, FunctionKind, Signature, lookup
+from headwater.ir.functions.schemas import TYPE_IO, is_in_schema
+from headwater.ir.literals import bool_literal, literal_bool, literal_from_text, text_literal
+from headwater.ir.scalar import CallUnmaterializable, Literal, Parameter, UnmaterializableFunc
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import NamedType, Node, ObjectName
 from headwater.sql.plan.calls import apply, choose_function, overloads_of
@@ -22,14 +26,19 @@ from headwater.sql.plan.scalars.ordered_sets import plan_ordered_set, takes_orde
 from headwater.sql.plan.scalars.windows import plan_window
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import BUILTIN_TYPES, show_type
+from headwater.types.ids import GlobalId
 from headwater.types.scalar import (
     BOOL,
+    DATE,
+    FLOAT8,
     INT4,
     INTERVAL,
     MZ_TIMESTAMP,
     TEXT,
+    TIMESTAMP,
     TIMESTAMPTZ,
     UUID,
+    BaseType,
     ColumnType,
     ScalarType,
     array_of,
@@ -64,17 +73,26 @@ _UNMATERIALIZABLE: dict[str, tuple[UnmaterializableFunc, ScalarType]] = {
     "mz_is_superuser": (U.IS_SUPERUSER, BOOL),
 }
 _NULLABLE_CALLS = frozenset({U.CURRENT_SCHEMA})
+# Functions of timestamptz that look at its fields.
+_BY_ZONE = frozenset({"date_part", "date_trunc", "extract", "to_char"})
+_UNSAFE = frozenset({"mz_sleep", "mz_panic"})
 # What the front end answers about itself as a map from setting to value.
 _SETTINGS = ColumnType(map_of(TEXT), False)
 
 
 def function_name(name: ObjectName) -> str:
     """Return the bare name of a builtin function. Raises: UndefinedFunction (another schema)."""
-    if len(name.parts) > 1 and name.parts[-2] not in FUNCTION_SCHEMAS:
+    bare = name.parts[-1]
+    if len(name.parts) == 1:
+        return bare
+    schema = name.parts[-2]
+    if schema not in FUNCTION_SCHEMAS or (
+        not is_in_schema(bare, schema) and (lookup(bare) or bare in _UNMATERIALIZABLE)
+    ):
         raise UndefinedFunction(
-            f"function {'.'.join(name.parts)} does not exist", position=name.position
+            f'function "{".".join(name.parts)}" does not exist', position=name.position
         )
-    return name.parts[-1]
+    return bare
 
 
 def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
@@ -141,9 +159,26 @@ def _scalar(
 ) -> HirScalar:
     args = plan_arguments(ctx, node)
     types = tuple([type_of(arg).type for arg in args])
-    choice = choose_function(name, types, node.position)
     positions = [argument.position for argument in node.arguments]
+    if ctx.statement.time_zone is not None and name in _BY_ZONE:
+        args = _in_zone(ctx, name, args, ctx.statement.time_zone)
+        types = tuple([type_of(arg).type for arg in args])
+        positions = [*positions, *[0] * (len(args) - len(positions))]
+    choice = choose_function(name, types, node.position)
     return apply(ctx, choice, args, positions)
+
+
+def _in_zone(ctx: ExprContext, name: str, args: list[HirScalar], zone: str) -> list[HirScalar]:
+    """Return the arguments with moments as they are in the session's zone."""
+    if name == "date_trunc":
+        is_zoned = len(args) == 2 and type_of(args[1]).type.base is BaseType.TIMESTAMPTZ
+        return [*args, text_literal(zone)] if is_zoned else args
+    return [
+        ctx.coerce(arg, TIMESTAMP, 0, CastContext.EXPLICIT)
+        if type_of(arg).type.base is BaseType.TIMESTAMPTZ
+        else arg
+        for arg in args
+    ]
 
 
 def _over_catalog(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
@@ -162,6 +197,17 @@ def _unknown(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
 
     Source: PostgreSQL, section 10.3: a call of a type's name with one argument is a cast.
     """
+    if name in _UNSAFE:
+        raise FeatureNotSupported(
+            "executing potentially dangerous functions is not supported", position=node.position
+        )
+    if name in TYPE_IO and node.arguments:
+        raise FeatureNotSupported(
+            "cannot call function with arguments of type internal"
+            if name != "array_in"
+            else "array_in not yet supported",
+            position=node.position,
+        )
     if len(node.arguments) == 1 and name in BUILTIN_TYPES and not node.star:
         data_type = NamedType(name=ObjectName(parts=(name,)), position=node.position)
         return ctx.plan(
@@ -198,7 +244,50 @@ def _pg_typeof(ctx: ExprContext, node: ast.Function) -> HirScalar:
     if len(args) != 1:
         choose_function("pg_typeof", tuple(type_of(a).type for a in args), node.position)
     declared = type_of(args[0]).type
-    return text_literal(show_type(declared))
+    if isinstance(args[0], Parameter) and declared.base is BaseType.UNKNOWN:
+        raise IndeterminateDatatype(
+            f"could not determine data type of parameter ${args[0].number}", position=node.position
+        )
+    return text_literal(_shown(ctx, declared))
+
+
+def _shown(ctx: ExprContext, type: ScalarType) -> str:
+    """Return a type's name; one made by CREATE TYPE has its own, qualified where it must be."""
+    if type.custom is not None:
+        item = ctx.statement.catalog.item(GlobalId(type.custom))
+        found = ctx.statement.names.try_item(ObjectName(parts=(item.name,)))
+        full = ctx.statement.catalog.full_name(item)
+        return item.name if found is item else ".".join(full[-2:])
+    if type.element is not None and type.base in (BaseType.LIST, BaseType.ARRAY, BaseType.MAP):
+        inner = _shown(ctx, type.element)
+        if type.base is BaseType.LIST:
+            return f"{inner} list"
+        return f"{inner}[]" if type.base is BaseType.ARRAY else f"map[text=>{inner}]"
+    return show_type(type)
+
+
+def _pi(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    if node.arguments:
+        choose_function("pi", tuple(type_of(a).type for a in plan_arguments(ctx, node)), 0)
+    return literal_from_text(repr(math.pi), FLOAT8)
+
+
+def _not_in_recovery(_ctx: ExprContext, _node: ast.Function) -> HirScalar:
+    return bool_literal(False)
+
+
+def _age(ctx: ExprContext, node: ast.Function) -> HirScalar:
+    """Plan ``age(x)`` as the time from ``x`` to the beginning of the current day."""
+    args = plan_arguments(ctx, node)
+    positions = [argument.position for argument in node.arguments]
+    if len(args) == 1:
+        declared = type_of(args[0]).type.base
+        moment = TIMESTAMPTZ if declared is BaseType.TIMESTAMPTZ else TIMESTAMP
+        now = ctx.coerce(_moment(ctx, U.NOW, TIMESTAMPTZ), DATE, 0, CastContext.EXPLICIT)
+        args = [ctx.coerce(now, moment, 0), ctx.coerce(args[0], moment, positions[0])]
+        positions = [0, positions[0]]
+    choice = choose_function("age", tuple(type_of(arg).type for arg in args), node.position)
+    return apply(ctx, choice, args, positions)
 
 
 def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
@@ -248,7 +337,10 @@ def _old_now(_ctx: ExprContext, node: ast.Function) -> HirScalar:
 
 
 _SPECIAL: dict[str, Handler] = {
+    "age": _age,
     "grouping": _grouping,
+    "pg_is_in_recovery": _not_in_recovery,
+    "pi": _pi,
     "pg_typeof": _pg_typeof,
     "current_setting": _current_setting,
     "current_schemas": _current_schemas,

@@ -47,7 +47,7 @@ def _number(_ctx: ExprContext, node: ast.Number) -> HirScalar:
         if -_INT8_DIGITS_MAX <= value < _INT8_DIGITS_MAX:
             return int_literal(value, INT8)
     try:
-        return literal_from_text(text, NUMERIC)
+        return literal_from_text(text.upper(), NUMERIC)
     except NumericValueOutOfRange as error:
         error.position = node.position
         raise
@@ -200,9 +200,29 @@ def plan_container(ctx: ExprContext, node: ast.Expr, target: ScalarType) -> HirS
             for expr, item in zip(items, node.items, strict=True)
         ]
         return HirCall("list_make", tuple(typed), ColumnType(target, False))
+    if isinstance(node, ast.ArrayExpr) and node.items and target.base is BaseType.ARRAY:
+        return _array_as(ctx, node, target)
     if _is_empty(node) and target.base in (BaseType.ARRAY, BaseType.LIST, BaseType.MAP):
         return literal_from_text("{}", target)
     return ctx.plan(node)
+
+
+def _array_as(ctx: ExprContext, node: ast.ArrayExpr, target: ScalarType) -> HirScalar:
+    """Plan an array constructor whose elements the cast around it gives a type."""
+    if _is_empty(node):
+        return literal_from_text("{}", target)
+    assert target.element is not None
+    items = []
+    for item in node.items:
+        if isinstance(item, ast.ArrayExpr):
+            items.append(_array_as(ctx, item, target))
+            continue
+        expr = ctx.plan(item)
+        # A value that is an array already is a dimension of the result.
+        is_array = type_of(expr).type.base is BaseType.ARRAY
+        wanted = target if is_array else target.element
+        items.append(ctx.coerce(expr, wanted, item.position, CastContext.EXPLICIT))
+    return HirCall("array_make", tuple(items), ColumnType(target, False))
 
 
 def _is_empty(node: ast.Expr) -> bool:
