@@ -61,7 +61,11 @@ def missing() -> str | None:
 
 
 def play(part: Part, at_once: int = AT_ONCE) -> list[Played]:
-    """Play all files of a part against new servers."""
+    """Play all files of a part against new servers.
+
+    Raises:
+        RuntimeError: The runner failed, or a file had no server: the run says nothing.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slt-")))
         report = folder / "report.json"
@@ -83,7 +87,11 @@ def play(part: Part, at_once: int = AT_ONCE) -> list[Played]:
         )
         if not report.exists():
             raise RuntimeError(f"the runner failed: {result.stdout[-2000:]}{result.stderr[-2000:]}")
-        return read(report)
+        played = read(report)
+    without = [file.name for file in played if any(f.line == 0 for f in file.failures)]
+    if without:
+        raise RuntimeError(f"no server started in time, or none any more: {', '.join(without)}")
+    return played
 
 
 def _spawn() -> str:
