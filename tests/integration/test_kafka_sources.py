@@ -303,3 +303,45 @@ def test_statuses_of_a_cluster_that_is_emptied(broker: Kafka, connection: Connec
         "JOIN mz_sources AS s ON s.id = h.source_id WHERE s.name = 'parked'"
     )
     eventually(lambda: rows(connection, count), [(5,)])
+
+
+def test_a_table_of_a_topic_without_records(broker: Kafka, connection: Connection) -> None:
+    broker.make_topic("silent", 2)
+    create(connection, "silent", "silent", "")
+    for name in ("silent_1", "silent_2"):
+        connection.execute(
+            f"CREATE TABLE {name} FROM SOURCE silent (REFERENCE silent) FORMAT TEXT".encode()
+        )
+        assert rows(connection, f"SELECT count(*) FROM {name}") == [(0,)]
+    broker.produce("silent", [(None, b"at last")])
+    for name in ("silent_1", "silent_2"):
+        query = f"SELECT text FROM {name}"
+        eventually(lambda query=query: rows(connection, query), [("at last",)])  # type: ignore[misc]
+
+
+def test_a_connection_moves_to_other_brokers(
+    broker: Kafka, connection: Connection, unused_tcp_port: int
+) -> None:
+    broker.make_topic("moving")
+    broker.produce("moving", [(None, b"a")])
+    connection.execute(
+        f"CREATE CONNECTION moving TO KAFKA (BROKER '{broker.address}', "
+        "SECURITY PROTOCOL PLAINTEXT)".encode()
+    )
+    connection.execute(
+        "CREATE SOURCE moving_source FROM KAFKA CONNECTION moving (TOPIC 'moving') FORMAT TEXT"
+    )
+    assert rows(connection, "SELECT text FROM moving_source") == [("a",)]
+    away = f"ALTER CONNECTION moving SET (BROKER '127.0.0.1:{unused_tcp_port}')"
+    with pytest.raises(psycopg.OperationalError, match="failed to connect"):
+        connection.execute(away.encode())
+    connection.execute(f"{away} WITH (VALIDATE = false)".encode())
+    status = "SELECT status FROM mz_internal.mz_source_statuses WHERE name = 'moving_source'"
+    eventually(lambda: rows(connection, status), [("stalled",)])
+    broker.produce("moving", [(None, b"b")])
+    connection.execute(f"ALTER CONNECTION moving SET (BROKER '{broker.address}')".encode())
+    eventually(
+        lambda: rows(connection, "SELECT text FROM moving_source ORDER BY text"),
+        [("a",), ("b",)],
+    )
+    eventually(lambda: rows(connection, status), [("running",)])

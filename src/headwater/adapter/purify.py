@@ -38,7 +38,7 @@ async def purify(snapshot: CatalogSnapshot, plan: StatementPlan, environment_id:
         InvalidParameterValue: The topic is not as the statement says.
     """
     match plan:
-        case ddl.CreateConnectionPlan() if plan.validate:
+        case ddl.CreateConnectionPlan() | ddl.AlterConnectionPlan() if plan.validate:
             await _check_answers(plan.details, environment_id)
         case ddl.CreateSourcePlan(details=planned.KafkaSource() as source):
             details = _details(snapshot, source.connection)

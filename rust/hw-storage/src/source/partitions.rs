@@ -236,6 +236,9 @@ impl Partitions {
         partitions: &[i32],
         which: Offset,
     ) -> Result<BTreeMap<i32, i64>, SourceError> {
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new()); // librdkafka refuses to ask for nothing
+        }
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition_offset(&self.topic, *partition, which)

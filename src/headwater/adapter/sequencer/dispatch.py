@@ -8,6 +8,7 @@ from headwater.adapter.purify import purify
 from headwater.adapter.sequencer import (
     alter,
     cluster,
+    connection,
     copy,
     create,
     cursor,
@@ -274,6 +275,8 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
             return alter.prepare_system_variable(snapshot, plan)
         case ddl.CommentPlan():
             return alter.prepare_comment(plan)
+        case ddl.AlterConnectionPlan():
+            return connection.prepare_alter_connection(coord, snapshot, plan)
         case ddl.AlterSinkFromPlan():
             return source.prepare_sink_from(coord, snapshot, plan)
         case ddl.PrivilegesPlan():
