@@ -19,8 +19,9 @@ catalog, commands to the controllers. Modules, in the order in which a statement
     finishing.py      ORDER BY, LIMIT, projection for rows that stay here
     dataflows.py      indexes and materialized views: made by statements and at boot
     running.py        sources and sinks in storage's words
+    webhooks.py       HTTP requests become rows, through the group commit
     fast_indexes.py   indexes that the front reads without asking
-    introspection.py  what is running, as rows of builtin tables
+    introspection.py  what is running, as rows of builtin tables; ``status_history`` what was
     bootstrap.py      from the durable catalog to a running coordinator; ``replan`` is its half
     controllers.py    what is asked of the layers below, as protocols
 

@@ -1,1 +1,4 @@
-"""HTTP: liveness, readiness, metrics. ``app`` makes the application, ``metrics`` what it shows."""
+"""HTTP: liveness, readiness, metrics, webhooks.
+
+``app`` makes the application; ``metrics`` is what it shows, ``webhook`` what it takes.
+"""

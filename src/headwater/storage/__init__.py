@@ -5,8 +5,8 @@
   where read holds and retention want it (``collections``), places each source and sink on one
   replica of its cluster at a time.
 - ``worker``: the side in a replica, with ``ingestion`` (read, give a time, commit rows and the
-  offsets they reach in one append), ``sources`` (Kafka, load generators: where a reader starts) and
-  ``sinks`` (follow a shard; write records and progress in one transaction).
+  offsets they reach in one append; ``tally`` counts), ``sources`` (Kafka, load generators: where a
+  reader starts) and ``sinks`` (follow a shard; write records and progress in one transaction).
 
 The bytes move in Rust (``rust/hw-storage``): polling, decoding, envelopes, encoding. What is
 durable, and at which time, is decided here.

@@ -3,6 +3,7 @@
 ``dispatch`` picks the module. ``read`` is what all reads share (cluster, time, holds, plan);
 ``select``, ``subscribe``, ``insert``, ``read_then_write``, ``copy``, ``cursor``, ``explain``,
 ``variables`` and ``transaction`` answer by themselves; ``mixing`` is what a transaction sees of its
-own writes. What changes the catalog is prepared by ``create``, ``source``, ``cluster``, ``drop``
-and ``alter`` as :class:`~.ddl.Work`, which ``ddl`` commits, stages or performs.
+own writes. What changes the catalog is prepared by ``create``, ``source``, ``connection``,
+``cluster``, ``drop`` and ``alter`` as :class:`~.ddl.Work`, which ``ddl`` commits, stages or
+performs.
 """
