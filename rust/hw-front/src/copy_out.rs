@@ -185,11 +185,9 @@ impl<'a> CopyEncoder<'a> {
     fn put_csv(&self, field: &[u8], quoted: bool, out: &mut Vec<u8>) {
         let CopyOptions { delimiter, quote, escape, null, .. } = &self.options;
         let special = |byte: &u8| byte == delimiter || byte == quote || matches!(byte, b'\n' | b'\r');
-        if !quoted
-            && field != null
-            && !field.iter().any(special)
-            && !(self.columns.len() == 1 && field == b"\\.")
-        {
+        // A lone \. would read as the end of the data.
+        let is_end = self.columns.len() == 1 && field == b"\\.";
+        if !(quoted || is_end || field == null || field.iter().any(special)) {
             return out.put_slice(field);
         }
         out.put_u8(*quote);

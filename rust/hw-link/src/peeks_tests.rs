@@ -108,7 +108,7 @@ async fn errors_limits_and_cancellation_end_a_peek() {
     manager.respond("c", "r1", answer, &[]);
     assert_eq!(failed.rows().await, Err(error));
     let mut large = manager.peek(PeekSpec { max_result_bytes: 10, ..spec(2) }).expect("started");
-    manager.respond("c", "r1", header(2, true), &rows(&[1]));
+    manager.respond("c", "r1", header(2, true), &rows(&[1, 2, 3, 4, 5, 6])); // two bytes each
     assert_eq!(large.rows().await, Err(ReadError::new("53200", "result exceeds max size of 10 B")));
     log.take();
     drop(manager.peek(spec(3)).expect("started"));
