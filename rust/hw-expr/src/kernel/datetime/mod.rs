@@ -160,8 +160,8 @@ fn age(a: i64, b: i64) -> Result<Interval> {
         days -= 1;
     }
     if days < 0 {
-        // Days are borrowed from the month of the earlier moment, of the later if it goes backwards.
-        days += if negative { calendar::days_in_month(y1, m1) } else { calendar::days_in_month(y2, m2) };
+        // Days are borrowed from the month of the earlier moment, whichever way it goes.
+        days += calendar::days_in_month(y2, m2);
         months -= 1;
     }
     if negative {
