@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from headwater.catalog.items import Cluster
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.sql.ast.base import Node, ObjectName
 from headwater.sql.ast.printer import to_sql
@@ -57,6 +58,16 @@ def shown_sql(snapshot: CatalogSnapshot, create_sql: str) -> str:
     shown = map_names(parsed.statement, visible)
     assert isinstance(shown, Node)
     return f"{to_sql(shown)};"
+
+
+def with_cluster(create_sql: str, cluster: Cluster) -> str:
+    """Return a CREATE statement whose IN CLUSTER names ``cluster``."""
+    (parsed,) = parse_statements(create_sql)
+    statement: Node = parsed.statement
+    if _CLUSTER_FIELD not in statement.__struct_fields__:
+        return create_sql
+    name = ObjectName(parts=(cluster.name,), id=cluster.id)
+    return to_sql(replace(statement, **{_CLUSTER_FIELD: name}))
 
 
 def with_name(create_sql: str, parts: Callable[[tuple[str, ...]], tuple[str, ...]]) -> str:

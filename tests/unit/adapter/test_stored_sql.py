@@ -1,3 +1,4 @@
+from headwater.adapter.bootstrap import desired_rows
 from headwater.adapter.stored_sql import shown_sql
 
 
@@ -19,3 +20,27 @@ async def test_stored_statements_are_shown_with_names_of_today(server, client):
 async def test_a_renamed_schema_moves_its_items(server, client):
     await client.run("CREATE SCHEMA s; CREATE TABLE s.t (a int); ALTER SCHEMA s RENAME TO s2")
     assert shown(server, "s2", "t") == "CREATE TABLE materialize.s2.t (a int4);"
+
+
+async def test_altered_options_and_clusters_are_in_the_statement(server, client):
+    await client.run("CREATE TABLE t (a int); CREATE CLUSTER c SIZE '25cc'")
+    await client.tag("CREATE MATERIALIZED VIEW m IN CLUSTER quickstart AS SELECT a FROM t")
+    await client.run("ALTER TABLE t SET (RETAIN HISTORY = FOR '1m')")
+    assert shown(server, "t") == (
+        "CREATE TABLE materialize.public.t (a int4) WITH (RETAIN HISTORY = FOR '1m');"
+    )
+    await client.run("ALTER TABLE t RESET (RETAIN HISTORY)")
+    assert shown(server, "t") == "CREATE TABLE materialize.public.t (a int4);"
+    await client.run("ALTER MATERIALIZED VIEW m SET CLUSTER quickstart")
+    await client.run("ALTER MATERIALIZED VIEW m SET CLUSTER c")
+    assert shown(server, "m") == (
+        "CREATE MATERIALIZED VIEW materialize.public.m IN CLUSTER c "
+        "AS SELECT a FROM materialize.public.t;"
+    )
+
+
+async def test_the_catalog_shows_statements_with_the_names_of_today(server, client):
+    await client.run("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t")
+    await client.run("ALTER TABLE t RENAME TO t2")
+    rows = desired_rows(server.coord.snapshot)["mz_catalog.mz_views"]
+    assert any(b"SELECT a FROM materialize.public.t2;" in row for row in rows)

@@ -8,7 +8,7 @@ from headwater.adapter.sequencer.create import secret_value
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.sequencer.privileges import find
 from headwater.adapter.session import Session, notice
-from headwater.adapter.stored_sql import with_name
+from headwater.adapter.stored_sql import with_cluster, with_name
 from headwater.adapter.variables import find_variable, parse_value
 from headwater.catalog.items import (
     CommentKey,
@@ -109,7 +109,12 @@ def prepare_set_cluster(
     if not isinstance(item, Source | Sink | MaterializedView) or item.cluster is None:
         raise FeatureNotSupported(f"{item.kind.noun} can not be moved to another cluster")
     old = item.cluster
-    moved = msgspec.structs.replace(item, cluster=plan.cluster_id)
+    tag = f"ALTER {item.kind.noun.upper()}"
+    if old == plan.cluster_id:
+        return Work(tag=tag)
+    cluster = snapshot.cluster_by_id(plan.cluster_id)
+    sql = with_cluster(item.create_sql, cluster)
+    moved = msgspec.structs.replace(item, cluster=plan.cluster_id, create_sql=sql)
 
     async def after(made: CatalogSnapshot) -> None:
         if isinstance(moved, MaterializedView):
@@ -118,7 +123,6 @@ def prepare_set_cluster(
         else:
             coord.storage.move(moved.id, plan.cluster_id)
 
-    tag = f"ALTER {item.kind.noun.upper()}"
     return Work(tag=tag, ops=(Update(moved),), after=(after,))
 
 
@@ -127,9 +131,26 @@ def prepare_retain_history(snapshot: CatalogSnapshot, plan: ddl.AlterRetainHisto
     item = snapshot.item(plan.id)
     if not isinstance(item, Table | Source | MaterializedView | Index):
         raise FeatureNotSupported(f"{item.kind.noun} retains no history")
-    changed = msgspec.structs.replace(item, retain_history_ms=plan.retain_history_ms)
+    sql = plan.create_sql or item.create_sql
+    changed = msgspec.structs.replace(
+        item, retain_history_ms=plan.retain_history_ms, create_sql=sql
+    )
     said = notice("the new retention takes effect when the server starts next")
     return Work(tag=f"ALTER {item.kind.noun.upper()}", ops=(Update(changed),), notices=(said,))
+
+
+def prepare_timestamp_interval(
+    snapshot: CatalogSnapshot, plan: ddl.AlterTimestampIntervalPlan
+) -> Work:
+    """ALTER SOURCE … SET (TIMESTAMP INTERVAL): in force from the next start on."""
+    item = snapshot.item(plan.id)
+    if not isinstance(item, Source):
+        raise FeatureNotSupported(f"a {item.kind.noun} has no timestamp interval")
+    changed = msgspec.structs.replace(
+        item, timestamp_interval_ms=plan.timestamp_interval_ms, create_sql=plan.create_sql
+    )
+    said = notice("the new interval takes effect when the server starts next")
+    return Work(tag="ALTER SOURCE", ops=(Update(changed),), notices=(said,))
 
 
 def prepare_secret_value(coord: Coordinator, session: Session, plan: ddl.AlterSecretPlan) -> Work:

@@ -265,6 +265,8 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
             return alter.prepare_set_cluster(coord, snapshot, plan)
         case ddl.AlterRetainHistoryPlan():
             return alter.prepare_retain_history(snapshot, plan)
+        case ddl.AlterTimestampIntervalPlan():
+            return alter.prepare_timestamp_interval(snapshot, plan)
         case ddl.AlterSecretPlan():
             return alter.prepare_secret_value(coord, session, plan)
         case ddl.AlterRolePlan():

@@ -477,6 +477,7 @@ class AlterRetainHistoryPlan(
 
     id: GlobalId
     retain_history_ms: int | None
+    create_sql: str = ""  # the object's statement, changed
 
 
 class AlterTimestampIntervalPlan(
@@ -486,6 +487,7 @@ class AlterTimestampIntervalPlan(
 
     id: GlobalId
     timestamp_interval_ms: int | None
+    create_sql: str = ""  # the source's statement, changed
 
 
 class AlterConnectionPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_connection"):

@@ -406,18 +406,38 @@ def _set_option(
             )
         return Outcome(AlterSizePlan(item.id, cluster, size))
     if "retain history" in options:
-        return Outcome(AlterRetainHistoryPlan(item.id, options.interval_ms("retain history")))
+        retained = options.interval_ms("retain history")
+        return Outcome(AlterRetainHistoryPlan(item.id, retained, _with_options(item, nodes)))
     if "timestamp interval" in options and isinstance(item, Source):
         interval = options.interval_ms("timestamp interval")
-        return Outcome(AlterTimestampIntervalPlan(item.id, interval))
+        return Outcome(AlterTimestampIntervalPlan(item.id, interval, _with_options(item, nodes)))
     raise FeatureNotSupported(f"ALTER {node.kind.value} of this option", position=node.position)
+
+
+def _without_options(item: CatalogItem, names: Sequence[str]) -> str:
+    """Return an item's statement without some of its options."""
+    if not item.create_sql:
+        return ""
+    statement: Node = parse_statements(item.create_sql)[0].statement
+    kept = tuple(o for o in getattr(statement, "options", ()) if o.name not in names)
+    return to_sql(msgspec.structs.replace(statement, options=kept))
+
+
+def _with_options(item: CatalogItem, nodes: Sequence[Option]) -> str:
+    """Return an item's statement with these options in place of what it said of them."""
+    if not item.create_sql:
+        return ""
+    rest = _without_options(item, [node.name for node in nodes])
+    statement: Node = parse_statements(rest)[0].statement
+    options = (*getattr(statement, "options", ()), *nodes)
+    return to_sql(msgspec.structs.replace(statement, options=options))
 
 
 def _reset_option(node: ast_ddl.AlterOptions, item: CatalogItem, names: Sequence[str]) -> Outcome:
     if names == ("retain history",):
-        return Outcome(AlterRetainHistoryPlan(item.id, None))
+        return Outcome(AlterRetainHistoryPlan(item.id, None, _without_options(item, names)))
     if names == ("timestamp interval",) and isinstance(item, Source):
-        return Outcome(AlterTimestampIntervalPlan(item.id, None))
+        return Outcome(AlterTimestampIntervalPlan(item.id, None, _without_options(item, names)))
     raise FeatureNotSupported(f"ALTER {node.kind.value} RESET", position=node.position)
 
 
