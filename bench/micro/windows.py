@@ -8,7 +8,12 @@ Run: PYTHONPATH=src .venv/bin/python bench/micro/windows.py [rows …]
 import sys
 import time
 
-from headwater.compute.protocol import CreateDataflow, InitializationComplete, OpenSource
+from headwater.compute.protocol import (
+    CreateDataflow,
+    InitializationComplete,
+    OpenSource,
+    Peek,
+)
 from headwater.ir.dataflow import BuildDesc, DataflowDescription, IndexExport, SourceImport
 from headwater.ir.physical import Get, LetRec, Mfp, Plan, Window
 from headwater.ir.relation import (
@@ -18,6 +23,7 @@ from headwater.ir.relation import (
     FrameUnits,
     Global,
     LocalId,
+    RowSetFinishing,
     WindowFrame,
     WindowFunction,
 )
@@ -62,7 +68,7 @@ def plan_of(function: WindowFunction, *, anew: bool) -> Plan:
 
 
 def seconds_a_change(function: WindowFunction, size: int, *, anew: bool) -> float:
-    """Return the median time from a changed value in the middle to the result's frontier."""
+    """Return the median time from a changed value in the middle to reading its result."""
     workers = Workers(1)
     try:
         description = DataflowDescription(
@@ -84,11 +90,12 @@ def seconds_a_change(function: WindowFunction, size: int, *, anew: bool) -> floa
             part = ("flat", 0, encoded(updates), None, 0, None, None)
             workers.native.feed(token, [part], upper)
 
-            def reached():
-                uppers = [getattr(item, "uppers", {}).get("u3") for item in workers.responses]
-                return True if upper in uppers else None
-
-            workers.wait(reached)
+            uuid = upper.to_bytes(16, "big")
+            key = (native.encode_int(middle),)
+            finishing = RowSetFinishing((), None, 0, (0, 1, 2))
+            workers.command(Peek(uuid, "u3", key, upper - 1, Mfp.identity(3), finishing, 1 << 20))
+            workers.wait(lambda: True if workers.rows else None)
+            workers.rows.clear()
             workers.responses.clear()
             return time.perf_counter() - began
 

@@ -13,6 +13,7 @@ use timely::dataflow::{Scope, Stream};
 use crate::arrangement::arrange;
 use crate::container::{RowStream, Time};
 use crate::gather::{Gather, before};
+use crate::inspect::{SharedErrors, SharedNodes, collect_errors};
 use crate::peek::Index;
 use crate::plan::{DataflowDescription, GlobalId, IndexExport, IndexImport, Sink, SinkExport, SourceImport};
 use crate::protocol::ShellRequest;
@@ -99,6 +100,10 @@ pub struct Built {
     pub requests: Vec<ShellRequest>,
     /// Dataflows that this one reads from.
     pub imports: Vec<Alive>,
+    /// The nodes of its plans.
+    pub nodes: SharedNodes,
+    /// The errors of what it maintains.
+    pub errors: Vec<(GlobalId, SharedErrors)>,
 }
 
 /// Builds a dataflow within `scope`.
@@ -116,6 +121,7 @@ pub fn build<'s>(
         level: 0,
         globals: HashMap::new(),
         locals: HashMap::new(),
+        nodes: Rc::clone(&built.nodes),
     };
     for import in &description.sources {
         import_source(&mut context, import, around, built)?;
@@ -124,6 +130,7 @@ pub fn build<'s>(
         import_index(&mut context, import, around, built)?;
     }
     for object in &description.objects {
+        context.nodes.borrow_mut().begin_object(&object.id);
         let bundle = render(&mut context, &object.plan)?;
         context.globals.insert(object.id.clone(), bundle);
     }
@@ -238,12 +245,18 @@ fn export_index(
     built: &mut Built,
 ) -> Result<(), RenderError> {
     let mut source = bundle(context, &export.on)?.clone();
+    context.nodes.borrow_mut().begin_object(&export.id);
+    let node = context.nodes.borrow_mut().begin();
+    let from = context.scope.worker().peek_identifier();
     source.arrange_by(&format!("Index {}", export.id), &export.key, context.times())?;
     let arranged = match source.arrangement(&export.key) {
         Some(Arrangement::Here(arranged)) => arranged,
         _ => return Err(RenderError::NoArrangement(format!("index {}", export.id))),
     };
-    let errs = arrange(source.errors(context.scope), &format!("Index {} errors", export.id));
+    let errs = source.errors(context.scope);
+    built.errors.push((export.id.clone(), collect_errors(errs.clone(), moved)));
+    let errs = arrange(errs, &format!("Index {} errors", export.id));
+    context.nodes.borrow_mut().end(node, from, context.scope.worker().peek_identifier());
     watch(arranged.stream, Rc::clone(moved));
     watch(errs.stream, Rc::clone(moved));
     let mut index = Index {
@@ -280,6 +293,7 @@ fn export_sink(
             subscribe(halves, wanted, around.place.worker, Arc::clone(around.gather));
         }
         Sink::MaterializedView { shard, desc } => {
+            built.errors.push((export.id.clone(), collect_errors(halves.errs.clone(), around.moved)));
             let token = token(around);
             let name = format!("MaterializedView {}", export.id);
             // Old contents are compared at the as_of; they are read whole by the process that writes.

@@ -123,6 +123,10 @@ impl Gather {
         let response = ComputeResponse::DataflowFailed { id, message };
         self.responder.respond(CHANNEL_CONTROL, response.encode());
     }
+    /// A worker's own words.
+    pub fn say(&self, response: &ComputeResponse) {
+        self.responder.respond(CHANNEL_CONTROL, response.encode());
+    }
     /// A worker's upper of an export has moved.
     pub fn advance(&self, worker: usize, id: &GlobalId, upper: Frontier) {
         let mut state = self.lock();

@@ -6,7 +6,7 @@
 //!
 //! In order of reading: [`container`] and [`arrangement`] (how updates are kept), [`check`] and [`render`] (how plans
 //! become operators), [`build`] (one dataflow), [`source`] and [`sink`] (its ends), [`peek`], [`worker`] (the loop),
-//! [`gather`] (many workers, one answer), [`server`] (what the shell holds).
+//! [`gather`] (many workers, one answer), [`inspect`] (what it all costs), [`server`] (what the shell holds).
 
 pub mod arrangement;
 pub mod build;
@@ -14,6 +14,7 @@ pub mod check;
 pub mod container;
 pub mod expr;
 pub mod gather;
+pub mod inspect;
 pub mod peek;
 pub mod plan;
 pub mod protocol;

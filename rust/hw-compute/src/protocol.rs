@@ -71,6 +71,11 @@ pub enum ComputeCommand {
         /// Which.
         uuid: ByteBuf,
     },
+    /// Say what the dataflows cost.
+    Inspect {
+        /// Comes back with the answers.
+        token: u64,
+    },
     /// The replayed history ends here.
     InitializationComplete {},
 }
@@ -84,6 +89,28 @@ pub enum ComputeResponse {
         /// The least over its workers.
         uppers: Vec<(GlobalId, Frontier)>,
     },
+    /// The errors of an export on one worker have changed.
+    Errors {
+        /// The export.
+        id: GlobalId,
+        /// Which worker of all.
+        worker: usize,
+        /// Its errors, a bounded number of them.
+        errors: Vec<ErrorReport>,
+        /// How many distinct ones there are.
+        total: u64,
+    },
+    /// The answer of one worker to `Inspect`.
+    Inspected {
+        /// Of the command.
+        token: u64,
+        /// Which worker of all.
+        worker: usize,
+        /// How many there are.
+        workers: usize,
+        /// The nodes of all dataflows.
+        nodes: Vec<NodeReport>,
+    },
     /// A dataflow could not be rendered.
     DataflowFailed {
         /// One of its exports.
@@ -91,6 +118,34 @@ pub enum ComputeResponse {
         /// Why.
         message: String,
     },
+}
+
+/// One error of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReport {
+    /// Five characters.
+    pub sqlstate: String,
+    /// What is wrong.
+    pub message: String,
+    /// For how many rows.
+    pub count: i64,
+}
+
+/// What one node of a plan has cost a worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// An export of its dataflow.
+    pub export: GlobalId,
+    /// The object whose plan it is of.
+    pub object: GlobalId,
+    /// Its number in the plan, each node before what is below it.
+    pub node: u64,
+    /// Updates in its arrangements.
+    pub records: u64,
+    /// Bytes of its arrangements.
+    pub bytes: u64,
+    /// How long its operators have run.
+    pub elapsed_ns: u64,
 }
 
 impl ComputeResponse {

@@ -1,5 +1,6 @@
 //! The loop of one worker thread: obey, step, answer, report, park.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use timely::worker::Worker as TimelyWorker;
 use crate::build::{Alive, Built, BuiltSink, Exported, Moved, Place, Surroundings, build};
 use crate::check::check;
 use crate::gather::{Gather, before};
+use crate::inspect::{Elapsed, SharedErrors, SharedNodes, arrangement_sizes, report};
 use crate::peek::Peeks;
 use crate::plan::{DataflowDescription, Frontier, GlobalId};
-use crate::protocol::{ComputeCommand, ShellRequest};
+use crate::protocol::{ComputeCommand, ComputeResponse, ShellRequest};
 use crate::render::RenderError;
 use crate::source::{PartBytes, SharedFeed};
 
@@ -55,6 +57,10 @@ struct Dataflow {
     /// Its own life, and those of the dataflows it reads from.
     alive: Alive,
     _imports: Vec<Alive>,
+    /// The nodes of its plans.
+    nodes: SharedNodes,
+    /// The errors of its exports.
+    errors: Vec<(GlobalId, SharedErrors)>,
 }
 
 /// A sink and what was said of it.
@@ -66,6 +72,7 @@ struct SinkEntry {
 /// One worker's part of everything.
 struct Worker<'t> {
     timely: &'t mut TimelyWorker,
+    elapsed: Rc<RefCell<Elapsed>>,
     place: Place,
     gather: Arc<Gather>,
     dataflows: Vec<Dataflow>,
@@ -84,8 +91,10 @@ const COMMANDS_A_ROUND: usize = 1024;
 
 /// Runs until told to stop.
 pub fn run(timely: &mut TimelyWorker, place: Place, commands: &Receiver<WorkerCommand>, gather: Arc<Gather>) {
+    let elapsed = Elapsed::of(timely);
     let mut worker = Worker {
         timely,
+        elapsed,
         place,
         gather,
         dataflows: vec![],
@@ -156,10 +165,27 @@ impl Worker<'_> {
                 let index = self.indexes.get(&peek.target).map(|exported| &exported.index);
                 self.peeks.add((**peek).clone(), index, &self.gather);
             }
+            ComputeCommand::Inspect { token } => self.inspect(*token),
             ComputeCommand::CancelPeek { uuid } => self.peeks.cancel(uuid, &self.gather),
             // Dataflows not in the history were never made here: a reset is a new process.
             ComputeCommand::InitializationComplete {} => {}
         }
+    }
+    /// Says what the dataflows have cost.
+    fn inspect(&self, token: u64) {
+        let (sizes, elapsed) = (arrangement_sizes(), self.elapsed.borrow());
+        let of = |dataflow: &Dataflow| {
+            let export = dataflow.exports.iter().min().cloned().unwrap_or_default();
+            report(&export, &dataflow.nodes.borrow(), &elapsed, &sizes)
+        };
+        let nodes = self.dataflows.iter().flat_map(of).collect();
+        let Place { worker, workers, process, processes } = self.place;
+        self.gather.say(&ComputeResponse::Inspected {
+            token,
+            worker: process * workers + worker,
+            workers: processes * workers,
+            nodes,
+        });
     }
     fn create(&mut self, description: &DataflowDescription) {
         if let Err(error) = check(description) {
@@ -197,6 +223,8 @@ impl Worker<'_> {
             sources,
             sinks,
             alive,
+            nodes: built.nodes,
+            errors: built.errors,
             _imports: built.imports,
         });
         if self.place.speaks() {
@@ -264,6 +292,13 @@ impl Worker<'_> {
             }
             while let Some((lower, upper, oks, errs)) = correction.next_batch() {
                 self.gather.batch(sink.built.token, lower, upper, &oks, &errs);
+            }
+        }
+        let place = self.place;
+        for (id, errors) in self.dataflows.iter().flat_map(|dataflow| &dataflow.errors) {
+            if let Some((errors, total)) = errors.take() {
+                let worker = place.process * place.workers + place.worker;
+                self.gather.say(&ComputeResponse::Errors { id: id.clone(), worker, errors, total });
             }
         }
         for (token, feed) in &self.feeds {

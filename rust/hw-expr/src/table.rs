@@ -42,6 +42,32 @@ impl TableFunc {
         }
         (self.func)(args, arena, emit)
     }
+    /// As [`eval`](Self::eval), without the first `skip` rows: for callers that stop and go on. A series
+    /// begins there at once, others count the rows that they have made before.
+    pub fn eval_from<'a>(
+        self,
+        args: &[Datum<'a>],
+        arena: &'a Arena,
+        skip: u64,
+        emit: Emit<'_, 'a>,
+    ) -> Result<(), EvalError> {
+        if skip == 0 {
+            return self.eval(args, arena, emit);
+        }
+        if std::ptr::fn_addr_eq(self.func, series as Func) {
+            let Some(first) = nth_of_series(args, skip) else { return Ok(()) };
+            let rest: Vec<Datum<'a>> = [first].into_iter().chain(args[1..].iter().copied()).collect();
+            return self.eval(&rest, arena, emit);
+        }
+        let mut left = skip;
+        self.eval(args, arena, &mut |row, count| {
+            if left > 0 {
+                left -= 1;
+                return Ok(());
+            }
+            emit(row, count)
+        })
+    }
 }
 
 impl std::fmt::Debug for TableFunc {
@@ -130,6 +156,13 @@ fn json<'a>(args: &[Datum<'a>]) -> Result<Jsonb<'a>, EvalError> {
 
 fn no_step() -> EvalError {
     EvalError::parameter("step size cannot equal zero")
+}
+
+/// The number that stands at `place` in a series; none beyond what numbers reach.
+fn nth_of_series<'a>(args: &[Datum<'a>], place: u64) -> Option<Datum<'a>> {
+    let step = args.get(2).map_or(Ok(1), |_| int(args, 2)).ok()?;
+    let place = i64::try_from(place).ok()?;
+    int(args, 0).ok()?.checked_add(step.checked_mul(place)?).map(Datum::Int)
 }
 
 fn series<'a>(args: &[Datum<'a>], _: &'a Arena, emit: Emit<'_, 'a>) -> Result<(), EvalError> {

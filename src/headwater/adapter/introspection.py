@@ -37,6 +37,8 @@ class Introspection:
         self._statuses: dict[GlobalId, tuple[StatusUpdate, ReplicaId | None]] = {}
         self._history = StatusHistory(self._written)
         self._history.forget_dropped(coord.snapshot.try_item)
+        # When each error of an object was first seen, while it lasts.
+        self._failing: dict[tuple[GlobalId, str, str], int] = {}
 
     def start(self) -> None:
         """Begin; what earlier servers wrote has been cleared at boot."""
@@ -80,6 +82,7 @@ class Introspection:
 
     def _rows(self) -> Iterator[TableRow]:
         yield from self._frontiers_and_hydration()
+        yield from self._errors()
         yield from self._replicas()
         yield from self._external()
         for session in self._coord.sessions.values():
@@ -108,6 +111,26 @@ class Introspection:
                 yield _frontiers(id, since, upper)
                 if isinstance(item, Table | Source):
                     yield _hydration(id, None, hydrated=upper is None or upper > 0)
+
+    def _errors(self) -> Iterator[TableRow]:
+        """Yield the errors of what is maintained; they go when the rows that cause them do."""
+        coord = self._coord
+        before, self._failing = self._failing, {}
+        for item in coord.snapshot.items.values():
+            if item.is_builtin or not isinstance(item, Index | MaterializedView):
+                continue
+            for error in coord.compute.errors(item.id):
+                key = (item.id, error.sqlstate, error.message)
+                seen_ms = before.get(key) or coord.clock.now_ms()
+                self._failing[key] = seen_ms
+                yield _row(
+                    "mz_dataflow_errors",
+                    r.text(item.id),
+                    r.text(error.sqlstate),
+                    r.text(error.message),
+                    r.integer(error.count),
+                    r.integer(seen_ms * _MICROS_PER_MS),
+                )
 
     def _replicas(self) -> Iterator[TableRow]:
         for state in self._coord.cluster.replicas():

@@ -16,14 +16,18 @@ from typing import Protocol
 import msgspec
 
 from headwater.compute.collections import DEFAULT_LAG_MS, ExportKind, ExportState
+from headwater.compute.inspection import Inspections
 from headwater.compute.protocol import (
     AllowCompaction,
     ComputeCommand,
     ComputeResponse,
     CreateDataflow,
     DataflowFailed,
+    ErrorReport,
+    Errors,
     Frontiers,
     InitializationComplete,
+    Inspected,
 )
 from headwater.errors import AsOfBeforeSince, UndefinedObject, invariant
 from headwater.ir.dataflow import DataflowDescription, MaterializedViewSink
@@ -67,6 +71,7 @@ class ComputeController:
         self._send = send
         self._instances: dict[ClusterId, Instance] = {}
         self._cluster_of: dict[ReplicaId, ClusterId] = {}
+        self._inspections = Inspections()
         self.on_hydrated: Callable[[ClusterId, ReplicaId, GlobalId], None] = lambda *_: None
         self.on_upper: Callable[[GlobalId, Frontier], None] = lambda *_: None
 
@@ -99,6 +104,7 @@ class ComputeController:
     def replica_disconnected(self, replica: ReplicaId) -> None:
         """Forget what a replica reported; its exports keep the uppers once reached."""
         cluster = self._cluster_of.pop(replica, None)
+        self._inspections.forget_replica(replica)
         instance = self._instances.get(cluster) if cluster is not None else None
         if instance is None:
             return
@@ -142,6 +148,7 @@ class ComputeController:
             if export is None:
                 continue
             instance.dataflows.pop(id, None)
+            self._inspections.forget(id)
             for hold in export.inputs:
                 hold.release()
             for _, future in instance.waiters.pop(id, []):
@@ -213,6 +220,24 @@ class ComputeController:
         export = self._export(cluster, id)
         return {replica: export.is_hydrated(replica) for replica in instance.replicas}
 
+    def dataflow(self, cluster: ClusterId, id: GlobalId) -> DataflowDescription:
+        """Return the dataflow that maintains export ``id``. Raises: UndefinedObject."""
+        self._export(cluster, id)
+        return self._instance(cluster).dataflows[id]
+
+    def errors(self, id: GlobalId) -> tuple[ErrorReport, ...]:
+        """Return the errors of an export as they are now, a bounded number of them."""
+        return self._inspections.errors(id)
+
+    async def inspect(self, replica: ReplicaId) -> tuple[Inspected, ...]:
+        """Return what the dataflows of a replica have cost each of its workers.
+
+        Raises: ConnectionFailure. Cancellation: leaves nothing behind.
+        """
+        return await self._inspections.ask(
+            replica, lambda command: self._send(replica, _encoder.encode(command))
+        )
+
     def exports(self, cluster: ClusterId) -> Iterable[ExportState]:
         """Return the state of all exports of a cluster, for introspection."""
         return tuple(self._instance(cluster).exports.values())
@@ -252,6 +277,11 @@ class ComputeController:
             case Frontiers(uppers=uppers):
                 for id, upper in uppers:
                     self._report(instance, replica, id, upper)
+            case Errors() as errors:
+                if errors.id in instance.exports:
+                    self._inspections.report(replica, errors)
+            case Inspected() as answer:
+                self._inspections.answer(answer)
             case DataflowFailed(id=id, message=message):
                 logger.error(
                     "a replica could not render a dataflow",

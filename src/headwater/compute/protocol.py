@@ -57,13 +57,21 @@ class CancelPeek(msgspec.Struct, frozen=True, tag_field="kind", tag="cancel_peek
     uuid: bytes
 
 
+class Inspect(msgspec.Struct, frozen=True, tag_field="kind", tag="inspect"):
+    """Say what the dataflows cost; each worker answers with an ``Inspected``."""
+
+    token: int
+
+
 class InitializationComplete(
     msgspec.Struct, frozen=True, tag_field="kind", tag="initialization_complete"
 ):
     """The replayed history ends here; dataflows not in it are gone."""
 
 
-ComputeCommand = CreateDataflow | AllowCompaction | Peek | CancelPeek | InitializationComplete
+ComputeCommand = (
+    CreateDataflow | AllowCompaction | Peek | CancelPeek | Inspect | InitializationComplete
+)
 
 
 class Frontiers(msgspec.Struct, frozen=True, tag_field="kind", tag="frontiers"):
@@ -83,7 +91,56 @@ class DataflowFailed(msgspec.Struct, frozen=True, tag_field="kind", tag="dataflo
     message: str
 
 
-ComputeResponse = Frontiers | DataflowFailed
+class ErrorReport(msgspec.Struct, frozen=True):
+    """An error of an export, and for how many rows it stands."""
+
+    sqlstate: str
+    message: str
+    count: int
+
+
+class Errors(msgspec.Struct, frozen=True, tag_field="kind", tag="errors"):
+    """The errors of an export on one of a replica's workers, as they are now.
+
+    Sent as they change. ``errors`` are the first of ``total`` distinct ones.
+    """
+
+    id: GlobalId
+    worker: int
+    errors: tuple[ErrorReport, ...]
+    total: int
+
+
+class NodeReport(msgspec.Struct, frozen=True):
+    """What a node of a plan has cost a worker since it was rendered.
+
+    Attributes:
+        export: An export of its dataflow.
+        object: The object whose plan it is of; an index is a node of its own.
+        node: Its number in the plan from 0, each node before what is below it.
+        records: Updates in its arrangements.
+        bytes: Bytes of its arrangements.
+        elapsed_ns: How long its operators have run.
+    """
+
+    export: GlobalId
+    object: GlobalId
+    node: int
+    records: int
+    bytes: int
+    elapsed_ns: int
+
+
+class Inspected(msgspec.Struct, frozen=True, tag_field="kind", tag="inspected"):
+    """The answer of worker ``worker``, one of ``workers``, to ``Inspect``."""
+
+    token: int
+    worker: int
+    workers: int
+    nodes: tuple[NodeReport, ...]
+
+
+ComputeResponse = Frontiers | DataflowFailed | Errors | Inspected
 
 
 # Between a replica's workers and the shell around them (same process, ``native`` calls).

@@ -31,6 +31,7 @@ from headwater.ir.scalar import (
     ScalarExpr,
 )
 from headwater.ir.typing import column_names
+from headwater.ir.visit_physical import plan_inputs
 from headwater.types.ids import GlobalId
 from headwater.types.scalar import ColumnType
 
@@ -462,11 +463,14 @@ def _hints(expr: mir.Reduce | mir.TopK) -> str:
 class _PlanPrinter:
     options: ExplainOptions
     lines: list[str] = field(default_factory=list)
+    # Where each node's lines begin, by the node's identity.
+    starts: dict[int, int] = field(default_factory=dict)
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("  " * depth + text)
 
     def plan(self, plan: Plan, depth: int) -> None:  # noqa: C901 -- one case an operator
+        self.starts.setdefault(id(plan), len(self.lines))
         match plan:
             case lir.Let() | lir.LetRec():
                 self.bindings(plan, depth)
@@ -688,6 +692,21 @@ def explain_source(name: str, mfp: Mfp, options: ExplainOptions = DEFAULT) -> st
     printer.line(0, f"Source {name}")
     printer.mfp_details(mfp, 1)
     return "\n".join(printer.lines) + "\n"
+
+
+def explain_nodes(plan: Plan, options: ExplainOptions = DEFAULT) -> list[str]:
+    """Return a title for each node of ``plan``, indented, each before those of what is below it."""
+    printer = _PlanPrinter(options)
+    printer.plan(plan, 0)
+    titles = []
+    stack = [plan]
+    while stack:
+        node = stack.pop()
+        start = printer.starts.get(id(node))
+        # A binding within a binding's body has no line of its own.
+        titles.append("→With" if start is None else printer.lines[start])
+        stack.extend(reversed(plan_inputs(node)))
+    return titles
 
 
 def explain_index_peek(

@@ -8,6 +8,7 @@ pub mod batcher;
 pub mod bytes;
 mod future;
 pub mod offsets;
+pub mod sizes;
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -73,26 +74,33 @@ impl<T: Time, R: Diff> BuilderInput<Bytes, Bytes> for Flat<T, R> {
 
 /// Arranges by key, each key on the worker that its hash names.
 pub fn arrange<'s, T: Time, R: Diff>(rows: RowStream<'s, T, R>, name: &str) -> RowArranged<'s, T, R> {
-    arrange_core(rows, by_key(), name, RowBatcher::<T, R>::new)
+    let arranged = arrange_core(rows, by_key(), name, RowBatcher::<T, R>::new);
+    sizes::know(&arranged);
+    arranged
 }
 
 /// The same without an exchange, for rows that are where they belong.
 pub fn arrange_local<'s, T: Time, R: Diff>(rows: RowStream<'s, T, R>, name: &str) -> RowArranged<'s, T, R> {
-    arrange_core(rows, Pipeline, name, RowBatcher::<T, R>::new)
+    let arranged = arrange_core(rows, Pipeline, name, RowBatcher::<T, R>::new);
+    sizes::know(&arranged);
+    arranged
 }
 
 /// The bytes that the batches of a trace hold.
 pub fn heap_bytes<T: Time, R: Diff>(trace: &RowTrace<T, R>) -> usize {
     let mut total = 0;
     trace.map_spans(|span| {
-        if let Some(batch) = &span.inner {
-            let storage = &batch.storage;
-            total += storage.keys.heap_bytes() + storage.vals.vals.heap_bytes();
-            total += storage.vals.offs.heap_bytes() + storage.upds.offs.heap_bytes();
-            total += storage.upds.times.len() * size_of::<T>() + storage.upds.diffs.len() * size_of::<R>();
-        }
+        total += span.inner.as_ref().map_or(0, |batch| batch_bytes(batch));
     });
     total
+}
+
+/// The bytes that a batch holds.
+fn batch_bytes<T: Time, R: Diff>(batch: &RowBatch<T, R>) -> usize {
+    let storage = &batch.storage;
+    let rows = storage.keys.heap_bytes() + storage.vals.vals.heap_bytes();
+    let offsets = storage.vals.offs.heap_bytes() + storage.upds.offs.heap_bytes();
+    rows + offsets + storage.upds.times.len() * size_of::<T>() + storage.upds.diffs.len() * size_of::<R>()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Operators that wait for times to complete: what came before a frontier leaves consolidated, by time.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::dataflow::operators::{Capability, CapabilitySet, Operator};
 use timely::progress::frontier::AntichainRef;
@@ -7,6 +10,7 @@ use timely::progress::{Antichain, Timestamp};
 
 use super::operators::{Halves, Out};
 use crate::arrangement::RowBatcher;
+use crate::arrangement::sizes::{self, Size};
 use crate::container::{FlatBuilder, RowStream, Time, by_key};
 
 /// The capabilities that a batcher's contents need: like differential's arrange operator.
@@ -71,9 +75,18 @@ pub fn consolidate<'s, T: Time>(rows: RowStream<'s, T>, name: &str) -> RowStream
 /// Applied to the changes of one key at one time: key, vals and diffs in order, time.
 pub type StateLogic = Box<dyn FnMut(&[u8], &[(&[u8], i64)], &u64, &mut Out<u64>)>;
 
-/// Applies `logic` to each key's changes, one time after the other: for logic that keeps state.
-pub fn stateful<'s>(rows: RowStream<'s, u64>, name: &str, mut logic: StateLogic) -> Halves<'s, u64> {
+/// Applies `logic` to each key's changes, one time after the other: for logic that keeps state, of a size
+/// that it tells where it keeps much.
+pub fn stateful<'s>(
+    rows: RowStream<'s, u64>,
+    name: &str,
+    mut logic: StateLogic,
+    size: Option<Rc<Cell<Size>>>,
+) -> Halves<'s, u64> {
     let mut builder = OperatorBuilder::new(name.to_owned(), rows.scope());
+    if let Some(size) = size {
+        sizes::know_state(builder.operator_info().global_id, &size);
+    }
     let (oks, ok_stream) = builder.new_output();
     let (errs, err_stream) = builder.new_output();
     let mut oks = OutputBuilder::<u64, FlatBuilder<u64>>::from(oks);

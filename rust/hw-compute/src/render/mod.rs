@@ -36,6 +36,7 @@ use timely::progress::timestamp::Refines;
 
 use crate::container::{Dyn, RowStream, Time};
 use crate::expr::{PlanError, ScalarExpr};
+use crate::inspect::SharedNodes;
 use crate::plan::{GlobalId, JoinPath, Plan, RelationId};
 use bundle::Bundle;
 use operators::Halves;
@@ -71,6 +72,8 @@ pub struct Context<'s, T: RenderTime> {
     pub globals: HashMap<GlobalId, Bundle<'s, T>>,
     /// Bindings.
     pub locals: HashMap<u64, Bundle<'s, T>>,
+    /// Which operators are made for which node of the plan.
+    pub nodes: SharedNodes,
 }
 
 impl<'s, T: RenderTime> Context<'s, T> {
@@ -159,6 +162,18 @@ impl RenderTime for Dyn {
 
 /// Renders a plan.
 pub fn render<'s, T: RenderTime>(
+    context: &mut Context<'s, T>,
+    plan: &Plan,
+) -> Result<Bundle<'s, T>, RenderError> {
+    let node = context.nodes.borrow_mut().begin();
+    let from = context.scope.worker().peek_identifier();
+    let bundle = render_node(context, plan)?;
+    let to = context.scope.worker().peek_identifier();
+    context.nodes.borrow_mut().end(node, from, to);
+    Ok(bundle)
+}
+
+fn render_node<'s, T: RenderTime>(
     context: &mut Context<'s, T>,
     plan: &Plan,
 ) -> Result<Bundle<'s, T>, RenderError> {

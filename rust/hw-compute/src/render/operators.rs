@@ -13,7 +13,7 @@ use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBuilder};
 use timely::progress::Timestamp;
 
-use crate::arrangement::{Bytes, RowArranged, RowBuilder, RowSpine};
+use crate::arrangement::{Bytes, RowArranged, RowBuilder, RowSpine, sizes};
 use crate::container::{Diff, Flat, FlatBuilder, RowStream, Time};
 use crate::expr::EvalError;
 
@@ -384,7 +384,7 @@ pub fn reduce<'s, T: Time, R: Diff>(
     name: &str,
     logic: ReduceLogic<R>,
 ) -> RowArranged<'s, T> {
-    arranged.reduce_abelian::<_, RowBuilder<T, i64>, RowSpine<T, i64>, Bytes, _>(
+    let reduced = arranged.reduce_abelian::<_, RowBuilder<T, i64>, RowSpine<T, i64>, Bytes, _>(
         name,
         logic,
         |out, key, updates| {
@@ -393,7 +393,9 @@ pub fn reduce<'s, T: Time, R: Diff>(
                 out.push(key, &val, time, diff);
             }
         },
-    )
+    );
+    sizes::know(&reduced);
+    reduced
 }
 
 /// Updates that are there from the beginning, given by the first worker.

@@ -11,6 +11,7 @@
 //! Errors do not go around: every round's are added to all the bindings', so no error keeps a loop alive.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use differential_dataflow::collection::{AsCollection, Collection};
 use differential_dataflow::dynamic::feedback_summary;
@@ -72,6 +73,7 @@ pub fn enter<'s>(
             level: 0,
             globals: HashMap::new(),
             locals: HashMap::new(),
+            nodes: Rc::clone(&context.nodes),
         };
         for (id, bundle) in &context.globals {
             if used.contains(&RelationId::Global { id: id.clone() }) {

@@ -7,6 +7,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.purify import purify
 from headwater.adapter.sequencer import (
     alter,
+    analyze,
     cluster,
     connection,
     copy,
@@ -136,6 +137,8 @@ async def _sequence_prepared(
         case st.ExplainPlan():
             explained = partial(explain.sequence_explain, coord, session, request, planned, plan)
             return await coord.planner.perhaps_aside(planned.is_long, explained)
+        case st.ExplainAnalyzePlan():
+            return await analyze.sequence_analyze(coord, session, plan)
         case st.ExplainTimestampPlan():
             return await explain_timestamp.sequence_explain_timestamp(
                 coord, session, request, planned, plan
@@ -156,7 +159,7 @@ async def _sequence_prepared(
             return await explain_pushdown.sequence_explain_pushdown(
                 coord, session, request, planned, plan
             )
-        case st.ExplainAnalyzePlan() | st.ExecutePlan() | st.DeclarePlan():
+        case st.ExecutePlan() | st.DeclarePlan():
             raise FeatureNotSupported("this form of the statement is not supported yet")
         case _:
             return await _sequence_ddl(coord, session, planned, replan)

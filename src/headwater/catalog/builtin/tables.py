@@ -103,6 +103,8 @@ _OWN = {
 _OWN_RUNNING = {
     "mz_session_rows": "id:text, connection_id:uint4, role_id:text, client_ip:text?, "
     "connected_at:timestamptz",
+    "mz_dataflow_errors": "object_id:text, sqlstate:text, message:text, rows:int8, "
+    "first_seen_at:timestamptz",
     "mz_status_updates": "id:text, replica_id:text?, status:text, error:text?, details:jsonb?, "
     "updated_at:timestamptz",
 }

@@ -18,9 +18,11 @@ pub mod values;
 #[cfg(test)]
 pub mod tests;
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::rc::Rc;
 
 use hw_types::order::ColumnOrder;
+use rustc_hash::FxHashMap;
 
 use super::bundle::Bundle;
 use super::complete::stateful;
@@ -30,6 +32,7 @@ use super::reduce::{Compute, negative, reduce_pair};
 use super::thinning::Picker;
 use super::{Context, RenderError, RenderTime};
 use crate::arrangement::arrange;
+use crate::arrangement::sizes::Size;
 use crate::container::{RowStream, Time};
 use crate::expr::ScalarExpr;
 use crate::plan::WindowFunction;
@@ -78,16 +81,25 @@ pub fn render<'s, T: RenderTime>(
     Ok(Bundle::of_rows(shape.arity + shape.functions.len(), halves.oks, errs))
 }
 
+/// Bytes of a kept row beside its own and its values': the entry, and two allocations.
+const ENTRY_BYTES: i64 = 80;
+
 /// Keeps partitions and emits what changes in them, time by time.
 pub fn maintain<'s>(keyed: RowStream<'s, u64>, functions: Functions) -> Halves<'s, u64> {
-    let mut partitions: HashMap<Box<[u8]>, Partition> = HashMap::new();
+    let functions = Rc::new(functions);
+    let mut partitions: FxHashMap<Box<[u8]>, Partition> = FxHashMap::default();
     let mut row_and_values = vec![];
+    let size = Rc::new(Cell::new(Size::default()));
+    let held = Rc::clone(&size);
     let logic = Box::new(move |key: &[u8], changes: &[(&[u8], i64)], time: &u64, out: &mut Out<u64>| {
+        let (mut records, mut bytes) = (0, 0);
         let mut emit = |what: Result<(&[u8], &[u8]), &[u8]>, diff: i64| match what {
             Ok((row, values)) => {
                 row_and_values.clear();
                 row_and_values.extend_from_slice(row);
                 row_and_values.extend_from_slice(values);
+                records += diff;
+                bytes += diff * (row_and_values.len() as i64 + ENTRY_BYTES);
                 out.oks.push(&row_and_values, &[], *time, diff);
                 out.spill();
             }
@@ -100,7 +112,7 @@ pub fn maintain<'s>(keyed: RowStream<'s, u64>, functions: Functions) -> Halves<'
                 partition.is_empty()
             }
             None => {
-                let mut partition = Partition::new(functions.clone());
+                let mut partition = Partition::new(Rc::clone(&functions));
                 partition.apply(changes, &mut emit);
                 let is_empty = partition.is_empty();
                 partitions.insert(key.into(), partition);
@@ -110,14 +122,20 @@ pub fn maintain<'s>(keyed: RowStream<'s, u64>, functions: Functions) -> Halves<'
         if is_empty {
             partitions.remove(key);
         }
+        let before = held.get();
+        held.set(Size {
+            records: before.records.saturating_add_signed(records as isize),
+            bytes: before.bytes.saturating_add_signed(bytes as isize),
+        });
     });
-    stateful(keyed, "Window", logic)
+    stateful(keyed, "Window", logic, Some(size))
 }
 
 /// Computes partitions anew whenever they change.
 pub fn recompute<'s, T: Time>(keyed: RowStream<'s, T>, functions: &Functions) -> Halves<'s, T> {
+    let functions = Rc::new(functions.clone());
     let make = || -> Compute<i64> {
-        let functions = functions.clone();
+        let functions = Rc::clone(&functions);
         Box::new(move |_, vals, out| {
             if vals.iter().any(|(_, diff)| *diff < 0) {
                 return Err(negative("retractions of a row that does not exist"));

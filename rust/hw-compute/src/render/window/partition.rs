@@ -1,6 +1,7 @@
 //! A partition, the values that were last given out for its rows, and what a change makes of them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::functions::Functions;
 use super::touched::touched;
@@ -26,7 +27,7 @@ pub struct Partition {
 
 impl Partition {
     /// An empty partition.
-    pub fn new(functions: Functions) -> Self {
+    pub fn new(functions: Rc<Functions>) -> Self {
         Partition { tree: Tree::new(functions), owed: BTreeMap::new() }
     }
     /// Whether nothing is left of it.
@@ -151,12 +152,12 @@ fn give(row: &[u8], output: Option<&Result<Box<[u8]>, Box<[u8]>>>, diff: i64, em
 }
 
 /// All rows of a partition that is there at once, with their values.
-pub fn evaluate(functions: &Functions, vals: &[(&[u8], i64)], out: &mut Vec<Output>) -> Vec<Entry> {
+pub fn evaluate(functions: &Rc<Functions>, vals: &[(&[u8], i64)], out: &mut Vec<Output>) -> Vec<Entry> {
     let mut entries = vec![];
     for (val, diff) in vals {
         (0..*diff).for_each(|_| entries.push(Entry::new(val)));
     }
-    let mut tree = Tree::from_sorted(functions.clone(), entries);
+    let mut tree = Tree::from_sorted(Rc::clone(functions), entries);
     let mut evaluator = Evaluator::new(&tree);
     for at in 0..tree.len() {
         let mut values = vec![];

@@ -321,7 +321,7 @@ fn history(seed: u64, spread: u64, size: u64) {
         }
     }
     let resolved = Functions::new(&functions, &order).expect("functions of the test");
-    let mut partition = Partition::new(resolved);
+    let mut partition = Partition::new(resolved.into());
     let (mut rows, mut kept) = (Rows::new(), Rows::new());
     for step in 0..30 {
         let mut changes = vec![];
@@ -369,7 +369,7 @@ fn running(func: &str, args: Vec<ScalarExpr>) -> WindowFunction {
 fn emitted(function: WindowFunction) -> usize {
     let order = [ColumnOrder { column: ORDER, desc: false, nulls_last: true }];
     let full = |order: i64, arg: i64| row::pack([Datum::Int(order), Datum::Int(arg), Datum::True]);
-    let mut partition = Partition::new(Functions::new(&[function], &order).expect("a function"));
+    let mut partition = Partition::new(Functions::new(&[function], &order).expect("a function").into());
     let mut kept = Rows::new();
     let rows: Vec<(Vec<u8>, i64)> = (0..1000).map(|number| (full(number, 1), 1)).collect();
     apply(&mut partition, &rows, &order, &mut kept);
@@ -399,7 +399,7 @@ fn retractions_of_nothing_are_an_error_until_they_are_made_up_for() {
     let order = [ColumnOrder { column: ORDER, desc: false, nulls_last: true }];
     let full = |number: i64| row::pack([Datum::Int(number), Datum::Int(0), Datum::True]);
     let function = running("row_number", vec![]);
-    let mut partition = Partition::new(Functions::new(&[function], &order).expect("a function"));
+    let mut partition = Partition::new(Functions::new(&[function], &order).expect("a function").into());
     let mut kept = Rows::new();
     apply(&mut partition, &[(full(1), 1), (full(2), -1)], &order, &mut kept);
     assert!(kept.len() == 1 && kept.keys().all(|key| key.starts_with(b"error")));
@@ -410,7 +410,6 @@ fn retractions_of_nothing_are_an_error_until_they_are_made_up_for() {
 }
 
 /// Counts rows: what the tree itself does is all that is tested.
-#[derive(Clone)]
 struct Counting;
 
 impl Measure for Counting {
@@ -436,7 +435,7 @@ fn a_tree_is_a_sorted_list() {
         push_val(&row::pack([Datum::Int(key), Datum::Int(tie)]), &order, &mut vec![], &mut val);
         val
     };
-    let mut tree = Tree::new(Counting);
+    let mut tree = Tree::new(Counting.into());
     let mut list: Vec<Vec<u8>> = vec![];
     for step in 0..6000 {
         // It grows, and shrinks to nothing at last.

@@ -5,6 +5,7 @@
 //! the subtrees within them.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::super::ordered::{key_of, row_of};
 
@@ -71,7 +72,7 @@ enum Body<S> {
 
 /// The rows of a partition.
 pub struct Tree<M: Measure> {
-    measure: M,
+    measure: Rc<M>,
     root: Node<M::Summary>,
 }
 
@@ -198,20 +199,20 @@ fn child<S>(nodes: &[Node<S>], mut at: usize, insertion: bool) -> (usize, usize)
 
 impl<M: Measure> Tree<M> {
     /// An empty tree.
-    pub fn new(measure: M) -> Self {
+    pub fn new(measure: Rc<M>) -> Self {
         Tree::from_sorted(measure, vec![])
     }
     /// A tree of entries in order.
-    pub fn from_sorted(measure: M, mut entries: Vec<Entry>) -> Self {
+    pub fn from_sorted(measure: Rc<M>, mut entries: Vec<Entry>) -> Self {
         for at in 0..entries.len() {
             let head = at == 0 || entries[at - 1].key() != entries[at].key();
             entries[at].head = head;
         }
-        let mut level = chunks(entries, LEAF_MAX / 2, |chunk| Node::new(&measure, Body::Leaf(chunk)));
+        let mut level = chunks(entries, LEAF_MAX / 2, |chunk| Node::new(&*measure, Body::Leaf(chunk)));
         while level.len() > 1 {
-            level = chunks(level, INNER_MAX / 2, |chunk| Node::new(&measure, Body::Inner(chunk)));
+            level = chunks(level, INNER_MAX / 2, |chunk| Node::new(&*measure, Body::Inner(chunk)));
         }
-        let root = level.pop().unwrap_or_else(|| Node::new(&measure, Body::Leaf(vec![])));
+        let root = level.pop().unwrap_or_else(|| Node::new(&*measure, Body::Leaf(vec![])));
         Tree { measure, root }
     }
     /// All entries, in order.
@@ -222,18 +223,15 @@ impl<M: Measure> Tree<M> {
                 Body::Inner(nodes) => nodes.into_iter().for_each(|node| drain(node, into)),
             }
         }
-        let empty = Node::new(&self.measure, Body::Leaf(vec![]));
+        let empty = Node::new(&*self.measure, Body::Leaf(vec![]));
         let root = std::mem::replace(&mut self.root, empty);
         let mut entries = Vec::with_capacity(root.rows);
         drain(root, &mut entries);
         entries
     }
     /// Replaces all entries by others in order.
-    pub fn rebuild(&mut self, entries: Vec<Entry>)
-    where
-        M: Clone,
-    {
-        *self = Tree::from_sorted(self.measure.clone(), entries);
+    pub fn rebuild(&mut self, entries: Vec<Entry>) {
+        *self = Tree::from_sorted(Rc::clone(&self.measure), entries);
     }
     /// How rows are summed up.
     pub fn measure(&self) -> &M {
@@ -299,17 +297,17 @@ impl<M: Measure> Tree<M> {
         if unseats {
             self.root.set_head(at, false);
         }
-        if let Some(right) = self.root.insert(&self.measure, at, entry) {
-            let empty = Node::new(&self.measure, Body::Leaf(vec![]));
+        if let Some(right) = self.root.insert(&*self.measure, at, entry) {
+            let empty = Node::new(&*self.measure, Body::Leaf(vec![]));
             let left = std::mem::replace(&mut self.root, empty);
-            self.root = Node::new(&self.measure, Body::Inner(vec![left, right]));
+            self.root = Node::new(&*self.measure, Body::Inner(vec![left, right]));
         }
     }
     /// Takes one row equal to `val` away, if there is any.
     pub fn remove(&mut self, val: &[u8]) -> Option<Entry> {
         let after = self.partition_point(|other| other.val() <= val);
         let at = after.checked_sub(1).filter(|at| self.get(*at).val() == val)?;
-        let removed = self.root.remove(&self.measure, at);
+        let removed = self.root.remove(&*self.measure, at);
         if removed.head && at < self.len() && !self.get(at).head {
             self.root.set_head(at, true);
         }

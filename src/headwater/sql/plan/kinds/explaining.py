@@ -161,6 +161,13 @@ def _schema(ctx: StatementContext, node: ast_explain.ExplainSinkSchema) -> Outco
     return Outcome(ExplainSchemaPlan(node.key, sink, desc), desc)  # type: ignore[arg-type]
 
 
+# What EXPLAIN ANALYZE shows of each property.
+_MEASURES: dict[str, tuple[tuple[str, ScalarType], ...]] = {
+    "cpu": (("elapsed", TEXT),),
+    "memory": (("memory", TEXT), ("records", NUMERIC)),
+}
+
+
 def _analyze(ctx: StatementContext, node: ast_explain.ExplainAnalyze) -> Outcome:
     words = tuple(prop.value.lower() for prop in node.properties)
     columns: list[tuple[str, ScalarType]] = [("operator", TEXT)]
@@ -169,12 +176,14 @@ def _analyze(ctx: StatementContext, node: ast_explain.ExplainAnalyze) -> Outcome
     if node.skew:
         columns.append(("worker_id", UINT8))
     for word in words:
-        if word == "cpu":
-            columns.append(("total_elapsed", TEXT))
-        elif word == "memory":
-            columns.extend([("total_memory", TEXT), ("total_records", NUMERIC)])
-        else:
+        if word == "hints":
             columns.extend([("levels", INT8), ("to_cut", INT8), ("savings", TEXT), ("hint", TEXT)])
+        for measure, kind in _MEASURES.get(word, ()):
+            if node.skew:
+                ratio = "cpu" if measure == "elapsed" else measure
+                columns.extend([(f"{ratio}_ratio", NUMERIC), (f"worker_{measure}", kind)])
+                columns.append((f"avg_{measure}", kind))
+            columns.append((f"total_{measure}", kind))
     desc = _desc(("SQL", TEXT)) if node.as_sql else _desc(*columns)
     ref = None if node.what is None else _object(ctx, node.what)
     return Outcome(ExplainAnalyzePlan(words, ref, node.skew, node.as_sql, desc), desc)

@@ -1,0 +1,196 @@
+"""EXPLAIN ANALYZE: what the nodes of running plans cost, asked of one replica's workers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.select import result_columns
+from headwater.adapter.session import Session
+from headwater.catalog import rows as r
+from headwater.catalog.items import Index, MaterializedView
+from headwater.compute.protocol import Inspected
+from headwater.errors import FeatureNotSupported, ObjectNotInPrerequisiteState
+from headwater.ir.dataflow import DataflowDescription
+from headwater.ir.explain import ExplainOptions, explain_nodes
+from headwater.persist import flat
+from headwater.pgwire import protocol as p
+from headwater.sql.plan.statements import ExplainAnalyzePlan
+from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.time import TIMESTAMP_MIN
+
+_NS_PER_S = 1_000_000_000
+_RATIO_DIGITS = Decimal("0.01")
+
+
+@dataclass(slots=True)
+class _Cost:
+    """What something has cost each worker."""
+
+    bytes: list[int]
+    records: list[int]
+    elapsed_ns: list[int]
+
+    @staticmethod
+    def nothing(workers: int) -> "_Cost":
+        return _Cost([0] * workers, [0] * workers, [0] * workers)
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line of the answer: its first columns, and what they name has cost."""
+
+    head: tuple[str, ...]
+    cost: _Cost
+
+
+@dataclass(slots=True)
+class _Measure:
+    """One measured property: where it is in a cost, and how it is shown."""
+
+    of: Callable[[_Cost], list[int]]
+    show: Callable[[int], bytes]
+    values: list[int] = field(default_factory=list)
+
+
+_MEASURES: dict[str, tuple[_Measure, ...]] = {
+    "cpu": (_Measure(lambda cost: cost.elapsed_ns, lambda ns: r.text(_duration(ns))),),
+    "memory": (
+        _Measure(lambda cost: cost.bytes, lambda size: r.text(_size(size))),
+        _Measure(lambda cost: cost.records, r.numeric),
+    ),
+}
+
+
+async def sequence_analyze(
+    coord: Coordinator, session: Session, plan: ExplainAnalyzePlan
+) -> p.ExecuteReply:
+    """Answer EXPLAIN ANALYZE.
+
+    Raises: FeatureNotSupported (HINTS, AS SQL, of what is not maintained);
+        ObjectNotInPrerequisiteState (the cluster has no replica to ask).
+    """
+    if plan.as_sql or "hints" in plan.properties:
+        raise FeatureNotSupported("EXPLAIN ANALYZE HINTS and AS SQL are not supported")
+    if plan.object is None:
+        cluster = coord.snapshot.cluster(session.cluster).id
+        answers = await _ask(coord, cluster)
+        lines = list(_objects(coord, cluster, answers))
+    else:
+        item = coord.snapshot.item(GlobalId(plan.object.id))
+        if not isinstance(item, Index | MaterializedView):
+            raise FeatureNotSupported(f"EXPLAIN ANALYZE of a {item.kind.noun}")
+        dataflow = coord.compute.dataflow(item.cluster, item.id)
+        answers = await _ask(coord, item.cluster)
+        lines = list(_nodes(coord, item.id, dataflow, answers))
+    measures = [measure for word in plan.properties for measure in _MEASURES[word]]
+    rows = [row for line in lines for row in _rows(line, measures, by_worker=plan.with_skew)]
+    data = flat.build((row, TIMESTAMP_MIN, 1) for row in rows)
+    return p.Rows(source=p.InlineRows(rows=data), columns=result_columns(plan.desc))
+
+
+async def _ask(coord: Coordinator, cluster: ClusterId) -> tuple[Inspected, ...]:
+    chosen = min(coord.compute.replicas(cluster), default=None)
+    if chosen is None:
+        raise ObjectNotInPrerequisiteState("the cluster has no running replica to be asked")
+    return await coord.compute.inspect(chosen)
+
+
+def _costs(
+    answers: Sequence[Inspected], wanted: Callable[[GlobalId], bool]
+) -> dict[tuple[GlobalId, GlobalId, int], _Cost]:
+    """Return what each node of the dataflows of ``wanted`` exports has cost each worker."""
+    found: dict[tuple[GlobalId, GlobalId, int], _Cost] = {}
+    for worker, answer in enumerate(answers):
+        for node in answer.nodes:
+            if not wanted(node.export):
+                continue
+            key = (node.export, node.object, node.node)
+            cost = found.setdefault(key, _Cost.nothing(len(answers)))
+            cost.bytes[worker] += node.bytes
+            cost.records[worker] += node.records
+            cost.elapsed_ns[worker] += node.elapsed_ns
+    return found
+
+
+def _nodes(
+    coord: Coordinator,
+    id: GlobalId,
+    dataflow: DataflowDescription,
+    answers: Sequence[Inspected],
+) -> Iterator[_Line]:
+    exports = {
+        *(export.id for export in dataflow.index_exports),
+        *(export.id for export in dataflow.sink_exports),
+    }
+    costs = {key[1:]: cost for key, cost in _costs(answers, exports.__contains__).items()}
+    nothing = _Cost.nothing(len(answers))
+    indent = ""
+    if any(export.id == id for export in dataflow.index_exports):
+        yield _Line(("→Arrange",), costs.get((id, 0), nothing))
+        indent = "  "
+    names = {item: coord.snapshot.show_item(coord.snapshot.item(item)) for item in _known(coord)}
+    options = ExplainOptions(names=names)
+    for built in reversed(dataflow.objects):
+        for number, title in enumerate(explain_nodes(built.plan, options)):
+            yield _Line((indent + title,), costs.get((built.id, number), nothing))
+
+
+def _known(coord: Coordinator) -> Iterator[GlobalId]:
+    return (item.id for item in coord.snapshot.items.values())
+
+
+def _objects(
+    coord: Coordinator, cluster: ClusterId, answers: Sequence[Inspected]
+) -> Iterator[_Line]:
+    """Sum up each export of a cluster."""
+    totals: dict[GlobalId, _Cost] = {}
+    for (export, _, _), cost in _costs(answers, lambda _: True).items():
+        total = totals.setdefault(export, _Cost.nothing(len(answers)))
+        for mine, more in (
+            (total.bytes, cost.bytes),
+            (total.records, cost.records),
+            (total.elapsed_ns, cost.elapsed_ns),
+        ):
+            mine[:] = [a + b for a, b in zip(mine, more, strict=True)]
+    for id in sorted(totals):
+        item = coord.snapshot.try_item(id)
+        if item is not None and coord.compute.has(cluster, id):
+            yield _Line((coord.snapshot.show_item(item), id), totals[id])
+
+
+def _rows(line: _Line, measures: Sequence[_Measure], *, by_worker: bool) -> Iterator[bytes]:
+    head = b"".join(map(r.text, line.head))
+    if not by_worker:
+        yield head + b"".join(item.show(sum(item.of(line.cost))) for item in measures)
+        return
+    for worker in range(len(line.cost.bytes)):
+        row = [head, r.integer(worker)]
+        for item in measures:
+            values = item.of(line.cost)
+            total = sum(values)
+            ratio = Decimal(values[worker] * len(values)) / total if total else None
+            row.append(r.numeric(None if ratio is None else ratio.quantize(_RATIO_DIGITS)))
+            shown = (values[worker], total // len(values), total)
+            row.extend(item.show(value) for value in shown)
+        yield b"".join(row)
+
+
+def _size(size: int) -> str:
+    """Return bytes as ``pg_size_pretty`` shows them."""
+    if size < 10 * 1024:
+        return f"{size} bytes"
+    for unit in ("kB", "MB", "GB"):
+        size = (size + 512) // 1024
+        if size < 10 * 1024:
+            return f"{size} {unit}"
+    return f"{(size + 512) // 1024} TB"
+
+
+def _duration(ns: int) -> str:
+    """Return a time as an interval is shown."""
+    seconds, rest = divmod(ns, _NS_PER_S)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    micros = f".{rest // 1000:06}".rstrip("0") if rest >= 1000 else ""
+    return f"{hours:02}:{minutes:02}:{seconds:02}{micros}"
