@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from headwater.cluster.controller import ReplicaConfig, ReplicaState
+from headwater.compute.protocol import ErrorReport, Inspected
 from headwater.errors import ErrorFields, HeadwaterError
 from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.ingestion import IngestionDescription, SinkDescription
@@ -77,6 +78,21 @@ class ComputeController(Protocol):
 
     def replicas(self, cluster: ClusterId) -> frozenset[ReplicaId]:
         """Return the replicas that are connected and initialized."""
+        ...
+
+    def dataflow(self, cluster: ClusterId, id: GlobalId) -> DataflowDescription:
+        """Return the dataflow that maintains export ``id``. Raises: UndefinedObject."""
+        ...
+
+    def errors(self, id: GlobalId) -> tuple[ErrorReport, ...]:
+        """Return the errors of an export as they are now, a bounded number of them."""
+        ...
+
+    async def inspect(self, replica: ReplicaId) -> tuple[Inspected, ...]:
+        """Return what the dataflows of a replica have cost each of its workers.
+
+        Raises: ConnectionFailure.
+        """
         ...
 
     def cluster_of(self, id: GlobalId) -> ClusterId | None:
