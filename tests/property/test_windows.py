@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from headwater.compute.protocol import CreateDataflow, InitializationComplete, OpenSource, Peek
 from headwater.compute.reference import Bundle, Snapshot, evaluate_plan
 from headwater.ir.dataflow import BuildDesc, DataflowDescription, IndexExport, SourceImport
-from headwater.ir.physical import Get, Mfp, Plan, Window
+from headwater.ir.physical import Get, LetRec, Mfp, Plan, Window
 from headwater.ir.relation import (
     FrameBound,
     FrameBoundKind,
     FrameExclusion,
     FrameUnits,
     Global,
+    LocalId,
     RowSetFinishing,
     WindowFrame,
     WindowFunction,
@@ -90,7 +91,13 @@ def plans(draw) -> Plan:
     order = (ColumnOrder(ORDER, desc, draw(st.booleans())),)
     calls = tuple(draw(st.lists(functions(desc=desc), min_size=1, max_size=3)))
     whole = Get(Global("u1"), ARITY, Mfp.identity(ARITY), pass_through=True)
-    return Window(whole, ARITY, draw(st.sampled_from([(), (PARTITION,)])), order, calls)
+    window = Window(whole, ARITY, draw(st.sampled_from([(), (PARTITION,)])), order, calls)
+    if draw(st.integers(0, 3)):
+        return window
+    # Within recursion partitions are computed anew.
+    arity = ARITY + len(calls)
+    result = Get(LocalId(1), arity, Mfp.identity(arity), pass_through=True)
+    return LetRec((1,), (window,), (None,), (arity,), result)
 
 
 def encoded(updates: list[tuple[bytes, int, int]]) -> bytes:
@@ -142,7 +149,8 @@ def peek(workers: Workers, arity: int, time: int) -> Counter[bytes]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plans(), st.lists(rows(), max_size=8), st.data())
 def test_windows_are_maintained(plan, first, data):
-    arity = ARITY + len(plan.functions)
+    window = plan.values[0] if isinstance(plan, LetRec) else plan
+    arity = ARITY + len(window.functions)
     workers = Workers(1)
     try:
         description = DataflowDescription(
