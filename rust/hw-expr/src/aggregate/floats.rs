@@ -1,21 +1,56 @@
-//! Sums of floats and of their products, in limbs of 64 bits.
+//! Sums of floats and of their products, in limbs of 64 bits: exact for all floats.
 //!
-//! A float is a whole number of 2⁻¹¹²: digits below are dropped, and what is beyond 2¹⁴⁴ counts as infinite.
-//! The product of two is exact.
+//! A float is a whole number of 2⁻¹⁰⁷⁴, a product of two a whole number of 2⁻²¹⁴⁸. Limbs stand in the order of
+//! their worth, but begin with those that numbers near one have, and go round: so that most sums need but the
+//! first few.
 
 use num_bigint::{BigInt, BigUint, Sign};
 
 use super::accumulable::{add, add_special};
 
-/// Limbs of a sum.
-pub const FLOAT_LIMBS: usize = 4;
-/// The least limb is worth two to the minus this.
-pub const FLOAT_SCALE: i32 = 112;
-const FLOAT_BITS: i32 = 256;
-/// Limbs of a sum of products: twice the bits, and one into which the highest runs over.
-pub const PRODUCT_LIMBS: usize = 2 * FLOAT_LIMBS + 1;
-/// The least limb of a product is worth two to the minus this.
-pub const PRODUCT_SCALE: i32 = 2 * FLOAT_SCALE;
+/// Limbs that go round.
+pub struct Limbs {
+    /// How many there are.
+    pub count: usize,
+    /// Which stands first.
+    first: usize,
+    /// How many numbers near one have.
+    pub near: usize,
+    /// The least is worth two to the minus this.
+    pub scale: i32,
+}
+
+/// Of a sum of floats: 2⁻¹⁰⁷⁴ to 2¹⁰²⁴, first those from 2⁻¹¹⁴ on.
+pub const FLOATS: Limbs = Limbs { count: 33, first: 15, near: 4, scale: 1074 };
+/// Of a sum of products: 2⁻²¹⁴⁸ to 2²⁰⁴⁸, first those from 2⁻²²⁸ on.
+pub const PRODUCTS: Limbs = Limbs { count: 67, first: 30, near: 8, scale: 2 * FLOATS.scale };
+
+impl Limbs {
+    fn place(&self, limb: usize) -> usize {
+        (limb + self.count - self.first) % self.count
+    }
+    /// Adds `value` times two to the `shift` times the worth of the least limb.
+    fn add(&self, value: u128, shift: i32, diff: i128, slots: &mut [i128]) {
+        let shift = shift.max(0).unsigned_abs();
+        let (mut limb, mut place) = ((shift / 64) as usize, shift % 64);
+        let (mut rest, mut room) = (value, 64 - place);
+        while rest != 0 {
+            // The lowest limb takes what fits above the bits it begins with.
+            let taken = rest & ((1u128 << room) - 1);
+            add(&mut slots[self.place(limb)], ((taken << place) as i128).wrapping_mul(diff));
+            rest >>= room;
+            (limb, room, place) = (limb + 1, 64, 0);
+        }
+    }
+    /// The limbs as one number, in the worth of the least.
+    pub fn total(&self, slots: &[i128]) -> BigInt {
+        let limb = |limb: usize| slots[self.place(limb)];
+        let lowest = (0..self.count).find(|at| limb(*at) != 0).unwrap_or(self.count);
+        let high_first = (lowest..self.count).rev().map(limb);
+        let total = high_first.fold(BigInt::ZERO, |total, limb| (total << 64) + BigInt::from(limb));
+        total << (64 * lowest)
+    }
+}
 
 /// A float's magnitude as a mantissa times two to a power.
 fn parts(value: f64) -> (u64, i32) {
@@ -27,62 +62,30 @@ fn parts(value: f64) -> (u64, i32) {
     }
 }
 
-/// Whether a sum can hold the value.
-pub fn is_held(value: f64) -> bool {
-    value.is_finite() && parts(value).1 + FLOAT_SCALE + 53 <= FLOAT_BITS
-}
-
 /// Slots: specials, limbs.
 pub fn add_float(value: f64, diff: i128, slots: &mut [i128]) {
     if value.is_nan() {
         return add_special(0, diff, &mut slots[0]);
     }
-    if !is_held(value) {
+    if value.is_infinite() {
         return add_special(if value > 0.0 { 1 } else { 2 }, diff, &mut slots[0]);
     }
     let (mantissa, exponent) = parts(value);
     let diff = if value < 0.0 { -diff } else { diff };
-    add_shifted(u128::from(mantissa), exponent + FLOAT_SCALE, diff, &mut slots[1..]);
+    FLOATS.add(u128::from(mantissa), exponent + FLOATS.scale, diff, &mut slots[1..]);
 }
 
-/// Slots: limbs. Both values must be [held](is_held).
+/// Slots: limbs of products. Both values must be finite.
 pub fn add_product(a: f64, b: f64, diff: i128, slots: &mut [i128]) {
     let ((mantissa, exponent), (other, other_exponent)) = (parts(a), parts(b));
     let diff = if (a < 0.0) == (b < 0.0) { diff } else { -diff };
-    // What a sum of the values drops is no part of the product either: the moments belong together.
-    let product = u128::from(kept(mantissa, exponent)) * u128::from(kept(other, other_exponent));
-    add_shifted(product, exponent + other_exponent + PRODUCT_SCALE, diff, slots);
+    let product = u128::from(mantissa) * u128::from(other);
+    PRODUCTS.add(product, exponent + other_exponent + PRODUCTS.scale, diff, slots);
 }
 
-/// A mantissa without the digits below the least limb's.
-fn kept(mantissa: u64, exponent: i32) -> u64 {
-    let dropped = (-(exponent + FLOAT_SCALE)).max(0).unsigned_abs();
-    if dropped >= u64::BITS { 0 } else { mantissa >> dropped << dropped }
-}
-
-fn add_shifted(value: u128, shift: i32, diff: i128, slots: &mut [i128]) {
-    let mut rest = if shift < 0 { value.checked_shr(shift.unsigned_abs()).unwrap_or(0) } else { value };
-    let shift = shift.max(0).unsigned_abs();
-    let (mut limb, within) = ((shift / 64) as usize, shift % 64);
-    // The lowest limb takes what fits above the bits it begins with.
-    let mut room = 64 - within;
-    let mut place = within;
-    while rest != 0 {
-        let taken = rest & ((1u128 << room) - 1);
-        add(&mut slots[limb], ((taken << place) as i128).wrapping_mul(diff));
-        rest >>= room;
-        (limb, room, place) = (limb + 1, 64, 0);
-    }
-}
-
-/// Limbs as one number.
-pub fn big(limbs: &[i128]) -> BigInt {
-    limbs.iter().rev().fold(BigInt::ZERO, |total, limb| (total << 64) + BigInt::from(*limb))
-}
-
-/// A sum.
+/// A sum; infinite beyond what floats hold.
 pub fn sum_of(limbs: &[i128]) -> f64 {
-    to_float(&big(limbs), -FLOAT_SCALE)
+    to_float(&FLOATS.total(limbs), -FLOATS.scale)
 }
 
 /// The float nearest to `value` times two to the `scale`.
@@ -95,9 +98,14 @@ pub fn to_float(value: &BigInt, scale: i32) -> f64 {
         top |= 1;
     }
     let exponent = i32::try_from(dropped).unwrap_or(i32::MAX).saturating_add(scale);
-    let half = exponent / 2;
-    let float = top as f64 * 2f64.powi(half) * 2f64.powi(exponent - half);
+    let float = scaled(top as f64, exponent);
     if value.sign() == Sign::Minus { -float } else { float }
+}
+
+/// `value` times two to a power, which alone may be beyond floats.
+fn scaled(value: f64, exponent: i32) -> f64 {
+    let half = exponent / 2;
+    value * 2f64.powi(half) * 2f64.powi(exponent - half)
 }
 
 /// The float nearest to `of / by`, times two to the `scale`.
@@ -106,6 +114,13 @@ pub fn ratio(of: &BigInt, by: &BigInt, scale: i32) -> f64 {
     let extra = (by.bits() + 128).saturating_sub(of.bits());
     let quotient = (of << extra) / by;
     to_float(&quotient, scale - i32::try_from(extra).unwrap_or(i32::MAX))
+}
+
+/// The square root of `of / by`, times two to the `scale`, which is even; of what may itself be beyond floats.
+pub fn root_of_ratio(of: &BigInt, by: &BigInt, scale: i32) -> f64 {
+    let bits = |number: &BigInt| i32::try_from(number.bits()).unwrap_or(i32::MAX);
+    let even = (bits(of) - bits(by)) & !1;
+    scaled(ratio(of, by, -even).sqrt(), (even + scale) / 2)
 }
 
 #[cfg(test)]
@@ -119,22 +134,24 @@ mod tests {
         assert_eq!(ratio(&big(1), &big(3), 0), 1.0 / 3.0);
         assert_eq!(ratio(&big(-2), &big(3), 1), -4.0 / 3.0);
         assert_eq!(ratio(&big(0), &big(3), 0), 0.0);
+        assert_eq!(root_of_ratio(&big(8), &big(2), 2), 4.0);
+        assert_eq!(root_of_ratio(&(big(1) << 4000), &big(1), -2000), 2f64.powi(1000));
     }
 
     proptest! {
         #[test]
         fn products_are_exact(a in -1e15f64..1e15, b in -1e-9f64..1e15) {
-            let mut slots = [0; PRODUCT_LIMBS];
+            let mut slots = [0; PRODUCTS.count];
             add_product(a, b, 1, &mut slots);
-            prop_assert_eq!(to_float(&big(&slots), -PRODUCT_SCALE), a * b);
+            prop_assert_eq!(to_float(&PRODUCTS.total(&slots), -PRODUCTS.scale), a * b);
             add_product(a, b, -1, &mut slots);
             prop_assert!(slots.iter().all(|slot| *slot == 0));
         }
 
         #[test]
         fn floats_come_back(value in any::<f64>()) {
-            prop_assume!(is_held(value) && (value == 0.0 || value.abs() > 1e-15));
-            let mut slots = [0; 1 + FLOAT_LIMBS];
+            prop_assume!(value.is_finite());
+            let mut slots = [0; 1 + FLOATS.count];
             add_float(value, 1, &mut slots);
             prop_assert_eq!(sum_of(&slots[1..]), value);
         }

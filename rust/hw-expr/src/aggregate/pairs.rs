@@ -7,19 +7,16 @@ use hw_types::datum::Datum;
 use num_bigint::BigInt;
 
 use super::accumulable::{add, clamp, special};
-use super::floats::{
-    FLOAT_LIMBS, FLOAT_SCALE, PRODUCT_LIMBS, PRODUCT_SCALE, add_float, add_product, big, is_held, ratio,
-    to_float,
-};
+use super::floats::{FLOATS, PRODUCTS, add_float, add_product, ratio, to_float};
 
 // Slots: the count, specials and sum of y, specials and sum of x, sums of yy, xx and xy.
 const Y: usize = 1;
-const X: usize = Y + 1 + FLOAT_LIMBS;
-const YY: usize = X + 1 + FLOAT_LIMBS;
-const XX: usize = YY + PRODUCT_LIMBS;
-const XY: usize = XX + PRODUCT_LIMBS;
+const X: usize = Y + 1 + FLOATS.count;
+const YY: usize = X + 1 + FLOATS.count;
+const XX: usize = YY + PRODUCTS.count;
+const XY: usize = XX + PRODUCTS.count;
 /// How many slots a statistic needs.
-pub const SLOTS: usize = XY + PRODUCT_LIMBS;
+pub const SLOTS: usize = XY + PRODUCTS.count;
 
 /// What is made of the sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +65,26 @@ pub fn explode(datum: Datum<'_>, diff: i128, slots: &mut [i128]) {
     add(&mut slots[0], diff);
     add_float(y, diff, &mut slots[Y..X]);
     add_float(x, diff, &mut slots[X..YY]);
-    if is_held(x) && is_held(y) {
+    if x.is_finite() && y.is_finite() {
         add_product(y, y, diff, &mut slots[YY..XX]);
         add_product(x, x, diff, &mut slots[XX..XY]);
         add_product(x, y, diff, &mut slots[XY..SLOTS]);
     }
 }
 
-/// Sums as whole numbers: of values in 2⁻¹¹², of products in 2⁻²²⁴; spreads are n times too large.
+/// Whether most groups need the slot.
+pub fn is_near(slot: usize) -> bool {
+    let (from, near) = match slot {
+        ..X => (Y + 1, FLOATS.near),
+        ..YY => (X + 1, FLOATS.near),
+        ..XX => (YY, PRODUCTS.near),
+        ..XY => (XX, PRODUCTS.near),
+        _ => (XY, PRODUCTS.near),
+    };
+    slot < from + near
+}
+
+/// Sums as whole numbers, in the worth of the least limb; spreads are n times too large.
 struct Sums {
     count: BigInt,
     y: BigInt,
@@ -88,8 +97,8 @@ struct Sums {
 impl Sums {
     fn new(slots: &[i128]) -> Self {
         let count = BigInt::from(slots[0]);
-        let (y, x) = (big(&slots[Y + 1..X]), big(&slots[X + 1..YY]));
-        let spread = |products: &[i128], a: &BigInt, b: &BigInt| &count * big(products) - a * b;
+        let (y, x) = (FLOATS.total(&slots[Y + 1..X]), FLOATS.total(&slots[X + 1..YY]));
+        let spread = |products: &[i128], a: &BigInt, b: &BigInt| &count * PRODUCTS.total(products) - a * b;
         let yy = spread(&slots[YY..XX], &y, &y);
         let xx = spread(&slots[XX..XY], &x, &x);
         let xy = spread(&slots[XY..SLOTS], &x, &y);
@@ -113,8 +122,8 @@ impl Statistic {
             return Datum::Null;
         }
         let alone = match self {
-            Statistic::AvgX => Some(special(slots[X]).map(|sum| Datum::Float8(sum))),
-            Statistic::AvgY => Some(special(slots[Y]).map(|sum| Datum::Float8(sum))),
+            Statistic::AvgX => Some(special(slots[X]).map(Datum::Float8)),
+            Statistic::AvgY => Some(special(slots[Y]).map(Datum::Float8)),
             _ => None,
         };
         if let Some(Some(infinite)) = alone {
@@ -124,12 +133,12 @@ impl Statistic {
             return Datum::Float8(f64::NAN);
         }
         let Sums { count, y, x, yy, xx, xy } = Sums::new(slots);
-        let product = |of: &BigInt, by: &BigInt| Datum::Float8(ratio(of, by, -PRODUCT_SCALE));
+        let product = |of: &BigInt, by: &BigInt| Datum::Float8(ratio(of, by, -PRODUCTS.scale));
         let nothing = BigInt::ZERO;
         match self {
             Statistic::Count => Datum::Null,
-            Statistic::AvgX => Datum::Float8(ratio(&x, &count, -FLOAT_SCALE)),
-            Statistic::AvgY => Datum::Float8(ratio(&y, &count, -FLOAT_SCALE)),
+            Statistic::AvgX => Datum::Float8(ratio(&x, &count, -FLOATS.scale)),
+            Statistic::AvgY => Datum::Float8(ratio(&y, &count, -FLOATS.scale)),
             Statistic::CovarPop => product(&xy, &(&count * &count)),
             Statistic::CovarSamp => product(&xy, &(&count * (&count - 1))),
             Statistic::Sxx => product(&xx, &count),
@@ -137,8 +146,8 @@ impl Statistic {
             Statistic::Syy => product(&yy, &count),
             Statistic::Corr if xx == nothing || yy == nothing => Datum::Null,
             Statistic::Corr => {
-                let spread = to_float(&(xx * yy), -2 * PRODUCT_SCALE).sqrt();
-                let correlation = to_float(&xy, -PRODUCT_SCALE) / spread;
+                let spread = to_float(&(xx * yy), -2 * PRODUCTS.scale).sqrt();
+                let correlation = to_float(&xy, -PRODUCTS.scale) / spread;
                 // Rounding may leave a little more than everything.
                 Datum::Float8(correlation.clamp(-1.0, 1.0))
             }
@@ -146,7 +155,7 @@ impl Statistic {
             Statistic::R2 if yy == nothing => Datum::Float8(1.0),
             Statistic::R2 => Datum::Float8(ratio(&(&xy * &xy), &(xx * yy), 0)),
             Statistic::Slope => Datum::Float8(ratio(&xy, &xx, 0)),
-            Statistic::Intercept => Datum::Float8(ratio(&(y * &xx - x * xy), &(count * xx), -FLOAT_SCALE)),
+            Statistic::Intercept => Datum::Float8(ratio(&(y * &xx - x * xy), &(count * xx), -FLOATS.scale)),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Aggregates as sums in the diff: consolidation does the aggregation.
 
 use std::io::Write;
+use std::rc::Rc;
 
 use differential_dataflow::difference::{IsZero, Semigroup};
 use hw_expr::aggregate::{Accumulable, Aggregate};
 use hw_types::arena::Arena;
+use hw_types::datum::Datum;
 use hw_types::row;
 use smallvec::SmallVec;
 
@@ -12,7 +14,7 @@ use super::{Compute, Part, Shape, at, keyed, negative, once, reduce_pair, resolv
 use crate::arrangement::arrange;
 use crate::container::wire::{Column, WireError, take, take_u64};
 use crate::container::{RowStream, Time};
-use crate::expr::{Expr, ScalarExpr, Scratch, can_fail, emptied};
+use crate::expr::{EvalError, Expr, ScalarExpr, Scratch, can_fail, emptied};
 use crate::render::operators::{flat_map_arranged, map_diffs};
 use crate::render::thinning::Picker;
 use crate::render::{Context, RenderError, RenderTime};
@@ -79,12 +81,50 @@ impl Column for Accum {
     }
 }
 
-/// One aggregate and where its slots are.
-#[derive(Clone, Copy)]
+/// One aggregate and where its slots are: those that most groups need before the others of all aggregates.
+#[derive(Clone)]
 struct Slots {
     aggregate: Accumulable,
-    from: usize,
-    to: usize,
+    places: Rc<[usize]>,
+}
+
+impl Slots {
+    /// Gives all slots of all aggregates their places.
+    fn all(aggregates: &[Accumulable]) -> Vec<Slots> {
+        let near =
+            |aggregate: &Accumulable| (0..aggregate.slots()).filter(|slot| aggregate.is_near(*slot)).count();
+        let mut next: usize = 0;
+        let mut far: usize = aggregates.iter().map(near).sum();
+        let mut give = |is_near: bool| {
+            let counter: &mut usize = if is_near { &mut next } else { &mut far };
+            *counter += 1;
+            *counter - 1
+        };
+        let place = |aggregate: &Accumulable| -> Rc<[usize]> {
+            (0..aggregate.slots()).map(|slot| give(aggregate.is_near(slot))).collect()
+        };
+        let places: Vec<Rc<[usize]>> = aggregates.iter().map(place).collect();
+        let both = aggregates.iter().zip(places);
+        both.map(|(aggregate, places)| Slots { aggregate: *aggregate, places }).collect()
+    }
+    /// Adds a value's contribution to a group's; `buffer` is for the slots of this aggregate.
+    fn explode(&self, datum: Datum<'_>, diff: i64, accum: &mut Accum, buffer: &mut Vec<i128>) {
+        buffer.clear();
+        buffer.resize(self.places.len(), 0);
+        self.aggregate.explode(datum, diff, buffer);
+        for (value, place) in buffer.iter().zip(self.places.iter()).filter(|(value, _)| **value != 0) {
+            if accum.slots.len() <= *place {
+                accum.slots.resize(place + 1, 0);
+            }
+            accum.slots[*place] = accum.slots[*place].wrapping_add(*value);
+        }
+    }
+    /// The result for a group.
+    fn finish(&self, accum: &Accum, buffer: &mut Vec<i128>) -> Result<Datum<'static>, EvalError> {
+        buffer.clear();
+        buffer.extend(self.places.iter().map(|place| accum.slots.get(*place).copied().unwrap_or(0)));
+        self.aggregate.finish(buffer)
+    }
 }
 
 /// Computes all accumulable aggregates of a reduction.
@@ -94,27 +134,25 @@ pub fn render<'s, T: RenderTime>(
     shape: &Shape<'_>,
     errs: &mut Vec<RowStream<'s, T>>,
 ) -> Result<Part<'s, T>, RenderError> {
-    let mut slots = vec![];
-    let mut width = 0;
+    let mut aggregates = vec![];
     for index in &shape.plan.accumulable {
         let accumulable = |aggregate| match aggregate {
             Aggregate::Accumulable(accumulable) => Some(accumulable),
             _ => None,
         };
-        let aggregate = resolve(at(shape, *index)?, accumulable)?;
-        slots.push(Slots { aggregate, from: width, to: width + aggregate.slots() });
-        width += aggregate.slots();
+        aggregates.push(resolve(at(shape, *index)?, accumulable)?);
     }
+    let slots = Slots::all(&aggregates);
     let exprs: Vec<_> = shape.plan.accumulable.iter().map(|index| &shape.aggregates[*index]).collect();
     let plain: Vec<(Slots, ScalarExpr)> = slots
         .iter()
         .zip(&exprs)
         .filter(|(_, aggregate)| !aggregate.distinct)
-        .map(|(slots, aggregate)| (*slots, aggregate.expr.clone()))
+        .map(|(slots, aggregate)| (slots.clone(), aggregate.expr.clone()))
         .collect();
-    let mut exploded = vec![explode(rows.clone(), shape, plain, width, errs)?];
+    let mut exploded = vec![explode(rows.clone(), shape, plain, errs)?];
     for (slots, aggregate) in slots.iter().zip(&exprs).filter(|(_, aggregate)| aggregate.distinct) {
-        exploded.push(explode_distinct(rows.clone(), shape, &aggregate.expr, *slots, width, errs)?);
+        exploded.push(explode_distinct(rows.clone(), shape, &aggregate.expr, slots.clone(), errs)?);
     }
     let exploded = match exploded.len() {
         1 => exploded.remove(0),
@@ -131,27 +169,27 @@ fn explode<'s, T: Time>(
     rows: RowStream<'s, T>,
     shape: &Shape<'_>,
     aggregates: Vec<(Slots, ScalarExpr)>,
-    width: usize,
     errs: &mut Vec<RowStream<'s, T>>,
 ) -> Result<RowStream<'s, T, Accum>, RenderError> {
     let fallible = shape.key.iter().chain(aggregates.iter().map(|(_, expr)| expr)).any(can_fail);
     let mut key = Picker::new(shape.key, shape.input_arity)?;
     let compiled: Result<Vec<(Slots, Expr)>, RenderError> =
-        aggregates.iter().map(|(slots, expr)| Ok((*slots, expr.compile()?))).collect();
+        aggregates.iter().map(|(slots, expr)| Ok((slots.clone(), expr.compile()?))).collect();
     let compiled = compiled?;
     let mut scratch = Scratch::new();
+    let mut buffer = vec![];
     let (oks, failed) = map_diffs(
         rows,
         "Explode",
         Box::new(move |full, _, time, diff, out, failed| {
-            let mut accum = Accum { count: diff, slots: SmallVec::from_elem(0, width) };
+            let mut accum = Accum { count: diff, slots: SmallVec::new() };
             let tail = out.tail();
             let mut columns = scratch.take();
             row::unpack(full, scratch.arena(), &mut columns);
             let result = key.pick(full, tail).and_then(|()| {
                 compiled.iter().try_for_each(|(at, expr)| {
                     let datum = expr.eval(&columns, scratch.arena())?;
-                    at.aggregate.explode(datum, diff, &mut accum.slots[at.from..at.to]);
+                    at.explode(datum, diff, &mut accum, &mut buffer);
                     Ok(())
                 })
             });
@@ -180,7 +218,6 @@ fn explode_distinct<'s, T: Time>(
     shape: &Shape<'_>,
     expr: &ScalarExpr,
     slots: Slots,
-    width: usize,
     errs: &mut Vec<RowStream<'s, T>>,
 ) -> Result<RowStream<'s, T, Accum>, RenderError> {
     // Key and argument together are a key: what is distinct is their combination.
@@ -197,6 +234,7 @@ fn explode_distinct<'s, T: Time>(
     );
     let keys = shape.key.len();
     let mut arena = Arena::new();
+    let mut buffer = vec![];
     let logic = Box::new(
         move |full: &[u8],
               _: &[u8],
@@ -205,9 +243,9 @@ fn explode_distinct<'s, T: Time>(
               out: &mut crate::container::Flat<T, Accum>,
               _: &mut crate::container::Flat<T, i64>| {
             let key_end: usize = row::split(full).take(keys).map(<[u8]>::len).sum();
-            let mut accum = Accum { count: 0, slots: SmallVec::from_elem(0, width) };
+            let mut accum = Accum { count: 0, slots: SmallVec::new() };
             if let Some(datum) = row::RowReader::new(&full[key_end..], &arena).next() {
-                slots.aggregate.explode(datum, diff, &mut accum.slots[slots.from..slots.to]);
+                slots.explode(datum, diff, &mut accum, &mut buffer);
             }
             arena.reset();
             out.push(&full[..key_end], &[], time.clone(), accum);
@@ -218,7 +256,7 @@ fn explode_distinct<'s, T: Time>(
 
 /// From sums to values.
 fn finish(slots: Vec<Slots>) -> Compute<Accum> {
-    let width = slots.last().map_or(0, |slots| slots.to);
+    let mut buffer = vec![];
     Box::new(move |_, vals, out| {
         let Some((_, accum)) = vals.first() else { return Ok(()) };
         if accum.count < 0 {
@@ -227,11 +265,9 @@ fn finish(slots: Vec<Slots>) -> Compute<Accum> {
         if accum.count == 0 {
             return Err(negative("no rows, but a non-zero accumulation in a group"));
         }
-        let mut padded = accum.slots.clone();
-        padded.resize(width, 0);
         let mut row = vec![];
         for slots in &slots {
-            row::push_datum(&mut row, slots.aggregate.finish(&padded[slots.from..slots.to])?);
+            row::push_datum(&mut row, slots.finish(accum, &mut buffer)?);
         }
         out.push((row, 1));
         Ok(())
