@@ -6,8 +6,14 @@ import msgspec
 import pytest
 
 from headwater.ir.attributes import NAMES, Attributes
-from headwater.ir.explain import ExplainOptions, explain_relation, explain_source
+from headwater.ir.explain import (
+    ExplainOptions,
+    explain_nodes,
+    explain_relation,
+    explain_source,
+)
 from headwater.ir.explain_json import plan_json
+from headwater.ir.visit_physical import walk_plan
 from headwater.sql.lower.peek import DataflowPeek, plan_peek
 from headwater.sql.optimize.pipeline import optimize
 from tests.golden.planning import IDS, lower_context, optimizer_context, plan_sql
@@ -95,3 +101,33 @@ def test_what_is_done_to_rows_as_they_are_read():
     (source,) = peek.lowered.dataflow.sources
     text = explain_source("keyed", source.mfp)
     assert text == "Source keyed\n  Project: #3\n  Filter: (#0 > 2)\n  Map: (#1 + 1)\n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "titles"),
+    [
+        (
+            "select a, rank() over (order by b) from t where a > 1",
+            ["→Project", "  →Window", "    →Stream u"],
+        ),
+        (
+            "select * from (select a, count(*) as n from t group by a) x"
+            " join (select a, count(*) as n from t group by a) y on x.n = y.n + 1",
+            None,
+        ),
+        (
+            "with recursive r as (select a from t union select a + 1 from r where a < 9)"
+            " select count(*) from r",
+            None,
+        ),
+    ],
+)
+def test_every_node_has_a_title(sql, titles):
+    expr = optimize(plan_sql(sql), optimizer_context())
+    peek = plan_peek(expr, lower_context(), object_id="t1", index_id="t2")
+    for built in peek.lowered.dataflow.objects:
+        found = explain_nodes(built.plan)
+        assert len(found) == len(list(walk_plan(built.plan)))
+        assert all(title.lstrip().startswith("→") for title in found)
+        if titles is not None:
+            assert [title.rstrip("0123456789 ") for title in found[: len(titles)]] == titles
