@@ -118,6 +118,15 @@ impl Elapsed {
     }
 }
 
+/// By object and node.
+type Reports = BTreeMap<(GlobalId, u64), NodeReport>;
+
+/// The report of the node that made `operator`.
+fn report_of<'r>(reports: &'r mut Reports, nodes: &Nodes, operator: usize) -> Option<&'r mut NodeReport> {
+    let range = &nodes.ranges[nodes.owner(operator)?];
+    reports.get_mut(&(range.object.clone(), range.node))
+}
+
 /// What each node of a dataflow has cost this worker, in the order in which they were rendered.
 pub fn report(
     export: &GlobalId,
@@ -125,7 +134,7 @@ pub fn report(
     elapsed: &Elapsed,
     sizes: &HashMap<usize, Size>,
 ) -> Vec<NodeReport> {
-    let mut reports: BTreeMap<(GlobalId, u64), NodeReport> = BTreeMap::new();
+    let mut reports = Reports::new();
     for range in &nodes.ranges {
         reports.entry((range.object.clone(), range.node)).or_insert_with(|| NodeReport {
             export: export.clone(),
@@ -134,12 +143,8 @@ pub fn report(
             ..NodeReport::default()
         });
     }
-    let mut of = |operator: usize| {
-        let range = &nodes.ranges[nodes.owner(operator)?];
-        reports.get_mut(&(range.object.clone(), range.node))
-    };
     for (operator, size) in sizes {
-        if let Some(report) = of(*operator) {
+        if let Some(report) = report_of(&mut reports, nodes, *operator) {
             report.records += size.records as u64;
             report.bytes += size.bytes as u64;
         }
@@ -149,7 +154,7 @@ pub fn report(
         if address.is_some_and(|address| elapsed.scopes.contains(address)) {
             continue;
         }
-        if let Some(report) = of(*operator) {
+        if let Some(report) = report_of(&mut reports, nodes, *operator) {
             report.elapsed_ns += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         }
     }

@@ -67,6 +67,7 @@ impl Responder for Recorder {
                     }
                 }
                 ComputeResponse::DataflowFailed { id, message } => recorded.failures.push((id, message)),
+                ComputeResponse::Errors { .. } | ComputeResponse::Inspected { .. } => {}
             }
         } else {
             let (header, body) = take_apart(&payload);

@@ -435,7 +435,7 @@ fn a_tree_is_a_sorted_list() {
         push_val(&row::pack([Datum::Int(key), Datum::Int(tie)]), &order, &mut vec![], &mut val);
         val
     };
-    let mut tree = Tree::new(Counting.into());
+    let mut tree = Tree::new(std::rc::Rc::new(Counting));
     let mut list: Vec<Vec<u8>> = vec![];
     for step in 0..6000 {
         // It grows, and shrinks to nothing at last.
