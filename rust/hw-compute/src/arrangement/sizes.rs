@@ -38,7 +38,7 @@ pub fn know<T: Time, R: Diff>(arranged: &RowArranged<'_, T, R>) {
             std::cell::Ref::map(trace.try_borrow().ok()?, |trace| trace.trace());
         spine.map_spans(|span| {
             if let Some(batch) = &span.inner {
-                size.records += batch.storage.upds.times.len();
+                size.records += batch.updates;
                 size.bytes += batch_bytes(batch);
             }
         });

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from headwater.errors import FeatureNotSupported, SyntaxError_, UndefinedFunction, WrongObjectType
-from headwater.ir.functions import AggregateClass, FunctionKind, Signature
+from headwater.ir.functions import AggregateClass, CastContext, FunctionKind, Signature
 from headwater.ir.scalar import ColumnOrder
 from headwater.sql.ast import query as ast
 from headwater.sql.plan.calls import choose_function, convey
@@ -14,9 +14,10 @@ from headwater.sql.plan.scalars.aggregates import order_items
 from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import common_type, type_of
 from headwater.sql.resolve.datatypes import show_type
-from headwater.types.scalar import ColumnType, ScalarType, record_of
+from headwater.types.scalar import FLOAT8, BaseType, ColumnType, ScalarType, array_of, record_of
 
 _PERCENTILES = frozenset({"percentile_cont", "percentile_disc", "mode"})
+_FRACTIONS = array_of(FLOAT8)
 _HYPOTHETICAL = frozenset({"rank", "dense_rank", "percent_rank", "cume_dist"})
 
 
@@ -83,7 +84,13 @@ def _over_values(
     keys: Sequence[tuple[HirScalar, bool, bool]],
 ) -> tuple[tuple[HirScalar, ...], str, ScalarType]:
     """Return the fields of the records: the value, then the fraction."""
-    args = [*direct, *(key for key, _, _ in keys)]
+    fractions = [
+        ctx.coerce(arg, _FRACTIONS, argument.position, CastContext.EXPLICIT)
+        if type_of(arg).type.base is BaseType.ARRAY
+        else arg
+        for arg, argument in zip(direct, node.arguments, strict=True)
+    ]
+    args = [*fractions, *(key for key, _, _ in keys)]
     choice = choose_function(name, tuple(type_of(arg).type for arg in args), node.position)
     positions = [
         *(argument.position for argument in node.arguments),
