@@ -112,10 +112,6 @@ def choose(
     if exact is not None:
         return _bind(exact, types)
     fitting = [s for s in candidates if _fits(s, types)]
-    if count and len(fitting) > 1 and all(type.base is BaseType.UNKNOWN for type in types):
-        # Nothing tells one polymorphic type from another.
-        if all(isinstance(_arg(s, index), Pseudo) for s in fitting for index in range(count)):
-            return AMBIGUOUS
     bound = [choice for s in fitting if (choice := _bind(s, types)) is not None]
     if len(bound) <= 1:
         return bound[0] if bound else None
