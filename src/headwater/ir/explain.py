@@ -107,14 +107,15 @@ def _operator_tables() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     infix: dict[str, str] = {}
     prefix: dict[str, str] = {}
     functions: dict[str, str] = {}
+    # A kernel that casts is shown as the cast, whatever functions call it too.
+    for cast in CASTS.values():
+        functions.setdefault(cast.kernel, f"{cast.source.value}_to_{cast.target.value}")
     for signature in SIGNATURES:
         if signature.kind is FunctionKind.OPERATOR:
             table = infix if len(signature.args) == 2 else prefix
             table.setdefault(signature.kernel, signature.name)
         else:
             functions.setdefault(signature.kernel, signature.name)
-    for cast in CASTS.values():
-        functions.setdefault(cast.kernel, f"{cast.source.value}_to_{cast.target.value}")
     return infix, prefix, functions
 
 

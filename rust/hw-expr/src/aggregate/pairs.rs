@@ -76,9 +76,9 @@ pub fn explode(datum: Datum<'_>, diff: i128, slots: &mut [i128]) {
 pub fn is_near(slot: usize) -> bool {
     let (from, near) = match slot {
         ..X => (Y + 1, FLOATS.near),
-        ..YY => (X + 1, FLOATS.near),
-        ..XX => (YY, PRODUCTS.near),
-        ..XY => (XX, PRODUCTS.near),
+        X..YY => (X + 1, FLOATS.near),
+        YY..XX => (YY, PRODUCTS.near),
+        XX..XY => (XX, PRODUCTS.near),
         _ => (XY, PRODUCTS.near),
     };
     slot < from + near

@@ -175,7 +175,10 @@ mod tests {
         let want = [(1, Some(1), 7), (2, None, 8), (3, Some(1), 9)].map(|(id, first, second)| {
             let mut row = vec![];
             push_int(&mut row, id);
-            first.map_or_else(|| push_null(&mut row), |value| push_int(&mut row, value));
+            match first {
+                Some(value) => push_int(&mut row, value),
+                None => push_null(&mut row),
+            }
             push_int(&mut row, second);
             row
         });

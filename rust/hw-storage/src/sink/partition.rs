@@ -58,7 +58,10 @@ mod tests {
         let row = |value: Option<u64>| {
             let mut row = vec![];
             push_int(&mut row, -1);
-            value.map_or_else(|| push_null(&mut row), |value| push_uint(&mut row, value));
+            match value {
+                Some(value) => push_uint(&mut row, value),
+                None => push_null(&mut row),
+            }
             row
         };
         let mut partitioner = Partitioner::new(by(), 3);

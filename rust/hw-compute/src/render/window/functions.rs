@@ -294,10 +294,10 @@ impl Measure for Functions {
             *slot = slot.wrapping_add(*more);
         }
         for function in &self.list {
-            if let Kind::Extreme(extreme, _, place) = &function.kind {
-                if extreme.prefers(other.extreme(*place), &summary.extremes[*place]) {
-                    summary.extremes[*place] = other.extreme(*place).into();
-                }
+            if let Kind::Extreme(extreme, _, place) = &function.kind
+                && extreme.prefers(other.extreme(*place), &summary.extremes[*place])
+            {
+                summary.extremes[*place] = other.extreme(*place).into();
             }
         }
         for (count, more) in summary.counting.iter_mut().zip(&other.counting) {

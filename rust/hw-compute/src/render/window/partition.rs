@@ -46,7 +46,7 @@ impl Partition {
         match (was_broken, is_broken) {
             (_, true) => {
                 let all = 0..self.tree.len();
-                self.tree.update(all, &mut |row, output| give(row, output.take().as_ref(), -1, emit));
+                self.tree.update(all, &mut |row, output| give(row, &output.take(), -1, emit));
             }
             (true, false) => self.evaluate(0..self.tree.len(), emit),
             (false, false) => {
@@ -66,7 +66,7 @@ impl Partition {
             }
             for taken in 0..-*diff {
                 match self.tree.remove(val) {
-                    Some(entry) => give(entry.row(), entry.output.as_ref(), -1, emit),
+                    Some(entry) => give(entry.row(), &entry.output, -1, emit),
                     None => {
                         *self.owed.entry((*val).into()).or_insert(0) += -*diff - taken;
                         break;
@@ -104,7 +104,7 @@ impl Partition {
             }
             for taken in 0..-*diff {
                 match equal.pop() {
-                    Some(entry) => give(entry.row(), entry.output.as_ref(), -1, emit),
+                    Some(entry) => give(entry.row(), &entry.output, -1, emit),
                     None => {
                         *self.owed.entry((*val).into()).or_insert(0) += -*diff - taken;
                         break;
@@ -133,8 +133,8 @@ impl Partition {
                 let Some(new) = evaluated.next() else { return };
                 let new = Some(new.map_err(|error| error.to_row().into_boxed_slice()));
                 if *output != new {
-                    give(row, output.as_ref(), -1, emit);
-                    give(row, new.as_ref(), 1, emit);
+                    give(row, output, -1, emit);
+                    give(row, &new, 1, emit);
                     *output = new;
                 }
             });
@@ -143,7 +143,7 @@ impl Partition {
     }
 }
 
-fn give(row: &[u8], output: Option<&Result<Box<[u8]>, Box<[u8]>>>, diff: i64, emit: Emit<'_>) {
+fn give(row: &[u8], output: &Output, diff: i64, emit: Emit<'_>) {
     match output {
         None => {}
         Some(Ok(values)) => emit(Ok((row, values)), diff),

@@ -40,14 +40,14 @@ enum Carry {
 /// The ranges of touched rows, in order; `changes` are in order and have happened.
 pub fn touched(tree: &Tree<Functions>, changes: &[(&[u8], i64)]) -> Vec<Range<usize>> {
     if changes.len() * DENSE >= tree.len() {
-        return vec![0..tree.len()];
+        return vec![Range { start: 0, end: tree.len() }];
     }
     let spots: Vec<Spot<'_>> = changes.iter().map(|(val, diff)| spot(tree, val, *diff)).collect();
     let mut ranges: Vec<Range<usize>> = spots.iter().map(|spot| spot.at.clone()).collect();
     for (number, function) in tree.measure().list.iter().enumerate() {
         Touch { tree, spots: &spots, function, number, ranges: &mut ranges }.all_of_it();
         if ranges.last() == Some(&(0..tree.len())) {
-            return vec![0..tree.len()];
+            return vec![Range { start: 0, end: tree.len() }];
         }
     }
     united(ranges)

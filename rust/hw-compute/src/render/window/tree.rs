@@ -311,10 +311,10 @@ impl<M: Measure> Tree<M> {
         if removed.head && at < self.len() && !self.get(at).head {
             self.root.set_head(at, true);
         }
-        if let Body::Inner(nodes) = &mut self.root.body {
-            if nodes.len() == 1 {
-                self.root = nodes.remove(0);
-            }
+        if let Body::Inner(nodes) = &mut self.root.body
+            && nodes.len() == 1
+        {
+            self.root = nodes.remove(0);
         }
         Some(removed)
     }
