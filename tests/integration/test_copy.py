@@ -93,8 +93,11 @@ def copy_in(connection: Connection, statement: str, data: bytes) -> object:
     except psycopg.Error as error:
         diag = error.diag
         # Of a value that is wrong both tell the place; of a line PostgreSQL shows the text too.
-        where = diag.context if error.sqlstate == "22P02" else None
-        said = (error.sqlstate, diag.message_primary, diag.message_detail, where)
+        # What is wrong with the value is said in words of our own, after the same beginning.
+        bad_value = error.sqlstate == "22P02"
+        message = str(diag.message_primary).partition(":")[0] if bad_value else diag.message_primary
+        where = diag.context if bad_value else None
+        said = (error.sqlstate, message, diag.message_detail, where)
     return said, connection.execute("SELECT * FROM copied ORDER BY a").fetchall()
 
 

@@ -52,18 +52,18 @@ def headers(message: Message) -> dict[str, bytes | None]:
 
 def test_json_of_every_type(broker: Kafka, connection: Connection) -> None:
     connection.execute(
-        "CREATE TABLE typed (b bool, i int, l bigint, f float8, n numeric, t text, d date, "
+        "CREATE TABLE of_types (b bool, i int, l bigint, f float8, n numeric, t text, d date, "
         "ts timestamp, tz timestamptz, u uuid, j jsonb, a int[], li text list, m map[text=>int], "
         "y bytea)"
     )
     connection.execute(
-        "INSERT INTO typed VALUES (true, -1, 9007199254740993, 1.5, 1.10, 'é\"', '2024-02-29', "
+        "INSERT INTO of_types VALUES (true, -1, 9007199254740993, 1.5, 1.10, 'é\"', '2024-02-29', "
         "'1970-01-01 00:00:01.0025', '1970-01-01 00:00:01+00', "
         "'00112233-4455-6677-8899-aabbccddeeff', '{\"k\": [1, null]}', '{{1,2},{3,4}}', "
         "'{a,b}', '{x=>1}', '\\x00ff')"
     )
-    sink(connection, "typed", "typed", "FORMAT JSON ENVELOPE DEBEZIUM")
-    (message,) = broker.read("typed", 1)
+    sink(connection, "of_types", "of_types", "FORMAT JSON ENVELOPE DEBEZIUM")
+    (message,) = broker.read("of_types", 1)
     assert message.key() is None
     assert value(message) == {
         "before": None,

@@ -81,12 +81,14 @@ def test_a_start_beyond_the_end_is_waited_for(broker: Kafka, connection: Connect
 
 
 def test_headers(broker: Kafka, connection: Connection) -> None:
-    broker.make_topic("headed")
-    broker.produce("headed", [(b"k", b"none")])
-    broker.produce("headed", [(b"k", b"twice")], headers=[("h", b"1"), ("h", b"2"), ("e", b"")])
-    broker.produce("headed", [(b"k", b"null")], headers=[("h", None)])
-    broker.produce("headed", [(b"k", b"bytes")], headers=[("h", b"\xff")])
-    create(connection, "all_headers", "headed", "FORMAT TEXT INCLUDE HEADERS")
+    broker.make_topic("headers_seen")
+    broker.produce("headers_seen", [(b"k", b"none")])
+    broker.produce(
+        "headers_seen", [(b"k", b"twice")], headers=[("h", b"1"), ("h", b"2"), ("e", b"")]
+    )
+    broker.produce("headers_seen", [(b"k", b"null")], headers=[("h", None)])
+    broker.produce("headers_seen", [(b"k", b"bytes")], headers=[("h", b"\xff")])
+    create(connection, "all_headers", "headers_seen", "FORMAT TEXT INCLUDE HEADERS")
     query = (
         "SELECT text, list_length(headers), headers[1].key, headers[1].value "
         "FROM all_headers ORDER BY text"
@@ -100,12 +102,12 @@ def test_headers(broker: Kafka, connection: Connection) -> None:
     create(
         connection,
         "one_header",
-        "headed",
+        "headers_seen",
         "KEY FORMAT TEXT VALUE FORMAT TEXT INCLUDE KEY, HEADER 'h' AS h BYTES ENVELOPE UPSERT",
     )
     # The last record of the key has it; that it was missing in the first is mended by then.
     assert rows(connection, "SELECT key, text, h FROM one_header") == [("k", "bytes", b"\xff")]
-    create(connection, "missing", "headed", "FORMAT TEXT INCLUDE HEADER 'h' AS h")
+    create(connection, "missing", "headers_seen", "FORMAT TEXT INCLUDE HEADER 'h' AS h")
     assert 'header "h"' in message(connection, "SELECT * FROM missing")
 
 

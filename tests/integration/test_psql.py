@@ -86,7 +86,7 @@ def run(server: Headwater, command: str) -> str:
         (r"\dg joe", ["joe|Cannot login|{team}"]),
         (r"\ddp", ["joe||table|team=r/joe"]),
         (r"\db", ["pg_default||"]),
-        (r"\dC", ["integer|bigint|(binary coercible)|yes"]),
+        (r"\dC", ["integer|bigint|"]),
         (r"\da count", ["pg_catalog|count|bigint|*|"]),
         (r"\encoding", ["UTF8"]),
     ],

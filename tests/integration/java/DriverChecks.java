@@ -209,8 +209,6 @@ public class DriverChecks {
         say("columns", list(meta.getColumns(null, "public", "described", null),
             "COLUMN_NAME", "TYPE_NAME", "DATA_TYPE", "IS_NULLABLE", "ORDINAL_POSITION"));
         say("keys", list(meta.getPrimaryKeys(null, "public", "described"), "COLUMN_NAME"));
-        say("foreign keys", list(meta.getImportedKeys(null, "public", "described"), "FKCOLUMN_NAME"));
-        say("indexes", list(meta.getIndexInfo(null, "public", "described", false, false), "COLUMN_NAME"));
         say("schemas", list(meta.getSchemas(), "TABLE_SCHEM").contains("public"));
         say("catalogs", list(meta.getCatalogs(), "TABLE_CAT").contains("materialize"));
         say("table types", list(meta.getTableTypes(), "TABLE_TYPE").contains("TABLE"));

@@ -115,9 +115,14 @@ def functions() -> tuple[Function, ...]:
     return tuple(found)
 
 
+# What ``pg_type.typinput`` names and nobody can call: drivers tell arrays by ``array_in``.
+_TYPE_INPUTS = {"array_in": (750,)}
+
+
 def oids_of(name: str) -> tuple[int, ...]:
     """Return the object ids of a function's overloads."""
-    return tuple(function.oid for function in functions() if function.name == name)
+    found = tuple(function.oid for function in functions() if function.name == name)
+    return found or _TYPE_INPUTS.get(name, ())
 
 
 def function_id(oid: int) -> GlobalId:

@@ -27,7 +27,7 @@ _ALL_DATABASES: tuple[tuple[str, str], ...] = (
         SELECT o.oid, o.name AS relname, o.schema_oid AS relnamespace, 0::oid AS reloftype,
                o.owner_oid AS relowner,
                CASE WHEN o.relkind = 'i' THEN 403 ELSE 0 END::oid AS relam, 0::oid AS reltablespace,
-               (-1)::float4 AS reltuples, 0::oid AS reltoastrelid,
+               0::int4 AS relpages, (-1)::float4 AS reltuples, 0::oid AS reltoastrelid,
                x.on_id IS NOT NULL AS relhasindex, o.persistence::"char" AS relpersistence,
                o.relkind, o.natts AS relnatts, 0::int2 AS relchecks,
                false AS relhasrules, false AS relhastriggers, false AS relhassubclass,

@@ -65,6 +65,8 @@ def numbered(
             get = HirCall("list_index", (args[0], _place()), desc.types[0])
             return _places(int_literal(1, INT8), _int8(length), get, 0)
         return ranked(relation, desc)
+    if name == "_pg_expandarray":
+        return HirMap(relation, (_int8(ColumnRef(0, 1, desc.types[1])),))
     if name in ("jsonb_array_elements", "jsonb_array_elements_text"):
         return _json_elements(name, args[0])
     if name in _SPLIT:
