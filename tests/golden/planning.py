@@ -24,6 +24,7 @@ from headwater.sql.plan import plan_statement
 from headwater.sql.plan.decorrelate import decorrelate
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import BaseType, ScalarType
+from tests.golden.workloads.schemas import TPCH
 from tests.property.plans import python_fold
 
 SESSION = SimpleNamespace(
@@ -36,41 +37,7 @@ SESSION = SimpleNamespace(
 
 # name: columns "name type[!]" (! is NOT NULL); keys
 TABLES = {
-    "region": ("r_regionkey int4! r_name text! r_comment text!", ((0,),)),
-    "nation": ("n_nationkey int4! n_name text! n_regionkey int4! n_comment text!", ((0,),)),
-    "supplier": (
-        "s_suppkey int4! s_name text! s_address text! s_nationkey int4! s_phone text!"
-        " s_acctbal numeric! s_comment text!",
-        ((0,),),
-    ),
-    "part": (
-        "p_partkey int4! p_name text! p_mfgr text! p_brand text! p_type text! p_size int4!"
-        " p_container text! p_retailprice numeric! p_comment text!",
-        ((0,),),
-    ),
-    "partsupp": (
-        "ps_partkey int4! ps_suppkey int4! ps_availqty int4! ps_supplycost numeric!"
-        " ps_comment text!",
-        ((0, 1),),
-    ),
-    "customer": (
-        "c_custkey int4! c_name text! c_address text! c_nationkey int4! c_phone text!"
-        " c_acctbal numeric! c_mktsegment text! c_comment text!",
-        ((0,),),
-    ),
-    "orders": (
-        "o_orderkey int4! o_custkey int4! o_orderstatus text! o_totalprice numeric!"
-        " o_orderdate date! o_orderpriority text! o_clerk text! o_shippriority int4!"
-        " o_comment text!",
-        ((0,),),
-    ),
-    "lineitem": (
-        "l_orderkey int4! l_partkey int4! l_suppkey int4! l_linenumber int4! l_quantity numeric!"
-        " l_extendedprice numeric! l_discount numeric! l_tax numeric! l_returnflag text!"
-        " l_linestatus text! l_shipdate date! l_commitdate date! l_receiptdate date!"
-        " l_shipinstruct text! l_shipmode text! l_comment text!",
-        ((0, 3),),
-    ),
+    **TPCH,
     "auctions": (
         "id int8! seller int8! item text! end_time timestamptz!",
         ((0,),),
