@@ -1,9 +1,13 @@
-"""Ask a PostgreSQL server for the results of all cases: ``python record_postgres.py HOST PORT``."""
+"""Ask a PostgreSQL server for the results of all cases.
+
+``python -m tests.unit.native.record_postgres HOST PORT``
+"""
 
 import sys
 
 import psycopg
-from postgres_cases import RESULTS, read_cases
+
+from tests.unit.native.postgres_cases import RESULTS, read_cases
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import re
 
 import msgspec
 import pytest
-from postgres_cases import Case, read_cases, read_results
 
 from headwater.ir import functions
 from headwater.ir.functions import Convey, Pseudo, Signature
@@ -26,6 +25,7 @@ from headwater.types.scalar import (
     array_of,
     range_of,
 )
+from tests.unit.native.postgres_cases import Case, read_cases, read_results
 
 RESULTS = read_results()
 NULL = b"\xfe"

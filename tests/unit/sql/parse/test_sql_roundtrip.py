@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sql_trees import expressions, queries, statements
 
 from headwater.errors import HeadwaterError
 from headwater.sql.ast.base import Node
@@ -15,6 +14,7 @@ from headwater.sql.ast.printer import to_sql
 from headwater.sql.ast.query import Query, Show
 from headwater.sql.ast.visit import without_positions
 from headwater.sql.parse.parser import parse_expression, parse_statements
+from tests.unit.sql.parse.sql_trees import expressions, queries, statements
 
 _SETTINGS = settings(
     max_examples=300,
