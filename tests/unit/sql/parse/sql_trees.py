@@ -741,6 +741,8 @@ def _subscript_item(g: Gen, fields: Fields, depth: int) -> Fields:
 def _on_conflict(g: Gen, fields: Fields, depth: int) -> Fields:
     if not fields["assignments"]:
         fields["where"] = None
+    if fields["columns"]:
+        fields["constraint"] = None
     return fields
 
 
