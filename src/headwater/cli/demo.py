@@ -19,6 +19,10 @@ from headwater.environment.config import DEFAULT_SQL_ADDRESS
 
 START_SECONDS_MAX = 60.0
 REFRESH_PER_SECOND = 4
+# Lines of a frame that are not rows: two tables' titles, heads and borders, a line, a panel of two.
+FRAME_LINES = 5 + 5 + 1 + 4
+ORGANIZATIONS_MAX = 8
+AUCTIONS_MAX = 6
 
 SETUP = (
     "CREATE SOURCE IF NOT EXISTS auction_house FROM LOAD GENERATOR AUCTION "
@@ -91,7 +95,7 @@ async def _show(
         deadline = None if seconds is None else time.monotonic() + seconds
         with Live(console=console, refresh_per_second=REFRESH_PER_SECOND) as live:
             while deadline is None or time.monotonic() < deadline:
-                live.update(await _frame(connection, host, port))
+                live.update(await _frame(connection, host, port, console.height))
                 await asyncio.sleep(1 / REFRESH_PER_SECOND)
 
 
@@ -110,25 +114,39 @@ async def _connect(
             await asyncio.sleep(0.1)
 
 
+def rows_that_fit(height: int) -> tuple[int, int]:
+    """Return how many organizations and auctions to show on a terminal of ``height`` lines.
+
+    At least one of each; the line that the cursor stands on is left free.
+    """
+    free = height - 1 - FRAME_LINES
+    organizations = max(1, min(ORGANIZATIONS_MAX, (free + 1) // 2))
+    return organizations, max(1, min(AUCTIONS_MAX, free - organizations))
+
+
 async def _frame(
-    connection: psycopg.AsyncConnection[tuple[object, ...]], host: str, port: str
+    connection: psycopg.AsyncConnection[tuple[object, ...]], host: str, port: str, height: int
 ) -> Group:
+    organizations, auctions = rows_that_fit(height)
     trade = Table("organization", "bids", "volume", "highest", title="trade_by_organization")
     cursor = await connection.execute(
-        "SELECT organization, bids, volume, highest FROM trade_by_organization ORDER BY volume DESC"
+        "SELECT organization, bids, volume, highest FROM trade_by_organization "
+        "ORDER BY volume DESC LIMIT %s",
+        [organizations],
     )
     for row in await cursor.fetchall():
         trade.add_row(*(str(value) for value in row))
     bids = Table("auction", "item", "highest bid", "bidder", title="highest_bids, the newest")
     cursor = await connection.execute(
-        "SELECT auction, item, amount, bidder FROM highest_bids ORDER BY auction DESC LIMIT 6"
+        "SELECT auction, item, amount, bidder FROM highest_bids ORDER BY auction DESC LIMIT %s",
+        [auctions],
     )
     for row in await cursor.fetchall():
         bids.add_row(*(str(value) for value in row))
     cursor = await connection.execute("SELECT open FROM open_auctions")
     count = await cursor.fetchone()
     hint = Text(f"psql -h {host} -p {port} -U materialize materialize", style="bold")
-    more = Text("then: SUBSCRIBE (SELECT * FROM trade_by_organization); or your own view")
+    more = Text("then: COPY (SUBSCRIBE trade_by_organization) TO STDOUT; or your own view")
     return Group(
         trade,
         bids,
