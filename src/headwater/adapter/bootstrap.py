@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from headwater.adapter import dataflows
+from headwater.adapter.audit_log import AuditLog
 from headwater.adapter.constraints import Keys, current_rows
 from headwater.adapter.coordinator import Coordinator, Outside
 from headwater.adapter.group_commit import GroupCommit
@@ -27,6 +28,7 @@ from headwater.catalog.builtin import functions
 from headwater.catalog.builtin.initial import (
     DEFAULT_SIZE,
     MZ_SYSTEM,
+    Initial,
     builtin_privileges,
     initial_objects,
     system_clusters,
@@ -46,7 +48,12 @@ from headwater.catalog.builtin.pack import (
 )
 from headwater.catalog.builtin.pg_views import PG_VIEWS
 from headwater.catalog.builtin.shapes import shapes
-from headwater.catalog.builtin.tables import BUILTIN_TABLES, HISTORY_TABLES, RUNNING_TABLES
+from headwater.catalog.builtin.tables import (
+    AUDIT_TABLE,
+    BUILTIN_TABLES,
+    HISTORY_TABLES,
+    RUNNING_TABLES,
+)
 from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type
 from headwater.catalog.builtin.views import MZ_VIEWS
 from headwater.catalog.codec import (
@@ -193,13 +200,17 @@ async def _first_objects(durable: DurableCatalog, ids: IdAllocator, outside: Out
         changes.append(Change(SYSTEM_PRIVILEGES_ROW, None, to_json(first.system_privileges)))
         for default, letters in first.default_privileges.items():
             changes.append(Change(default_privilege_row_key(default), None, letters))
+        audit = AuditLog(durable.state, ids, outside.clock)
+        changes.extend(audit.begin(_containers_of(first), entities))
     else:  # what this version of the program brings
         entities = (*system_roles(), *system_clusters(DEFAULT_SIZE))
     for entity in entities:
         key, value = encode_object(entity)
         if key not in durable.state:
             changes.append(Change(key, None, value))
-    await durable.commit(changes)
+    counters = ids.changes()
+    await durable.commit([*changes, *counters])
+    ids.committed(counters)
 
 
 def _secrets(durable: DurableCatalog) -> dict[GlobalId, bytes]:
@@ -269,6 +280,25 @@ def _plan_items(planner: Planner, building: _Building, stored: list[DurableItem]
                 detail=f"{failures[0].message}: {left[0].create_sql}",
             ) from failures[0]
         waiting = left
+
+
+def _containers_of(first: Initial) -> CatalogSnapshot:
+    """Return a new catalog's names, for what is told of them."""
+    return CatalogSnapshot(
+        version=0,
+        databases={database.id: database for database in first.databases},
+        schemas={schema.id: schema for schema in first.schemas},
+        items={},
+        clusters={cluster.id: cluster for cluster in first.clusters},
+        roles={role.id: role for role in first.roles},
+        sizes={},
+        variables={},
+        comments={},
+        access=Access(
+            system_privileges=first.system_privileges,
+            default_privileges=first.default_privileges,
+        ),
+    )
 
 
 def _containers(durable: DurableCatalog) -> CatalogSnapshot:
@@ -452,7 +482,9 @@ def _run_external(coord: Coordinator) -> None:
 def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
     """Return what every builtin table that shows the catalog should hold, with multiplicities."""
     wanted: dict[str, dict[bytes, int]] = {
-        table.key: {} for table in BUILTIN_TABLES if table.name not in RUNNING_TABLES
+        table.key: {}
+        for table in BUILTIN_TABLES
+        if table.name not in RUNNING_TABLES and table.name != AUDIT_TABLE
     }
     entities = (
         *snapshot.databases.values(),
@@ -491,6 +523,9 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> se
             continue
         key = ".".join(coord.snapshot.full_name(item))
         held = await read_table(coord.persist, txns_shard, item.shard, ts)
+        if item.name == AUDIT_TABLE:
+            updates.extend(coord.audit.missing(held))
+            continue
         if item.name in HISTORY_TABLES:
             history.update((key, row) for row in held)
             continue
@@ -500,6 +535,7 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> se
             if diff:
                 updates.append(TableUpdate(key, row, diff))
     await coord.write_tables(updates)
+    coord.audit.note_shown()
     return history
 
 

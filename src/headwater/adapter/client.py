@@ -127,7 +127,7 @@ class HeadwaterAdapter:
             role = coord.snapshot.try_role(name)
             if role is None:
                 role = Role(id=coord.ids.role(), oid=coord.ids.oid(), name=name)
-                await coord.transact([Create(role)])
+                await coord.transact([Create(role, provisioned=True)])
             return role
 
 

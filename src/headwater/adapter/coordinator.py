@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headwater.adapter.audit_log import AuditLog
 from headwater.adapter.controllers import (
     ClusterController,
     ComputeController,
@@ -39,7 +40,7 @@ from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
 from headwater.runtime.tasks import Tasks
 from headwater.types.frontier import Frontier
-from headwater.types.ids import ClusterId, GlobalId, ShardId
+from headwater.types.ids import ClusterId, GlobalId, RoleId, ShardId
 from headwater.types.read_hold import ReadHold
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
@@ -71,6 +72,7 @@ class Coordinator:
         on_failure: Called when this server can't go on: it was fenced.
         secrets: The bytes of secrets, by id.
         fast_indexes: Indexes that the front reads by itself.
+        audit: What catalog transactions tell of themselves.
         damage: Fails the reads that wait for what can't be read.
     """
 
@@ -107,6 +109,7 @@ class Coordinator:
         self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
         self.damage = DamageWatch(self.compute, self.storage, self.cluster, self.clock)
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
+        self.audit = AuditLog(durable.state, ids, outside.clock)
         self._changing = asyncio.Lock()
         self._finishing: set[asyncio.Future[Any]] = set()
         self._closed: dict[GlobalId, ReadHold] = {}
@@ -135,15 +138,20 @@ class Coordinator:
         if not task.cancelled():
             task.exception()  # who waits for it is told; who was cancelled does not want to know
 
-    async def transact(self, ops: Sequence[Op]) -> CatalogSnapshot:
+    async def transact(self, ops: Sequence[Op], by: RoleId | None = None) -> CatalogSnapshot:
         """Commit ``ops``; the caller has the turn (:meth:`changing`) and is in :meth:`finish`.
+
+        Args:
+            ops: What to do.
+            by: The role that does it, None for the system.
 
         Raises: what ``catalog.transact`` raises; Fenced.
         """
-        done = transact(self.snapshot, tuple(ops))
+        done = transact(self.snapshot, tuple(ops), by)
+        audited = self.audit.records(done.events, None if by is None else self._role_name(by))
         counters = self.ids.changes()
         try:
-            await self.durable.commit((*done.changes, *counters))
+            await self.durable.commit((*done.changes, *counters, *self.audit.changes(audited)))
         except Fenced as error:
             self.on_failure(error)
             raise
@@ -153,8 +161,13 @@ class Coordinator:
         self.peeks.set_catalog_version(self.snapshot.version)
         for session in self.sessions.values():
             session.variables.set_system(self.snapshot.variables)
-        await self.write_tables(done.table_updates)
+        await self.write_tables((*done.table_updates, *self.audit.updates(audited)))
+        self.audit.note_shown()
         return self.snapshot
+
+    def _role_name(self, id: RoleId) -> str:
+        role = self.snapshot.roles.get(id)
+        return id if role is None else role.name  # dropped while it had a session
 
     async def write_tables(self, updates: Sequence[TableUpdate]) -> None:
         """Write to builtin tables; those that this version does not have are skipped."""

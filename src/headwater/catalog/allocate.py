@@ -29,6 +29,7 @@ _FIRST = {
     "schema": 9,
     "role": 2,
     "policy": 2,
+    "audit": 1,
     "oid": 20_100,
     "builtin_oid": 17_000,
 }
@@ -74,6 +75,10 @@ class IdAllocator:
     def policy(self) -> PolicyId:
         """Return the id of a new network policy."""
         return PolicyId(f"u{self._take('policy')}")
+
+    def audit(self) -> int:
+        """Return the number of a new event of the audit log."""
+        return self._take("audit")
 
     def oid(self) -> int:
         """Return the object id of a new object."""

@@ -2,8 +2,9 @@
 
 Kinds: ``meta`` (format, epoch, counters), ``database``, ``schema``, ``item``, ``cluster``,
 ``role``, ``policy``, ``system_privileges``, ``default_privilege``, ``variable``, ``comment``,
-``secret`` and ``builtin`` (the ids of builtin objects). Items
-keep what can't be derived from their statement; :class:`DurableItem` holds that.
+``secret``, ``audit`` (events that the audit log's collection may not hold yet) and ``builtin`` (the
+ids of builtin objects). Items keep what can't be derived from their statement;
+:class:`DurableItem` holds that.
 """
 
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ class Kind(StrEnum):
     VARIABLE = "variable"
     COMMENT = "comment"
     SECRET = "secret"
+    AUDIT = "audit"
     BUILTIN = "builtin"
 
 

@@ -18,9 +18,13 @@ CatalogObject = Database | Schema | CatalogItem | Cluster | Role | NetworkPolicy
 
 
 class Create(msgspec.Struct, frozen=True):
-    """Add an object whose id is new; one without privileges gets those of new objects."""
+    """Add an object whose id is new; one without privileges gets those of new objects.
+
+    ``provisioned``: a role that its first login makes, which the audit log tells apart.
+    """
 
     object: CatalogObject
+    provisioned: bool = False
 
 
 class Update(msgspec.Struct, frozen=True):
@@ -85,6 +89,10 @@ class SetVariable(msgspec.Struct, frozen=True):
     value: str | None
 
 
+class ResetVariables(msgspec.Struct, frozen=True):
+    """Reset all system variables."""
+
+
 class SetComment(msgspec.Struct, frozen=True):
     """Set, or with None remove, the comment on an object or column."""
 
@@ -111,6 +119,7 @@ Op = (
     | SetSystemPrivileges
     | SetDefaultPrivilege
     | SetVariable
+    | ResetVariables
     | SetComment
     | SetSecret
 )

@@ -1,8 +1,9 @@
 """A catalog transaction: from one snapshot to the next, as a pure function.
 
 Operations apply in order; names are checked as they go, references when all are done. What comes
-out are the next snapshot, the rows of the catalog's shard that change, and the changes of the
-builtin tables, in one value, so that the caller can make them durable in that order.
+out are the next snapshot, the rows of the catalog's shard that change, the changes of the builtin
+tables, and the events for the audit log, in one value, so that the caller can make them durable in
+that order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
+from headwater.catalog import audit
 from headwater.catalog.builtin.pack import (
     TableRow,
     comment_row,
@@ -56,6 +58,7 @@ from headwater.catalog.ops import (
     DropRole,
     DropSchema,
     Op,
+    ResetVariables,
     SetComment,
     SetDefaultPrivilege,
     SetSecret,
@@ -94,13 +97,16 @@ class Transacted(msgspec.Struct, frozen=True):
     snapshot: CatalogSnapshot
     changes: tuple[Change, ...]
     table_updates: tuple[TableUpdate, ...]
+    events: tuple[audit.Event, ...] = ()
 
 
 class _State:
     """The next snapshot in the making."""
 
-    def __init__(self, base: CatalogSnapshot) -> None:
+    def __init__(self, base: CatalogSnapshot, by: RoleId | None) -> None:
         self.base = base
+        self.by = by
+        self.events: list[audit.Event] = []
         self.databases: dict[DatabaseId, Database] = dict(base.databases)
         self.schemas: dict[SchemaId, Schema] = dict(base.schemas)
         self.items: dict[GlobalId, CatalogItem] = dict(base.items)
@@ -140,15 +146,17 @@ class _State:
         )
 
 
-def transact(base: CatalogSnapshot, ops: "list[Op] | tuple[Op, ...]") -> Transacted:
-    """Apply ``ops`` to ``base``.
+def transact(
+    base: CatalogSnapshot, ops: "list[Op] | tuple[Op, ...]", by: RoleId | None = None
+) -> Transacted:
+    """Apply ``ops`` to ``base``, for role ``by``; None is the system.
 
     Raises:
         DuplicateTable, DuplicateObject, DuplicateSchema, DuplicateDatabase: A name is taken.
         DependentObjectsStillExist: What is dropped is still used.
         UndefinedObject: An object to be changed is gone.
     """
-    state = _State(base)
+    state = _State(base, by)
     for op in ops:
         _apply(state, op)
     snapshot = state.snapshot()
@@ -163,42 +171,73 @@ def transact(base: CatalogSnapshot, ops: "list[Op] | tuple[Op, ...]") -> Transac
     _check_names(base, snapshot, state)
     _check_references(base, snapshot)
     changes = tuple(c for c in state.rows.values() if c.old != c.new)
-    return Transacted(snapshot, changes, _consolidated(state.tables))
+    return Transacted(snapshot, changes, _consolidated(state.tables), tuple(state.events))
 
 
 def _apply(state: _State, op: Op) -> None:
     match op:
         case Create(object=made):
             _put(state, None, _with_privileges(state, made))
+            made_events = audit.created(_with(state), made, provisioned=op.provisioned)
+            state.events.extend(made_events)
         case Update(object=changed):
             old = _table_of(state, changed).get(changed.id)
             if old is None:
                 raise UndefinedObject(f'"{changed.name}" does not exist any more')
+            before = _with(state)
             _put(state, old, changed)
-        case DropDatabase(id=database):
-            _remove(state, state.databases.pop(database, None), database)
-        case DropSchema(id=schema):
-            _remove(state, state.schemas.pop(schema, None), schema)
-        case DropItem(id=item):
-            _remove(state, state.items.pop(item, None), item)
-        case DropCluster(id=cluster):
-            _remove(state, state.clusters.pop(cluster, None), cluster)
-        case DropRole(id=role):
-            _remove(state, state.roles.pop(role, None), role)
-            _leave_groups(state, role)
-        case DropPolicy(id=policy):
-            _remove(state, state.policies.pop(policy, None), policy)
+            state.events.extend(audit.changed(before, old, changed, state.by))
         case SetSystemPrivileges(privileges=privileges):
+            state.events.extend(audit.system_granted(state.system_privileges, privileges))
             _set_system_privileges(state, privileges)
         case SetDefaultPrivilege(key=default, letters=letters):
+            had = state.default_privileges.get(default, "")
+            state.events.extend(audit.default_granted(default, had, letters))
             _set_default_privilege(state, default, letters)
         case SetVariable(name=name, value=value):
+            state.events.append(audit.variable_set(name, value))
             _set_variable(state, name, value)
+        case ResetVariables():
+            state.events.append(audit.Event("alter", "system", None))
+            for each in list(state.variables):
+                _set_variable(state, each, None)
         case SetComment(key=key, comment=comment):
+            state.events.extend(audit.commented(_with(state), key))
             _set_comment(state, key, comment)
         case SetSecret(id=id, value=secret):
             key_ = (Kind.SECRET.value, id)
             state.row(key_, "", None if secret is None else secret.hex())
+        case _:
+            _drop(state, op)
+
+
+def _drop(state: _State, op: Op) -> None:
+    before = _with(state)
+    gone: CatalogObject | None = None
+    match op:
+        case DropDatabase(id=database):
+            gone = state.databases.get(database)
+            _remove(state, state.databases.pop(database, None), database)
+        case DropSchema(id=schema):
+            gone = state.schemas.get(schema)
+            _remove(state, state.schemas.pop(schema, None), schema)
+        case DropItem(id=item):
+            gone = state.items.get(item)
+            _remove(state, state.items.pop(item, None), item)
+        case DropCluster(id=cluster):
+            gone = state.clusters.get(cluster)
+            _remove(state, state.clusters.pop(cluster, None), cluster)
+        case DropRole(id=role):
+            gone = state.roles.get(role)
+            _remove(state, state.roles.pop(role, None), role)
+            _leave_groups(state, role)
+        case DropPolicy(id=policy):
+            gone = state.policies.get(policy)
+            _remove(state, state.policies.pop(policy, None), policy)
+        case _:
+            pass
+    if gone is not None:
+        state.events.extend(audit.dropped(before, gone))
 
 
 def _table_of(state: _State, entity: CatalogObject) -> dict[str, CatalogObject]:

@@ -18,7 +18,15 @@ from headwater.catalog.items import (
     Source,
     Table,
 )
-from headwater.catalog.ops import CatalogObject, Op, SetComment, SetSecret, SetVariable, Update
+from headwater.catalog.ops import (
+    CatalogObject,
+    Op,
+    ResetVariables,
+    SetComment,
+    SetSecret,
+    SetVariable,
+    Update,
+)
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, InsufficientPrivilege, UndefinedObject
 from headwater.sql.plan import ddl
@@ -185,16 +193,13 @@ def prepare_role(snapshot: CatalogSnapshot, plan: ddl.AlterRolePlan) -> Work:
 
 
 def prepare_system_variable(
-    snapshot: CatalogSnapshot, plan: ddl.AlterSystemSetPlan | ddl.AlterSystemResetAllPlan
+    plan: ddl.AlterSystemSetPlan | ddl.AlterSystemResetAllPlan,
 ) -> Work:
     """ALTER SYSTEM SET, RESET and RESET ALL."""
     if isinstance(plan, ddl.AlterSystemResetAllPlan):
-        resets = tuple(SetVariable(name, None) for name in snapshot.variables)
-        return Work(tag="ALTER SYSTEM", ops=resets)
+        return Work(tag="ALTER SYSTEM", ops=(ResetVariables(),))
     variable = find_variable(plan.name)
     value = None if plan.values is None else parse_value(variable, plan.values)
-    if value is None and variable.name not in snapshot.variables:
-        return Work(tag="ALTER SYSTEM")
     return Work(tag="ALTER SYSTEM", ops=(SetVariable(variable.name, value),))
 
 

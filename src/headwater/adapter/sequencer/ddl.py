@@ -14,6 +14,7 @@ from headwater.catalog.ops import Op
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import transact
 from headwater.errors import ErrorFields, HeadwaterError, SerializationFailure
+from headwater.types.ids import RoleId
 
 After = Callable[[CatalogSnapshot], Awaitable[None]]
 
@@ -73,21 +74,21 @@ async def run_ddl(coord: Coordinator, session: Session, what: str, prepare: Prep
         work = await prepare(staged.snapshot)
         staged.add(work)
     else:
-        work = await coord.finish(_do_at_once(coord, prepare))
+        work = await coord.finish(_do_at_once(coord, prepare, session.role))
     for notice in work.notices:
         session.notify(notice)
     return work.tag
 
 
-async def _do_at_once(coord: Coordinator, prepare: Prepare) -> Work:
+async def _do_at_once(coord: Coordinator, prepare: Prepare, by: RoleId) -> Work:
     async with coord.changing():
         work = await prepare(coord.snapshot)
-        await _perform(coord, [work])
+        await _perform(coord, [work], by)
     return work
 
 
-async def commit_staged(coord: Coordinator, staged: Staged) -> None:
-    """Commit a transaction's work.
+async def commit_staged(coord: Coordinator, staged: Staged, by: RoleId) -> None:
+    """Commit a transaction's work, for role ``by``.
 
     Raises: SerializationFailure where the catalog has changed under it.
     """
@@ -95,7 +96,7 @@ async def commit_staged(coord: Coordinator, staged: Staged) -> None:
     async def commit() -> None:
         async with coord.changing():
             _check_unchanged(coord, staged)
-            await _perform(coord, staged.works)
+            await _perform(coord, staged.works, by)
 
     await coord.finish(commit())
 
@@ -107,10 +108,10 @@ def _check_unchanged(coord: Coordinator, staged: Staged) -> None:
         )
 
 
-async def _perform(coord: Coordinator, works: list[Work]) -> None:
+async def _perform(coord: Coordinator, works: list[Work], by: RoleId) -> None:
     ops = [op for work in works for op in work.ops]
     if ops:
-        await coord.transact(ops)
+        await coord.transact(ops, by)
     failure: HeadwaterError | None = None
     for act in [act for work in works for act in work.after]:
         try:

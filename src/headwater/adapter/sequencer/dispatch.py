@@ -277,7 +277,7 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
         case ddl.RoleMembershipPlan():
             return privileges.prepare_membership(snapshot, plan)
         case ddl.AlterSystemSetPlan() | ddl.AlterSystemResetAllPlan():
-            return alter.prepare_system_variable(snapshot, plan)
+            return alter.prepare_system_variable(plan)
         case ddl.CommentPlan():
             return alter.prepare_comment(plan)
         case ddl.AlterConnectionPlan():

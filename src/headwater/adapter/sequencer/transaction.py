@@ -149,7 +149,7 @@ def abandon_transaction(session: Session) -> None:
 
 async def _commit(coord: Coordinator, session: Session, transaction: Transaction) -> None:
     if isinstance(transaction.staged, Staged):
-        await commit_staged(coord, transaction.staged)
+        await commit_staged(coord, transaction.staged, session.role)
     if not transaction.writes:
         return
     updates = {

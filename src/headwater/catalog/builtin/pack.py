@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from headwater.catalog import rows as r
+from headwater.catalog.audit import AuditRecord
 from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type, type_modifier, type_oid
 from headwater.catalog.items import (
     CatalogItem,
@@ -39,6 +40,8 @@ from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.scalar import Column
 from headwater.types.ids import ClusterId, GlobalId, RoleId
 from headwater.types.scalar import TEXT, BaseType, ColumnType, ScalarType
+
+_MICROS_PER_MS = 1_000
 
 TableRow = tuple[str, bytes]  # "schema.table", row
 
@@ -91,6 +94,19 @@ def comment_row(key: CommentKey, comment: str) -> TableRow:
 def variable_row(name: str, value: str) -> TableRow:
     """Return the row of a system variable."""
     return _internal("mz_settings", r.text(name), r.text(value))
+
+
+def audit_row(record: AuditRecord) -> TableRow:
+    """Return the row of an event of the audit log."""
+    return _internal(
+        "mz_audit_rows",
+        r.integer(record.id),
+        r.text(record.event_type),
+        r.text(record.object_type),
+        r.text(record.details),
+        r.text(record.user),
+        r.integer(record.occurred_at_ms * _MICROS_PER_MS),
+    )
 
 
 def system_privilege_row(item: AclItem) -> TableRow:

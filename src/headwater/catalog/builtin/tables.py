@@ -128,5 +128,7 @@ def _all() -> tuple[BuiltinTableDef, ...]:
 BUILTIN_TABLES = _all()
 # What was, and stays when the server starts anew; filled by what runs.
 HISTORY_TABLES = frozenset(_HISTORY)
+# Told by catalog transactions, kept for ever.
+AUDIT_TABLE = "mz_audit_rows"
 # Filled by what runs rather than by catalog transactions.
 RUNNING_TABLES = frozenset({*_RUNNING, *_OWN_RUNNING, *HISTORY_TABLES})
