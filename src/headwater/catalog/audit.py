@@ -345,8 +345,8 @@ def _replica_created(cluster: Cluster, replica: Replica, reason: str) -> Event:
         "replica_id": replica.id,
         "replica_name": replica.name,
         "logical_size": replica.size or "",
-        "billed_as": None,
-        "internal": False,
+        "billed_as": replica.billed_as,
+        "internal": replica.internal,
         "reason": reason,
     }
     return Event("create", "cluster-replica", details)

@@ -346,6 +346,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     """One copy of a cluster's dataflows.
 
     ``addresses`` is empty for a replica that the orchestrator starts, else where it listens.
+    ``internal``: the operator's, beside those that its users manage; ``billed_as`` is its price.
     """
 
     id: ReplicaId
@@ -355,6 +356,8 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     size: str | None
     addresses: tuple[str, ...] = ()
     workers: int = 1
+    internal: bool = False
+    billed_as: str | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):

@@ -287,7 +287,7 @@ class CatalogSnapshot:
         found = self._clusters_by_name.get(name)
         if found is None:
             raise UndefinedObject(
-                f'unknown cluster "{name}"',
+                f"unknown cluster '{name}'",
                 hint=_hint(name, self._clusters_by_name),
                 position=position,
             )
@@ -302,7 +302,7 @@ class CatalogSnapshot:
         replicas = {r.name: r for r in self.cluster(cluster, position=position).replicas}
         if name not in replicas:
             raise UndefinedObject(
-                f'cluster "{cluster}" has no replica named "{name}"',
+                f'CLUSTER {cluster} has no CLUSTER REPLICA named "{name}"',
                 hint=_hint(name, replicas),
                 position=position,
             )

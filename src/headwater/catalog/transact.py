@@ -435,7 +435,8 @@ def _check_flat_names(snapshot: CatalogSnapshot) -> None:
     ):
         for name in names:
             if (kind, name) in seen:
-                raise DuplicateObject(f'{kind} "{name}" already exists')
+                quoted = f"'{name}'" if kind == "cluster" else f'"{name}"'
+                raise DuplicateObject(f"{kind} {quoted} already exists")
             seen.add((kind, name))
     for cluster in snapshot.clusters.values():
         names = [replica.name for replica in cluster.replicas]

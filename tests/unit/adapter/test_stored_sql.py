@@ -1,10 +1,10 @@
 from headwater.adapter.bootstrap import desired_rows
-from headwater.adapter.stored_sql import shown_sql
+from headwater.sql.plan.stored_names import readable
 
 
 def shown(server, *name):
     snapshot = server.coord.snapshot
-    return shown_sql(snapshot, snapshot.resolve_item(name, ("public",), "materialize").create_sql)
+    return readable(snapshot, snapshot.resolve_item(name, ("public",), "materialize").create_sql)
 
 
 async def test_stored_statements_are_shown_with_names_of_today(server, client):
@@ -12,14 +12,16 @@ async def test_stored_statements_are_shown_with_names_of_today(server, client):
     await client.tag("CREATE MATERIALIZED VIEW m IN CLUSTER c AS SELECT a FROM t")
     await client.run("ALTER TABLE t RENAME TO t2; ALTER CLUSTER c RENAME TO c2")
     assert shown(server, "m") == (
-        "CREATE MATERIALIZED VIEW materialize.public.m IN CLUSTER c2 "
-        "AS SELECT a FROM materialize.public.t2;"
+        "CREATE MATERIALIZED VIEW materialize.public.m\n"
+        "    IN CLUSTER c2\n"
+        "    WITH (REFRESH = ON COMMIT)\n"
+        "    AS SELECT a FROM materialize.public.t2;"
     )
 
 
 async def test_a_renamed_schema_moves_its_items(server, client):
     await client.run("CREATE SCHEMA s; CREATE TABLE s.t (a int); ALTER SCHEMA s RENAME TO s2")
-    assert shown(server, "s2", "t") == "CREATE TABLE materialize.s2.t (a int4);"
+    assert shown(server, "s2", "t") == "CREATE TABLE materialize.s2.t (a pg_catalog.int4);"
 
 
 async def test_altered_options_and_clusters_are_in_the_statement(server, client):
@@ -27,15 +29,17 @@ async def test_altered_options_and_clusters_are_in_the_statement(server, client)
     await client.tag("CREATE MATERIALIZED VIEW m IN CLUSTER quickstart AS SELECT a FROM t")
     await client.run("ALTER TABLE t SET (RETAIN HISTORY = FOR '1m')")
     assert shown(server, "t") == (
-        "CREATE TABLE materialize.public.t (a int4) WITH (RETAIN HISTORY = FOR '1m');"
+        "CREATE TABLE materialize.public.t (a pg_catalog.int4) WITH (RETAIN HISTORY = FOR '1m');"
     )
     await client.run("ALTER TABLE t RESET (RETAIN HISTORY)")
-    assert shown(server, "t") == "CREATE TABLE materialize.public.t (a int4);"
+    assert shown(server, "t") == "CREATE TABLE materialize.public.t (a pg_catalog.int4);"
     await client.run("ALTER MATERIALIZED VIEW m SET CLUSTER quickstart")
     await client.run("ALTER MATERIALIZED VIEW m SET CLUSTER c")
     assert shown(server, "m") == (
-        "CREATE MATERIALIZED VIEW materialize.public.m IN CLUSTER c "
-        "AS SELECT a FROM materialize.public.t;"
+        "CREATE MATERIALIZED VIEW materialize.public.m\n"
+        "    IN CLUSTER c\n"
+        "    WITH (REFRESH = ON COMMIT)\n"
+        "    AS SELECT a FROM materialize.public.t;"
     )
 
 

@@ -12,12 +12,12 @@ from headwater.cluster.controller import ReplicaConfig
 from headwater.cluster.sizes import size_named
 from headwater.errors import (
     DuplicateObject,
-    FeatureNotSupported,
     InvalidParameterValue,
+    ObjectNotInPrerequisiteState,
     UndefinedObject,
 )
 from headwater.sql.plan import ddl
-from headwater.types.ids import ClusterId, GlobalId, ReplicaId
+from headwater.types.ids import ClusterId, GlobalId, ReplicaId, RoleId
 
 REPLICAS_MAX = 16
 # How long ALTER CLUSTER keeps replicas of the old size beside the new ones, unless told.
@@ -51,24 +51,25 @@ def start_replicas(coord: Coordinator, cluster: Cluster) -> None:
 
 
 def _replica(
-    coord: Coordinator, session: Session, cluster: ClusterId, name: str, size: str
+    coord: Coordinator, owner: RoleId, cluster: ClusterId, name: str, size: str
 ) -> Replica:
     workers = size_named(size).workers
     return Replica(
         id=coord.ids.replica(),
         name=name,
         cluster=cluster,
-        owner=session.role,
+        owner=owner,
         size=size,
         workers=workers,
     )
 
 
 def _configured(
-    coord: Coordinator, session: Session, cluster: ClusterId, name: str, config: ddl.ReplicaConfig
+    coord: Coordinator, owner: RoleId, cluster: ClusterId, name: str, config: ddl.ReplicaConfig
 ) -> Replica:
     if config.size is not None:
-        return _replica(coord, session, cluster, name, config.size)
+        made = _replica(coord, owner, cluster, name, config.size)
+        return msgspec.structs.replace(made, internal=config.internal, billed_as=config.billed_as)
     if not config.compute_addresses:
         raise InvalidParameterValue(
             f'replica "{name}" needs a SIZE or COMPUTE ADDRESSES',
@@ -77,10 +78,12 @@ def _configured(
         id=coord.ids.replica(),
         name=name,
         cluster=cluster,
-        owner=session.role,
+        owner=owner,
         size=None,
         addresses=config.compute_addresses,
         workers=config.workers or 1,
+        internal=config.internal,
+        billed_as=config.billed_as,
     )
 
 
@@ -96,7 +99,7 @@ def new_cluster(
     id = coord.ids.cluster()
     _check_factor(managed.replication_factor)
     replicas = tuple(
-        _replica(coord, session, id, f"r{number}", managed.size)
+        _replica(coord, session.role, id, f"r{number}", managed.size)
         for number in range(1, managed.replication_factor + 1)
     )
     return Cluster(
@@ -108,6 +111,7 @@ def new_cluster(
         replicas=replicas,
         linked_to=linked_to,
         introspection_interval_ms=managed.introspection_interval_ms,
+        introspection_debugging=managed.introspection_debugging,
     )
 
 
@@ -133,8 +137,9 @@ def prepare_cluster(
             name=plan.name,
             owner=session.role,
             managed=False,
-            replicas=tuple(_configured(coord, session, id, r.name, r.config) for r in listed),
+            replicas=tuple(_configured(coord, session.role, id, r.name, r.config) for r in listed),
         )
+    cluster = msgspec.structs.replace(cluster, workload_class=plan.workload_class)
 
     async def start(_: CatalogSnapshot) -> None:
         start_replicas(coord, cluster)
@@ -150,17 +155,12 @@ def prepare_replica(
 ) -> Work:
     """CREATE CLUSTER REPLICA."""
     cluster = snapshot.cluster_by_id(plan.cluster_id)
-    if cluster.managed:
-        raise FeatureNotSupported(
-            f'cannot create a replica of managed cluster "{cluster.name}"',
-            hint="Use ALTER CLUSTER … SET (REPLICATION FACTOR n), or SET (MANAGED = false) first.",
-        )
     if any(replica.name == plan.name for replica in cluster.replicas):
         if plan.if_not_exists:
             said = notice(f'cluster replica "{plan.name}" already exists, skipping', "42710")
             return Work(tag="CREATE CLUSTER REPLICA", notices=(said,))
         raise DuplicateObject(f'cluster replica "{cluster.name}.{plan.name}" already exists')
-    replica = _configured(coord, session, cluster.id, plan.name, plan.config)
+    replica = _configured(coord, cluster.owner, cluster.id, plan.name, plan.config)
     changed = msgspec.structs.replace(cluster, replicas=(*cluster.replicas, replica))
 
     async def start(_: CatalogSnapshot) -> None:
@@ -170,10 +170,13 @@ def prepare_replica(
 
 
 def without_replica(cluster: Cluster, id: ReplicaId) -> Cluster:
-    """Return a cluster with one replica fewer. Raises: FeatureNotSupported if it is managed."""
-    if cluster.managed:
-        raise FeatureNotSupported(
-            f'cannot drop a replica of managed cluster "{cluster.name}"',
+    """Return a cluster with one replica fewer.
+
+    Raises: ObjectNotInPrerequisiteState: The cluster is managed, and makes the replica itself.
+    """
+    if cluster.managed and not any(r.id == id and r.internal for r in cluster.replicas):
+        raise ObjectNotInPrerequisiteState(
+            f'cannot drop replica of managed cluster "{cluster.name}"',
             hint="Use ALTER CLUSTER … SET (REPLICATION FACTOR n).",
         )
     kept = tuple(replica for replica in cluster.replicas if replica.id != id)
@@ -186,11 +189,12 @@ def prepare_alter_cluster(
     """ALTER CLUSTER SET | RESET: new replicas first, the old ones go when those have caught up."""
     cluster = snapshot.cluster_by_id(plan.id)
     if plan.managed is not None:
-        changed = _resized(coord, session, cluster, plan.managed)
+        changed = _resized(coord, cluster, plan.managed)
     else:
         changed = msgspec.structs.replace(
             cluster, managed=False, size=None, replication_factor=None
         )
+    changed = msgspec.structs.replace(changed, workload_class=plan.workload_class)
     timeout_ms = plan.reconfiguration.timeout_ms if plan.reconfiguration else _HANDOVER_MS
     return Work(
         tag="ALTER CLUSTER",
@@ -208,7 +212,7 @@ def prepare_size(
         raise UndefinedObject("the object has no cluster of its own")
     factor = 1 if cluster.replication_factor is None else cluster.replication_factor
     managed = ddl.ManagedCluster(size=plan.size, replication_factor=factor)
-    changed = _resized(coord, session, cluster, managed)
+    changed = _resized(coord, cluster, managed)
     noun = snapshot.item(plan.id).kind.noun.upper()
     return Work(
         tag=f"ALTER {noun}",
@@ -217,17 +221,16 @@ def prepare_size(
     )
 
 
-def _resized(
-    coord: Coordinator, session: Session, cluster: Cluster, managed: ddl.ManagedCluster
-) -> Cluster:
+def _resized(coord: Coordinator, cluster: Cluster, managed: ddl.ManagedCluster) -> Cluster:
     """Return a cluster as ``managed`` wants it; replicas of the right size stay."""
     _check_factor(managed.replication_factor)
-    same = [r for r in cluster.replicas if r.size == managed.size and not r.addresses]
-    kept = same[: managed.replication_factor]
-    names = {replica.name for replica in kept}
+    internal = [r for r in cluster.replicas if r.internal]
+    own = [r for r in cluster.replicas if not r.internal and not r.addresses]
+    kept = [r for r in own if r.size == managed.size][: managed.replication_factor]
+    names = {replica.name for replica in (*kept, *internal)}
     free = (f"r{n}" for n in range(1, 10_000) if f"r{n}" not in names)
     fresh = [
-        _replica(coord, session, cluster.id, next(free), managed.size)
+        _replica(coord, cluster.owner, cluster.id, next(free), managed.size)
         for _ in range(managed.replication_factor - len(kept))
     ]
     return msgspec.structs.replace(
@@ -235,8 +238,9 @@ def _resized(
         managed=True,
         size=managed.size,
         replication_factor=managed.replication_factor,
-        replicas=(*kept, *fresh),
+        replicas=(*kept, *fresh, *internal),
         introspection_interval_ms=managed.introspection_interval_ms,
+        introspection_debugging=managed.introspection_debugging,
     )
 
 

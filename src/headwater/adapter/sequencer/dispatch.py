@@ -21,7 +21,6 @@ from headwater.adapter.sequencer import (
     privileges,
     read_then_write,
     select,
-    show_create,
     source,
     subscribe,
     transaction,
@@ -143,8 +142,6 @@ async def _sequence_prepared(
             return await explain_timestamp.sequence_explain_timestamp(
                 coord, session, request, planned, plan
             )
-        case st.ShowCreatePlan():
-            return show_create.sequence_show_create(coord, session, plan)
         case st.CancelBackendPlan():
             return _cancel_backend(coord, session, plan)
         case st.ExplainSchemaPlan():

@@ -348,6 +348,8 @@ def _cluster(cluster: Cluster) -> Iterator[TableRow]:
             r.text(replica.owner),
             r.boolean(False),
         )
+        if replica.internal:
+            yield _internal("mz_internal_cluster_replicas", r.text(replica.id))
 
 
 def _policy(policy: NetworkPolicy) -> Iterator[TableRow]:

@@ -60,6 +60,7 @@ _MZ_INTERNAL = (
     "mz_cluster_schedules",
     "mz_cluster_workload_classes",
     "mz_comments",
+    "mz_internal_cluster_replicas",
     "mz_network_policies",
     "mz_network_policy_rules",
     "mz_object_dependencies",

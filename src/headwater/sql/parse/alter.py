@@ -72,7 +72,8 @@ def alter(p: TokenStream) -> Statement:
     if special is not None:
         return special
     if kind not in _WITH_OPTIONS or p.key not in ("SET", "RESET", "DROP", "ROTATE"):
-        p.fail("RENAME TO", "OWNER TO", *(["SET", "RESET"] if kind in _WITH_OPTIONS else []))
+        settable = ["RESET", "SET"] if kind in _WITH_OPTIONS else []
+        p.fail("OWNER", "RENAME", *settable, *(["SWAP"] if kind in _SWAPPED else []))
     changes = _changes(p, kind)
     with_ = with_options(p)
     return AlterOptions(kind, name, changes, with_, if_exists, position=position)

@@ -27,6 +27,19 @@ from headwater.sql.parse.stream import TokenStream
 
 # --- clusters -------------------------------------------------------------------------------------
 
+# The first words of a cluster's options, as a syntax error names them.
+_CLUSTER_OPTIONS = (
+    "AVAILABILITY",
+    "DISK",
+    "INTROSPECTION",
+    "MANAGED",
+    "REPLICAS",
+    "REPLICATION",
+    "SIZE",
+    "SCHEDULE",
+    "WORKLOAD",
+)
+
 
 def create_cluster(p: TokenStream, position: int) -> CreateCluster | CreateClusterReplica:
     """Read what follows CREATE CLUSTER."""
@@ -34,6 +47,8 @@ def create_cluster(p: TokenStream, position: int) -> CreateCluster | CreateClust
         return _replica(p, position)
     if_not_exists = p.if_not_exists()
     name = p.name("a cluster")
+    if p.key != "(" and p.key not in _CLUSTER_OPTIONS:
+        p.fail(*_CLUSTER_OPTIONS)
     found = option_list(p) if p.key == "(" else options(p)
     features = option_list(p) if p.accept("FEATURES") else ()
     return CreateCluster(name, found, features, if_not_exists, position=position)

@@ -239,11 +239,11 @@ def _create(ctx: StatementContext, node: ast_show.ShowCreate) -> Rows:
         found = item
     if found.kind not in _CREATABLE or not found.create_sql:
         raise FeatureNotSupported(
-            f"cannot show create for system object {ctx.catalog.show_item(found)}",
+            f"cannot show create for system {found.kind.noun} {ctx.catalog.show_item(found)}",
             position=node.name.position,
         )
     text = readable(ctx.catalog, found.create_sql, redacted=node.redacted)
-    return _constant(ctx.catalog.show_item(found), f"{text};")
+    return _constant(ctx.catalog.show_item(found), text)
 
 
 def _cluster_sql(cluster: Cluster) -> str:
@@ -253,11 +253,16 @@ def _cluster_sql(cluster: Cluster) -> str:
     if cluster.introspection_interval_ms is not None:
         seconds = cluster.introspection_interval_ms // 1000
         interval = f"INTERVAL '{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}'"
+    name = cluster.name.replace('"', '""')
+    debugging = str(cluster.introspection_debugging).lower()
+    workload = ""
+    if cluster.workload_class is not None:
+        workload = ", WORKLOAD CLASS = '" + cluster.workload_class.replace("'", "''") + "'"
     return (
-        f'CREATE CLUSTER "{cluster.name}" (INTROSPECTION DEBUGGING = false,'
+        f'CREATE CLUSTER "{name}" (INTROSPECTION DEBUGGING = {debugging},'
         f" INTROSPECTION INTERVAL = {interval}, MANAGED = true,"
         f" REPLICATION FACTOR = {cluster.replication_factor}, SIZE = '{cluster.size}',"
-        " SCHEDULE = MANUAL)"
+        f" SCHEDULE = MANUAL{workload})"
     )
 
 

@@ -113,15 +113,6 @@ class SubscribePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="subscrib
     up_to: HirScalar | None = None
 
 
-class ShowCreatePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="show_create"):
-    """SHOW CREATE: one row of the name and the statement, as text."""
-
-    object: ObjectRef
-    name: str
-    redacted: bool
-    desc: RelationDesc
-
-
 class CopyFormatKind(StrEnum):
     """The formats of COPY."""
 
@@ -503,7 +494,6 @@ class ExplainAnalyzePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="exp
 StatementPlan = (
     SelectPlan
     | SubscribePlan
-    | ShowCreatePlan
     | CopyToPlan
     | CopyFromPlan
     | InsertPlan
@@ -610,7 +600,6 @@ __all__ = [
     "SetTransactionPlan",
     "SetVariablePlan",
     "ShowAllVariablesPlan",
-    "ShowCreatePlan",
     "ShowVariablePlan",
     "StartTransactionPlan",
     "StatementPlan",

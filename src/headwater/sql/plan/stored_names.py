@@ -2,19 +2,22 @@
 
 import msgspec
 
-from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.sql.ast.base import Node, ObjectName
-from headwater.sql.ast.printer import to_sql
+from headwater.catalog.snapshot import IMPLICIT_SCHEMAS, CatalogSnapshot
+from headwater.sql.ast.base import NamedType, Node, ObjectName
+from headwater.sql.ast.pretty import pretty
 from headwater.sql.parse.parser import parse_statements
 from headwater.types.ids import ClusterId, GlobalId
 
 
 def readable(catalog: CatalogSnapshot, create_sql: str, *, redacted: bool = False) -> str:
-    """Return a stored statement with names in place of ids."""
+    """Return a stored statement with a semicolon, on several lines where it is long.
+
+    Names stand in place of ids, and those of types are qualified too.
+    """
     statement = parse_statements(create_sql)[0].statement
     shown = _rename(catalog, statement)
     assert isinstance(shown, Node)
-    return to_sql(shown, redacted=redacted)
+    return pretty(shown, redacted=redacted)
 
 
 # The field of a statement that names a cluster; all other names are of items.
@@ -26,6 +29,8 @@ def _rename(catalog: CatalogSnapshot, value: object, field: str = "") -> object:
         return tuple(_rename(catalog, item, field) for item in value)
     if not isinstance(value, Node):
         return value
+    if isinstance(value, NamedType) and value.name.id is None and len(value.name.parts) == 1:
+        return msgspec.structs.replace(value, name=_type_name(catalog, value.name))
     if isinstance(value, ObjectName):
         if value.id is None:
             return value
@@ -44,3 +49,12 @@ def _rename(catalog: CatalogSnapshot, value: object, field: str = "") -> object:
             if new != old:
                 changes[field] = new
     return msgspec.structs.replace(value, **changes) if changes else value
+
+
+def _type_name(catalog: CatalogSnapshot, name: ObjectName) -> ObjectName:
+    """Return the full name of a builtin type; other types' names are stored in full."""
+    for schema in IMPLICIT_SCHEMAS:
+        found = catalog.try_schema(schema, None)
+        if found is not None and catalog.type_in(found.id, name.last) is not None:
+            return ObjectName(parts=(schema, name.last), position=name.position)
+    return name

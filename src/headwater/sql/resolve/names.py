@@ -140,7 +140,7 @@ class NameResolver:
             for cluster in self.catalog.clusters.values():
                 if cluster.id == name.id:
                     return cluster
-            raise UndefinedObject(f'unknown cluster "{name.last}"', position=name.position)
+            raise UndefinedObject(f"unknown cluster '{name.last}'", position=name.position)
         cluster = self.catalog.cluster(name.last, position=name.position)
         resolved = msgspec.structs.replace(name, parts=(cluster.name,), id=cluster.id)
         self._rewrites[id(name)] = (name, resolved)

@@ -158,15 +158,31 @@ def _try_object(
         return None
 
 
-def _check_not_system(ctx: StatementContext, ref: ObjectRef, verb: str, position: int) -> None:
+def _check_not_system(ctx: StatementContext, ref: ObjectRef, position: int) -> None:
     """Refuse to change what the system made. Raises: InsufficientPrivilege."""
-    if str(ref.id).startswith("s"):
-        item = ctx.catalog.try_item(GlobalId(str(ref.id)))
-        shown = str(ref.id) if item is None else item.name
+    if not ref.id.startswith("s"):
+        return
+    shown = _system_name(ctx, ref)
+    if ctx.session.user != "mz_system":
         raise InsufficientPrivilege(
-            f"cannot {verb} {ref.type.value} {shown} because it is required by the database system",
-            position=position,
+            f"must be owner of {ref.type.value.upper()} {shown}", position=position
         )
+    item = "item" if ref.type in _TYPES.values() else ref.type.value
+    raise InsufficientPrivilege(f"system {item} '{shown}' cannot be modified", position=position)
+
+
+def _system_name(ctx: StatementContext, ref: ObjectRef) -> str:
+    catalog = ctx.catalog
+    match ref.type:
+        case ObjectType.CLUSTER:
+            return catalog.cluster_by_id(ClusterId(ref.id)).name
+        case ObjectType.SCHEMA:
+            return catalog.schema_by_id(SchemaId(ref.id)).name
+        case ObjectType.ROLE:
+            return catalog.roles[RoleId(ref.id)].name
+        case _:
+            item = catalog.try_item(GlobalId(ref.id))
+            return ref.id if item is None else catalog.show_item(item)
 
 
 # --- DROP -----------------------------------------------------------------------------------------
@@ -177,7 +193,7 @@ def _drop(ctx: StatementContext, node: ast_ddl.Drop) -> Outcome:
     for name in node.names:
         ref = _try_object(ctx, node.kind, name, if_exists=node.if_exists)
         if ref is not None:
-            _check_not_system(ctx, ref, "drop", name.position)
+            _check_not_system(ctx, ref, name.position)
             named.append(ref)
     cascade = node.behavior is ast_ddl.DropBehavior.CASCADE
     if node.kind is ObjectKind.DATABASE and node.behavior is None:
@@ -331,7 +347,7 @@ def _rename(ctx: StatementContext, node: ast_ddl.AlterRename) -> Outcome:
     ref = _try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
-    _check_not_system(ctx, ref, "rename", node.name.position)
+    _check_not_system(ctx, ref, node.name.position)
     if ref.type in (ObjectType.CLUSTER, ObjectType.CLUSTER_REPLICA, ObjectType.SCHEMA):
         check_not_reserved(ref.type.value, node.new_name, node.position)
     else:
@@ -344,7 +360,7 @@ def _swap(ctx: StatementContext, node: ast_ddl.AlterSwap) -> Outcome:
     parts = (*node.name.parts[:-1], node.other)
     right = resolve_object(ctx, node.kind, ObjectName(parts=parts, position=node.position))
     for ref in (left, right):
-        _check_not_system(ctx, ref, "swap", node.position)
+        _check_not_system(ctx, ref, node.position)
     return Outcome(AlterSwapPlan(left, right))
 
 
@@ -357,7 +373,7 @@ def _owner(ctx: StatementContext, node: ast_ddl.AlterOwner) -> Outcome:
             Notice("ALTER INDEX ... OWNER TO is ignored: the owner of its relation owns an index")
         )
         return Outcome(AlterNoopPlan(ObjectType.INDEX))
-    _check_not_system(ctx, ref, "change owner of", node.name.position)
+    _check_not_system(ctx, ref, node.name.position)
     return Outcome(AlterOwnerPlan(ref, ctx.names.role(node.role, node.position).id))
 
 

@@ -1,12 +1,16 @@
 """CREATE and ALTER of clusters and replicas, databases, schemas, roles, secrets, policies."""
 
+import re
 from collections.abc import Sequence
 
 from headwater.catalog.items import Cluster, ItemKind
 from headwater.errors import (
     DuplicateObject,
     FeatureNotSupported,
+    InsufficientPrivilege,
     InvalidParameterValue,
+    ObjectNotInPrerequisiteState,
+    ReservedName,
     UndefinedObject,
 )
 from headwater.ir.functions import CastContext
@@ -92,20 +96,32 @@ POLICY_RULES_MAX = 25
 def _create_cluster(ctx: StatementContext, node: control.CreateCluster) -> Outcome:
     check_not_reserved("cluster", node.name, node.position)
     options = Options(ctx, node.options, "CREATE CLUSTER", CLUSTER_OPTIONS)
-    managed, unmanaged = _configuration(ctx, options)
-    return Outcome(
-        CreateClusterPlan(
-            node.name,
-            managed,
-            unmanaged,
-            options.text("workload class"),
-            node.if_not_exists,
+    managed, unmanaged = _configuration(ctx, options, node.name)
+    workload = _workload_class(ctx, options)
+    return Outcome(CreateClusterPlan(node.name, managed, unmanaged, workload, node.if_not_exists))
+
+
+def _workload_class(ctx: StatementContext, options: Options) -> str | None:
+    """Read WORKLOAD CLASS, which is the operator's word. Raises: InsufficientPrivilege."""
+    if "workload class" in options:
+        _check_operator(ctx, options.position("workload class"))
+    return options.text("workload class")
+
+
+def _check_operator(ctx: StatementContext, position: int) -> None:
+    if not _is_operator(ctx):
+        raise InsufficientPrivilege(
+            "WORKLOAD CLASS not supported for non-system users", position=position
         )
-    )
+
+
+def _is_operator(ctx: StatementContext) -> bool:
+    """Return whether the session is one of the system's own users."""
+    return ctx.session.user.startswith("mz_")
 
 
 def _configuration(
-    ctx: StatementContext, options: Options
+    ctx: StatementContext, options: Options, cluster: str
 ) -> tuple[ManagedCluster | None, UnmanagedCluster | None]:
     is_managed = options.boolean("managed", "replicas" not in options)
     if "disk" in options:
@@ -116,12 +132,23 @@ def _configuration(
         if "replicas" in options:
             raise options.invalid("replicas", "not supported for managed clusters")
         return managed_cluster(ctx, options, None), None
-    for name in ("size", "replication factor", "availability zones", "schedule"):
-        if name in options:
-            raise options.invalid(name, "not supported for unmanaged clusters")
+    _check_unmanaged(options)
     if "replicas" not in options:
         raise InvalidParameterValue("REPLICAS must be set for unmanaged clusters")
-    return None, UnmanagedCluster(_replicas(ctx, options))
+    return None, UnmanagedCluster(_replicas(ctx, options, cluster))
+
+
+def _check_unmanaged(options: Options) -> None:
+    """Refuse what only managed clusters have. Raises: InvalidParameterValue."""
+    for name in ("size", "replication factor", "availability zones"):
+        if name in options:
+            raise options.invalid(name, "not supported for unmanaged clusters")
+    schedule = options.value("schedule")
+    if isinstance(schedule, Schedule) and schedule.on_refresh:
+        raise InvalidParameterValue(
+            "cluster schedules other than MANUAL are not supported for unmanaged clusters",
+            position=options.position("schedule"),
+        )
 
 
 def check_size(ctx: StatementContext, size: str | None, position: int = 0) -> str:
@@ -131,7 +158,7 @@ def check_size(ctx: StatementContext, size: str | None, position: int = 0) -> st
     if size not in ctx.catalog.sizes and not _is_explicit_size(size):
         listed = ", ".join(sorted(ctx.catalog.sizes))
         raise InvalidParameterValue(
-            f'unknown cluster replica size "{size}"',
+            f"unknown cluster replica size {size}",
             hint=f"Valid sizes are: {listed}.",
             position=position,
         )
@@ -166,13 +193,21 @@ def managed_cluster(
         inner = Options(ctx, schedule.options, "SCHEDULE", ("hydration time estimate",))
         estimate = inner.interval_ms("hydration time estimate") or 0
         if refresh and "replication factor" in options:
-            raise options.invalid(
-                "replication factor",
-                "cannot be given together with any SCHEDULE other than MANUAL",
+            raise InvalidParameterValue(
+                "REPLICATION FACTOR cannot be given together with any SCHEDULE other than MANUAL",
+                position=options.position("replication factor"),
+            )
+        if refresh:
+            raise FeatureNotSupported(
+                "SCHEDULE = ON REFRESH is not supported",
+                hint="The cluster's replicas run all the time: leave SCHEDULE out.",
+                position=options.position("schedule"),
             )
     zones = base.availability_zones
     if "availability zones" in options:
         zones = options.texts("availability zones")
+        for zone in zones:
+            _check_zone(zone, options.position("availability zones"))
     debugging = options.boolean("introspection debugging", base.introspection_debugging)
     return ManagedCluster(
         check_size(ctx, size, options.position("size")),
@@ -192,7 +227,7 @@ def _introspection(options: Options) -> int | None:
     return options.interval_ms("introspection interval") or None
 
 
-def _replicas(ctx: StatementContext, options: Options) -> tuple[NamedReplica, ...]:
+def _replicas(ctx: StatementContext, options: Options, cluster: str) -> tuple[NamedReplica, ...]:
     value = options.value("replicas")
     items = value.items if isinstance(value, OptionList) else ()
     found: list[NamedReplica] = []
@@ -202,9 +237,12 @@ def _replicas(ctx: StatementContext, options: Options) -> tuple[NamedReplica, ..
         check_not_reserved("replica", item.name, item.position)
         if any(replica.name == item.name for replica in found):
             raise DuplicateObject(
-                f'cluster replica "{item.name}" already exists', position=item.position
+                f"cannot create multiple replicas named '{item.name}' on cluster '{cluster}'",
+                position=item.position,
             )
-        found.append(NamedReplica(item.name, _replica(ctx, item.options)))
+        config = _replica(ctx, item.options)
+        _check_internal(ctx, config, item.position)
+        found.append(NamedReplica(item.name, config))
     return tuple(found)
 
 
@@ -214,17 +252,25 @@ def _replica(ctx: StatementContext, nodes: Sequence[Option]) -> ReplicaConfig:
     for name in ("address", "addresses", "compute addresses", "computectl addresses"):
         if name in options and not addresses:
             addresses = options.texts(name)
-    size = options.text("size")
+    size = _size(options)
+    zone = options.text("availability zone")
+    written = [name for name in _UNORCHESTRATED if name in options]
+    if written and (size is not None or zone is not None):
+        raise InvalidParameterValue(
+            "invalid mixture of orchestrated and unorchestrated replica options",
+            position=options.position(written[0]),
+        )
+    _check_addresses(options)
     if size is None and not addresses:
         raise InvalidParameterValue("SIZE or ADDRESS must be specified for a cluster replica")
-    if size is not None and addresses:
-        raise options.invalid("size", "cannot be given together with addresses")
+    if zone is not None:
+        _check_zone(zone, options.position("availability zone"))
     interval: int | None = 1000
     if "introspection interval" in options:
         interval = _introspection(options)
     return ReplicaConfig(
         None if size is None else check_size(ctx, size, options.position("size")),
-        options.text("availability zone"),
+        zone,
         addresses,
         options.integer("workers", minimum=1),
         interval,
@@ -234,14 +280,75 @@ def _replica(ctx: StatementContext, nodes: Sequence[Option]) -> ReplicaConfig:
     )
 
 
+def _size(options: Options) -> str | None:
+    """Read a replica's SIZE, a string. Raises: InvalidParameterValue."""
+    value = options.value("size")
+    if "size" in options and (value is None or isinstance(value, ast.Number | ast.Null)):
+        raise options.invalid("size", "must provide a string value")
+    return options.text("size")
+
+
+# What says where a replica listens that somebody else has started.
+_UNORCHESTRATED = (
+    "address",
+    "addresses",
+    "compute addresses",
+    "computectl addresses",
+    "storage addresses",
+    "storagectl addresses",
+    "workers",
+)
+
+
+def _check_addresses(options: Options) -> None:
+    """Raises: InvalidParameterValue: A process has no address of one kind."""
+    if "storagectl addresses" not in options or "computectl addresses" not in options:
+        return
+    if len(options.texts("storagectl addresses")) != len(options.texts("computectl addresses")):
+        raise InvalidParameterValue(
+            "COMPUTECTL ADDRESSES and STORAGECTL ADDRESSES must have the same length",
+            position=options.position("computectl addresses"),
+        )
+
+
+def _check_zone(zone: str, position: int) -> None:
+    """Refuse an availability zone: replicas run where the server does, which has none."""
+    raise InvalidParameterValue(
+        f"unknown cluster replica availability zone {zone}", position=position
+    )
+
+
+def _check_internal(ctx: StatementContext, config: ReplicaConfig, position: int) -> None:
+    """Raises: InsufficientPrivilege, InvalidParameterValue (billed as, but not internal)."""
+    if not _is_operator(ctx) and (config.internal or config.billed_as is not None):
+        raise InsufficientPrivilege(
+            "cannot specify INTERNAL or BILLED AS as non-internal user", position=position
+        )
+    if config.billed_as is not None and not config.internal:
+        raise InvalidParameterValue(
+            "must specify INTERNAL when specifying BILLED AS", position=position
+        )
+
+
+# The names that replicas of managed clusters have.
+_MANAGED_REPLICA = re.compile(r"r[0-9]+")
+
+
 def _create_replica(ctx: StatementContext, node: control.CreateClusterReplica) -> Outcome:
     cluster = ctx.names.cluster(node.cluster, node.position)
     check_not_reserved("replica", node.replica, node.position)
     config = _replica(ctx, node.options)
-    if cluster.managed and not config.internal:
-        raise FeatureNotSupported(
-            f"cannot modify managed cluster {cluster.name}", position=node.position
-        )
+    if cluster.managed:
+        if not config.internal:
+            raise ObjectNotInPrerequisiteState(
+                f"cannot modify managed cluster {cluster.name}", position=node.position
+            )
+        if _MANAGED_REPLICA.fullmatch(node.replica):
+            raise ReservedName(
+                f"{node.replica} is reserved for replicas of managed clusters",
+                position=node.position,
+            )
+    _check_internal(ctx, config, node.position)
     return Outcome(CreateClusterReplicaPlan(cluster.id, node.replica, config, node.if_not_exists))
 
 
@@ -254,30 +361,30 @@ def alter_cluster(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
     change = node.changes[0]
     old = _managed_of(cluster)
     if isinstance(change, ast_ddl.ResetOptions):
-        managed, unmanaged = _reset(change.names, old, cluster)
-        return Outcome(AlterClusterPlan(cluster.id, managed, unmanaged))
+        return Outcome(_reset(ctx, change, old, cluster))
     if not isinstance(change, ast_ddl.SetOptions):
         raise FeatureNotSupported("ALTER CLUSTER of this form", position=node.position)
     options = Options(ctx, change.options, "ALTER CLUSTER", CLUSTER_OPTIONS)
     is_managed = options.boolean("managed", cluster.managed)
-    workload = options.text("workload class")
+    workload = cluster.workload_class
+    if "workload class" in options:
+        workload = _workload_class(ctx, options)
     waiting = _reconfiguration(ctx, node.with_options)
     if is_managed:
         if "replicas" in options:
             raise options.invalid("replicas", "not supported for managed clusters")
         if old is None:
-            sizes = {replica.size for replica in cluster.replicas}
+            replicas = [replica for replica in cluster.replicas if not replica.internal]
+            sizes = {replica.size for replica in replicas}
             size = next(iter(sizes)) if len(sizes) == 1 else None
-            old = ManagedCluster(size or "", len(cluster.replicas))
+            old = ManagedCluster(size or "", len(replicas))
         managed_plan = managed_cluster(ctx, options, old)
         return Outcome(AlterClusterPlan(cluster.id, managed_plan, None, workload, waiting))
-    for name in ("size", "replication factor", "availability zones", "schedule"):
-        if name in options:
-            raise options.invalid(name, "not supported for unmanaged clusters")
+    _check_unmanaged(options)
     if "replicas" in options:
-        replicas = _replicas(ctx, options)
+        listed = _replicas(ctx, options, cluster.name)
     else:
-        replicas = tuple(
+        listed = tuple(
             NamedReplica(
                 replica.name,
                 ReplicaConfig(
@@ -286,7 +393,7 @@ def alter_cluster(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
             )
             for replica in cluster.replicas
         )
-    return Outcome(AlterClusterPlan(cluster.id, None, UnmanagedCluster(replicas), workload))
+    return Outcome(AlterClusterPlan(cluster.id, None, UnmanagedCluster(listed), workload))
 
 
 def _managed_of(cluster: Cluster) -> ManagedCluster | None:
@@ -296,17 +403,21 @@ def _managed_of(cluster: Cluster) -> ManagedCluster | None:
         cluster.size or "",
         cluster.replication_factor or 0,
         introspection_interval_ms=cluster.introspection_interval_ms,
+        introspection_debugging=cluster.introspection_debugging,
     )
 
 
 def _reset(
-    names: Sequence[str], old: ManagedCluster | None, cluster: Cluster
-) -> tuple[ManagedCluster | None, UnmanagedCluster | None]:
+    ctx: StatementContext,
+    change: ast_ddl.ResetOptions,
+    old: ManagedCluster | None,
+    cluster: Cluster,
+) -> AlterClusterPlan:
     if old is None:
         raise InvalidParameterValue(f"cannot reset options of unmanaged cluster {cluster.name}")
-    size, factor = old.size, old.replication_factor
-    interval = old.introspection_interval_ms
-    for name in names:
+    factor, interval = old.replication_factor, old.introspection_interval_ms
+    debugging, workload = old.introspection_debugging, cluster.workload_class
+    for name in change.names:
         if name not in CLUSTER_OPTIONS:
             listed = ", ".join(option.upper() for option in sorted(CLUSTER_OPTIONS))
             raise InvalidParameterValue(
@@ -316,7 +427,17 @@ def _reset(
             raise InvalidParameterValue("SIZE has no default value")
         factor = 1 if name == "replication factor" else factor
         interval = 1000 if name == "introspection interval" else interval
-    return ManagedCluster(size, factor, introspection_interval_ms=interval), None
+        debugging = False if name == "introspection debugging" else debugging
+        if name == "workload class":
+            _check_operator(ctx, change.position)
+            workload = None
+    managed = ManagedCluster(
+        old.size,
+        factor,
+        introspection_interval_ms=interval,
+        introspection_debugging=debugging,
+    )
+    return AlterClusterPlan(cluster.id, managed, None, workload)
 
 
 def _reconfiguration(ctx: StatementContext, nodes: Sequence[Option]) -> AlterReconfiguration | None:

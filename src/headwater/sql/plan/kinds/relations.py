@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from headwater.catalog.items import (
     CatalogItem,
     ItemKind,
@@ -291,6 +293,9 @@ def _create_materialized_view(
     )
     desc = RelationDesc(columns, desc.keys)
     refresh = _refresh(ctx, node.options)
+    if all(option.name != "refresh" for option in node.options):
+        on_commit = Option(name="refresh", value=Refresh(RefreshKind.ON_COMMIT))
+        node = msgspec.structs.replace(node, options=(*node.options, on_commit))
     replaces = None
     if node.or_replace:
         kind = ItemKind.MATERIALIZED_VIEW

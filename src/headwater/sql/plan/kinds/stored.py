@@ -76,7 +76,7 @@ def cluster_of(ctx: StatementContext, name: ObjectName | None) -> tuple[Cluster,
     found = ctx.catalog.try_cluster(wanted)
     if found is None:
         raise UndefinedObject(
-            f'unknown cluster "{wanted}"',
+            f"unknown cluster '{wanted}'",
             hint="Set the session's cluster, or name one with IN CLUSTER.",
         )
     return found, ObjectName(parts=(found.name,), id=found.id)
