@@ -237,6 +237,10 @@ def test_a_materialized_view_outlives_the_replicas_that_maintain_it(
     )
     assert rows(connection, "SELECT c, s FROM made") == [(100, 4950)]
     connection.execute("ALTER CLUSTER maker SET (REPLICATION FACTOR 0)")
+    connection.execute("SET cluster = maker")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="has no replicas"):
+        connection.execute("SELECT * FROM made")
+    connection.execute("RESET cluster")
     with server.connect() as other:
         other.execute("SET transaction_isolation = serializable")
         other.execute("SET statement_timeout = '20s'")

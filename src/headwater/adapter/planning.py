@@ -21,11 +21,33 @@ from headwater.catalog.items import (
     View,
 )
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.errors import FeatureNotSupported, UndefinedParameter
+from headwater.errors import (
+    ErrorFields,
+    FeatureNotSupported,
+    NotNullViolation,
+    UndefinedParameter,
+)
+from headwater.ir import kernels
 from headwater.ir.dataflow import IndexImport, SourceImport
 from headwater.ir.functions import CastContext
-from headwater.ir.relation import Constant, ConstantError, Get, Global, Join, Map, RelationExpr
-from headwater.ir.scalar import Literal, LiteralError, ScalarExpr, UnmaterializableFunc
+from headwater.ir.relation import (
+    Constant,
+    ConstantError,
+    Get,
+    Global,
+    Join,
+    Map,
+    Project,
+    RelationExpr,
+)
+from headwater.ir.scalar import (
+    Column,
+    If,
+    Literal,
+    LiteralError,
+    ScalarExpr,
+    UnmaterializableFunc,
+)
 from headwater.ir.visit import scalars_of, walk, walk_scalar
 from headwater.runtime.aside import Aside
 from headwater.sql.ast.query import Grouping
@@ -50,8 +72,9 @@ from headwater.sql.plan.hir import HirConstant, HirGet, HirMap, HirRelation, Hir
 from headwater.sql.plan.planning import plan_statement
 from headwater.sql.plan.statements import Planned, PlanSession
 from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.relation import Column as DescColumn
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import ScalarType
+from headwater.types.scalar import ColumnType, ScalarType
 
 T = TypeVar("T")
 
@@ -134,6 +157,12 @@ class _Collections(Mapping[GlobalId, SourceImport]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _not_null(column: DescColumn, at: int) -> ScalarExpr:
+    error = ErrorFields(NotNullViolation.sqlstate, f'column "{column.name}" must not be null')
+    fails = LiteralError(error, ColumnType(column.type, nullable=False))
+    return If(kernels.is_null(Column(at)), fails, Column(at))
 
 
 def is_txn_table(item: Relation) -> bool:
@@ -257,6 +286,18 @@ class Planner:
         """Return a query without subqueries, its parameters filled in."""
         expr = decorrelate(query)
         return substitute_parameters(expr, params) if params else expr
+
+    def asserted(
+        self, query: HirRelation, desc: RelationDesc, columns: Sequence[int]
+    ) -> RelationExpr:
+        """Return a query, each of whose rows with a NULL in ``columns`` is an error."""
+        expr = self.relation(query)
+        if not columns:
+            return expr
+        checked = tuple(_not_null(desc.columns[at], at) for at in columns)
+        made = {at: desc.arity + number for number, at in enumerate(columns)}
+        outputs = tuple(made.get(at, at) for at in range(desc.arity))
+        return Project(Map(expr, checked), outputs)
 
     def optimize(
         self, expr: RelationExpr, world: World, trace: Trace | None = None

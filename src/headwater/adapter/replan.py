@@ -200,7 +200,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 common,
                 depends_on=depends_on,
                 desc=plan.desc,
-                expr=_relation(planner, plan),
+                expr=planner.asserted(plan.query, plan.desc, plan.assert_not_null),
                 shard=_shard(stored),
                 cluster=stored.cluster or plan.cluster_id,
                 definition=definition_of(stored.create_sql),

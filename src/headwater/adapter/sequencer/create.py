@@ -274,7 +274,7 @@ def prepare_materialized_view(
         create_sql=plan.create_sql,
         depends_on=plan.depends_on,
         desc=plan.desc,
-        expr=coord.planner.relation(plan.query),
+        expr=coord.planner.asserted(plan.query, plan.desc, plan.assert_not_null),
         shard=new_shard(coord, new.id),
         cluster=plan.cluster_id,
         definition=definition_of(plan.create_sql),

@@ -109,6 +109,17 @@ _REG_IN = (
     " ORDER BY array_position(current_schemas(true), n.schema_name) LIMIT 1),"
     " '{noun} \"' || p1 || '\" does not exist') END"
 )
+# The same for kinds that a name alone finds wherever they are, those of the search path first, as
+# Materialize's ``mz_connection_oid`` and ``mz_secret_oid`` do.
+_ANY_IN = (
+    "CASE WHEN p1 IS NULL THEN NULL WHEN p1 ~ '^[0-9]+$' THEN p1::int8::oid ELSE"
+    " mz_error_if_null((SELECT n.oid FROM mz_internal.mz_oid_names AS n WHERE n.kind = '{kind}'"
+    f" AND n.name = {_part(0)} AND ({_COUNT} < 2 OR n.schema_name = {_part(1)})"
+    f" AND ({_COUNT} < 3 OR n.database_name = {_part(2)})"
+    " ORDER BY n.database_name = current_database() DESC,"
+    " array_position(current_schemas(true), n.schema_name), n.oid LIMIT 1),"
+    " '{kind} \"' || p1 || '\" does not exist') END"
+)
 # What a name of a kind outside of schemas means.
 _FLAT_IN = (
     "CASE WHEN p1 IS NULL THEN NULL ELSE mz_error_if_null((SELECT o.oid FROM {relation} AS o"
@@ -131,8 +142,8 @@ LOOK_UPS: dict[str, str] = {
     "class": _REG_IN.format(kind="class", noun="relation"),
     "proc": _REG_IN.format(kind="proc", noun="function"),
     "type": _REG_IN.format(kind="type", noun="type"),
-    "connection": _REG_IN.format(kind="connection", noun="connection"),
-    "secret": _REG_IN.format(kind="secret", noun="secret"),
+    "connection": _ANY_IN.format(kind="connection"),
+    "secret": _ANY_IN.format(kind="secret"),
 }
 
 # --- privileges -----------------------------------------------------------------------------------
