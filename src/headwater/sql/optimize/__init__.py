@@ -6,9 +6,9 @@ ready for ``lower``. Start at ``pipeline``, which has the list; ``context`` says
 
 Logical rules, repeated until nothing changes: ``inline_views``, ``normalize_lets`` (all bindings at
 the top), ``fuse`` (canonical chains, flat joins and unions), ``simplify_scalars``,
-``fold_constants``, ``predicate_pushdown`` (with what joins imply), ``reduce_elision``,
-``limits``, ``semijoin``, ``projection_pushdown``, ``union_cancel``. Physical ones, once:
-``relation_cse``, ``join_implementation``, ``monotonic``.
+``fold_constants``, ``predicate_pushdown`` (with what joins imply), ``simplify_aggregates``,
+``reduce_elision``, ``limits``, ``semijoin``, ``projection_pushdown``, ``union_cancel``. Physical
+ones, once: ``relation_cse``, ``join_implementation``, ``monotonic``.
 
 Out of scope: the catalog, the clock, statistics gathering (all are arguments), and anything about
 arrangements that is not a choice of plan (``lower``).

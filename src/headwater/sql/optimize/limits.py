@@ -1,26 +1,19 @@
-"""Top-k that cuts nothing, everything, or again; DISTINCT where it changes no aggregate."""
+"""Top-k that cuts nothing, everything, or again."""
 
 from headwater.ir import kernels
-from headwater.ir.relation import Reduce, RelationExpr, TopK
+from headwater.ir.relation import RelationExpr, TopK
 from headwater.ir.scalar import Literal
-from headwater.ir.visit import map_inputs, map_tuple, replace
+from headwater.ir.visit import map_inputs, replace
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.fold_constants import empty
 
-# Aggregates of which repeated arguments change nothing.
-_IDEMPOTENT = frozenset({"min", "max", "bool_and", "bool_or", "mz_all", "mz_any"})
-
 
 def fuse_limits(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
-    """Return ``expr`` with top-k and aggregates in their cheapest form."""
+    """Return ``expr`` with top-k in its cheapest form."""
 
     def visit(node: RelationExpr) -> RelationExpr:
         node = map_inputs(node, visit)
-        if isinstance(node, TopK):
-            return _top_k(node, context)
-        if isinstance(node, Reduce) and any(item.distinct for item in node.aggregates):
-            return _without_distinct(node)
-        return node
+        return _top_k(node, context) if isinstance(node, TopK) else node
 
     return visit(expr)
 
@@ -70,13 +63,3 @@ def _fused(node: TopK, below: TopK) -> RelationExpr:
         limits.append(outer)
     limit = kernels.int8_literal(min(limits)) if limits else None
     return replace(below, limit=limit, offset=below.offset + node.offset)
-
-
-def _without_distinct(node: Reduce) -> RelationExpr:
-    aggregates = map_tuple(
-        node.aggregates,
-        lambda item: (
-            replace(item, distinct=False) if item.distinct and item.func in _IDEMPOTENT else item
-        ),
-    )
-    return node if aggregates is node.aggregates else replace(node, aggregates=aggregates)

@@ -22,6 +22,7 @@ from headwater.sql.optimize.projection_pushdown import push_projections
 from headwater.sql.optimize.reduce_elision import elide_reduces
 from headwater.sql.optimize.relation_cse import relation_cse
 from headwater.sql.optimize.semijoin import drop_semijoins
+from headwater.sql.optimize.simplify_aggregates import simplify_aggregates
 from headwater.sql.optimize.simplify_scalars import simplify_scalars
 from headwater.sql.optimize.temporal import split_temporal
 from headwater.sql.optimize.union_cancel import cancel_unions
@@ -36,6 +37,7 @@ LOGICAL: tuple[tuple[str, Rule], ...] = (
     ("simplify_scalars", simplify_scalars),
     ("fold_constants", fold_constants),
     ("push_predicates", push_predicates),
+    ("simplify_aggregates", simplify_aggregates),
     ("elide_reduces", elide_reduces),
     ("fuse_limits", fuse_limits),
     ("drop_semijoins", drop_semijoins),
