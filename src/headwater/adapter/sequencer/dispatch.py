@@ -17,6 +17,7 @@ from headwater.adapter.sequencer import (
     explain,
     explain_pushdown,
     explain_timestamp,
+    filling,
     insert,
     privileges,
     read_then_write,
@@ -74,6 +75,8 @@ async def sequence(
             return await read_then_write.sequence_truncate(coord, session, request, planned, plan)
         case st.SubscribePlan():
             return await subscribe.sequence_subscribe(coord, session, request, planned, plan)
+        case ddl.CreateTableAsPlan():
+            return await filling.sequence_create_table_as(coord, session, request, planned, plan)
         case st.CopyToPlan():
             return await copy.sequence_copy_to(coord, session, request, planned, plan)
         case st.CopyFromPlan():

@@ -122,6 +122,13 @@ class CreateTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create
     checks: tuple[CheckPlan, ...] = ()
 
 
+class CreateTableAsPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_table_as"):
+    """CREATE TABLE AS: ``table`` begins with the rows of ``query``, which has its columns."""
+
+    table: CreateTablePlan
+    query: HirRelation
+
+
 class CreateTableFromSourcePlan(
     msgspec.Struct, frozen=True, tag_field="kind", tag="create_table_from_source"
 ):
@@ -617,6 +624,7 @@ DdlPlan = (
     | CreateSchemaPlan
     | CreateRolePlan
     | CreateTablePlan
+    | CreateTableAsPlan
     | CreateTableFromSourcePlan
     | CreateViewPlan
     | CreateMaterializedViewPlan

@@ -11,6 +11,7 @@ from headwater.sql.plan.kinds import (
     connections,
     copying,
     explaining,
+    filling,
     merging,
     privileges,
     reading,
@@ -32,6 +33,7 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **merging.HANDLERS,
     **copying.HANDLERS,
     **relations.HANDLERS,
+    **filling.HANDLERS,
     **clusters.HANDLERS,
     **connections.HANDLERS,
     **sources.HANDLERS,
@@ -43,7 +45,9 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **sessions.HANDLERS,
 }
 # What is answered at once, in the session's time zone; definitions are in UTC for everybody.
-_IN_SESSION = frozenset({*reading.HANDLERS, *writing.HANDLERS, *sessions.HANDLERS})
+_IN_SESSION = frozenset(
+    {*reading.HANDLERS, *writing.HANDLERS, *filling.HANDLERS, *sessions.HANDLERS}
+)
 
 
 def plan_statement(
