@@ -68,3 +68,23 @@ def test_metadata(said: dict[str, str]) -> None:
     for topic in ("schemas", "catalogs", "table types", "int4", "text"):
         assert said[topic] == "true", topic
     assert said["functions"] == "[]"
+
+
+def test_metadata_of_keys_and_indexes(said: dict[str, str]) -> None:
+    assert said["primary"] == "[b/1/keyed_pkey, a/2/keyed_pkey]"
+    assert sorted(said["best row"].strip("[]").split(", ")) == ["a/int4", "b/text"]
+    unique = ["keyed_c_key/false/1/c", "keyed_pkey/false/1/b", "keyed_pkey/false/2/a"]
+    assert said["unique indexes"] == f"[{', '.join(unique)}]"
+    assert said["indexes"] == (f"[{', '.join(unique)}, keyed_idx/true/1/c, keyed_idx/true/2/a + 1]")
+    # There are no foreign keys.
+    assert (said["imported"], said["exported"], said["cross"]) == ("[]", "[]", "[]")
+
+
+def test_metadata_of_functions_and_privileges(said: dict[str, str]) -> None:
+    assert int(said["abs"]) > 0
+    assert int(said["procedures"]) == int(said["abs"])
+    assert said["version columns"] == "[ctid]"
+    held = said["privileges"].strip("[]").split(", ")
+    assert sorted(held) == [
+        f"materialize/{privilege}/YES" for privilege in ("DELETE", "INSERT", "SELECT", "UPDATE")
+    ]

@@ -36,17 +36,15 @@ from headwater.catalog.builtin.initial import (
     system_schemas,
 )
 from headwater.catalog.builtin.pack import (
-    TableRow,
     comment_row,
     default_privilege_row,
-    reach_rows,
-    role_details,
     rows_of,
     size_rows,
     system_privilege_row,
     variable_row,
 )
 from headwater.catalog.builtin.pg_views import PG_VIEWS
+from headwater.catalog.builtin.roles import role_rows
 from headwater.catalog.builtin.shapes import shapes
 from headwater.catalog.builtin.tables import (
     AUDIT_TABLE,
@@ -90,6 +88,7 @@ from headwater.catalog.items import (
 )
 from headwater.catalog.ops import CatalogObject
 from headwater.catalog.privileges import AclItem, DefaultPrivilegeKey
+from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import TableUpdate
 from headwater.cluster.sizes import SIZES
@@ -497,8 +496,7 @@ def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
     rows = [row for entity in entities for row in rows_of(snapshot, entity)]
     rows.extend(comment_row(key, comment) for key, comment in snapshot.comments.items())
     rows.extend(variable_row(name, value) for name, value in snapshot.variables.items())
-    rows.extend(reach_rows(snapshot.roles))
-    rows.extend(role_details(snapshot.roles, snapshot.system_privileges))
+    rows.extend(role_rows(snapshot.roles, snapshot.system_privileges))
     rows.extend(system_privilege_row(item) for item in snapshot.system_privileges)
     rows.extend(default_privilege_row(*entry) for entry in snapshot.default_privileges.items())
     rows.extend(functions.rows(snapshot))

@@ -12,8 +12,8 @@ import msgspec
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.status_history import StatusHistory, details_datum
 from headwater.catalog import rows as r
-from headwater.catalog.builtin.pack import TableRow
 from headwater.catalog.items import CatalogItem, Index, MaterializedView, Sink, Source, Table
+from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import TableUpdate
 from headwater.errors import HeadwaterError

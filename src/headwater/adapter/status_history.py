@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from headwater.catalog import rows as r
-from headwater.catalog.builtin.pack import TableRow
 from headwater.catalog.items import CatalogItem
+from headwater.catalog.rows import TableRow
 from headwater.ir.literals import literal_int, literal_text, parse_datum
 from headwater.ir.rows import split_row
 from headwater.ir.scalar import Literal

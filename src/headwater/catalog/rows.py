@@ -11,6 +11,9 @@ from decimal import Decimal
 
 from headwater.errors import DataCorrupted
 
+# A row of the builtin table ``schema.table``: that name, and the row.
+TableRow = tuple[str, bytes]
+
 NULL = b"\xfe"
 FALSE = b"\x02"
 TRUE = b"\x03"

@@ -13,15 +13,13 @@ import msgspec
 
 from headwater.catalog import audit
 from headwater.catalog.builtin.pack import (
-    TableRow,
     comment_row,
     default_privilege_row,
-    reach_rows,
-    role_details,
     rows_of,
     system_privilege_row,
     variable_row,
 )
+from headwater.catalog.builtin.roles import role_rows
 from headwater.catalog.codec import (
     SYSTEM_PRIVILEGES_ROW,
     Change,
@@ -67,6 +65,7 @@ from headwater.catalog.ops import (
     Update,
 )
 from headwater.catalog.privileges import Acl, DefaultPrivilegeKey, initial, mentions
+from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import (
     DependentObjectsStillExist,
@@ -167,7 +166,7 @@ def transact(
             (-1, base.roles, base.system_privileges),
             (1, state.roles, state.system_privileges),
         ):
-            state.contribute([*reach_rows(roles), *role_details(roles, privileges)], diff)
+            state.contribute([*role_rows(roles, privileges)], diff)
     _check_names(base, snapshot, state)
     _check_references(base, snapshot)
     changes = tuple(c for c in state.rows.values() if c.old != c.new)

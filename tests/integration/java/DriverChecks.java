@@ -216,6 +216,26 @@ public class DriverChecks {
         say("int4", types.contains("int4/" + Types.INTEGER));
         say("text", types.contains("text/" + Types.VARCHAR));
         say("functions", list(meta.getFunctions(null, null, "no_such_%"), "FUNCTION_NAME"));
+        keys(meta);
+        say("abs", list(meta.getFunctions(null, "pg_catalog", "abs"), "FUNCTION_NAME").size());
+        say("procedures", list(meta.getProcedures(null, "pg_catalog", "abs"), "PROCEDURE_NAME").size());
+        say("privileges", list(meta.getTablePrivileges(null, "public", "keyed"),
+            "GRANTEE", "PRIVILEGE", "IS_GRANTABLE"));
+        say("version columns", list(meta.getVersionColumns(null, "public", "keyed"), "COLUMN_NAME"));
+    }
+
+    private static void keys(DatabaseMetaData meta) throws SQLException {
+        run(meta.getConnection(), "CREATE TABLE keyed (a int, b text, c int UNIQUE, PRIMARY KEY (b, a))",
+            "CREATE INDEX keyed_idx ON keyed (c, (a + 1))");
+        say("primary", list(meta.getPrimaryKeys(null, "public", "keyed"), "COLUMN_NAME", "KEY_SEQ", "PK_NAME"));
+        say("best row", list(meta.getBestRowIdentifier(null, "public", "keyed",
+            DatabaseMetaData.bestRowSession, true), "COLUMN_NAME", "TYPE_NAME"));
+        String[] index = {"INDEX_NAME", "NON_UNIQUE", "ORDINAL_POSITION", "COLUMN_NAME"};
+        say("indexes", list(meta.getIndexInfo(null, "public", "keyed", false, false), index));
+        say("unique indexes", list(meta.getIndexInfo(null, "public", "keyed", true, false), index));
+        say("imported", list(meta.getImportedKeys(null, "public", "keyed"), "FK_NAME"));
+        say("exported", list(meta.getExportedKeys(null, "public", "keyed"), "FK_NAME"));
+        say("cross", list(meta.getCrossReference(null, "public", "keyed", null, "public", "described"), "FK_NAME"));
     }
 
     private static List<String> list(ResultSet rows, String... columns) throws SQLException {

@@ -30,6 +30,11 @@ async def test_stored_builtin_tables_are_what_the_catalog_says(server, client):
     await client.run(
         "CREATE SCHEMA s; CREATE VIEW s.v AS SELECT 1 AS one; ALTER SCHEMA s RENAME TO s2"
     )
+    await client.run(
+        "CREATE ROLE team; CREATE ROLE joe; GRANT team TO joe; GRANT CREATEDB ON SYSTEM TO team;"
+        "CREATE TABLE k (a int PRIMARY KEY, b int UNIQUE, CONSTRAINT c CHECK (b > a));"
+        "GRANT SELECT ON k TO joe; ALTER TABLE k RENAME TO l; ALTER ROLE joe RENAME TO jo"
+    )
     snapshot, ts = server.coord.snapshot, server.coord.oracle.read_ts()
     wanted = desired_rows(snapshot)
     for item in list(snapshot.items.values()):

@@ -7,7 +7,7 @@ import msgspec
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.session import notice
 from headwater.catalog.builtin.initial import MZ_SYSTEM
-from headwater.catalog.builtin.pack import reach
+from headwater.catalog.builtin.roles import reach
 from headwater.catalog.items import Index, Item, Membership, NetworkPolicy, Role
 from headwater.catalog.ops import (
     CatalogObject,

@@ -6,25 +6,25 @@ that has no object id of its own gets one from a hash of its signature.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from zlib import crc32
 
 import msgspec
 
 from headwater.catalog import rows as r
+from headwater.catalog.builtin.casts import CastRow, casts
 from headwater.catalog.builtin.initial import MZ_SYSTEM
-from headwater.catalog.builtin.pack import TableRow, type_id
+from headwater.catalog.builtin.pack import type_id
+from headwater.catalog.builtin.pg_rows import hashed_oid
 from headwater.catalog.builtin.sql_functions import FUNCTIONS, KINDS
-from headwater.catalog.builtin.types import show_type, type_oid
+from headwater.catalog.builtin.types import show_type
+from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.ir.functions import CASTS, SIGNATURES, CastContext, FunctionKind, Pseudo, Signature
+from headwater.ir.functions import SIGNATURES, FunctionKind, Pseudo, Signature
 from headwater.ir.functions.signature import ArgType
 from headwater.types.ids import GlobalId
 from headwater.types.scalar import BaseType, ScalarType
 
 # Ids of functions are above those of builtin items.
 _FIRST_ID = 1_000_000
-# Hashes are oids that neither PostgreSQL nor users' objects get to.
-_HASHED = 1 << 30
 # Object ids below are PostgreSQL's own.
 _POSTGRES_OIDS_END = 10_000
 # What planning answers by itself: name, result and PostgreSQL's object id.
@@ -54,7 +54,6 @@ _PSEUDO_NAMES = {
     Pseudo.LIST_ELEMENT: "anyelement",
     Pseudo.MAP_VALUE: "anyelement",
 }
-_CONTEXTS = {CastContext.IMPLICIT: "i", CastContext.ASSIGNMENT: "a", CastContext.EXPLICIT: "e"}
 _KINDS = {FunctionKind.AGGREGATE: "a", FunctionKind.WINDOW: "w"}
 
 
@@ -81,7 +80,7 @@ def _type_name(type_: ArgType) -> str:
 
 
 def _oid(oid: int, name: str, args: tuple[str, ...]) -> int:
-    return oid or _HASHED | crc32(f"{name}({', '.join(args)})".encode()) & (_HASHED - 1)
+    return oid or hashed_oid(f"{name}({', '.join(args)})")
 
 
 def _of_signature(signature: Signature) -> Function:
@@ -112,7 +111,20 @@ def functions() -> tuple[Function, ...]:
     for name, result, oid in _PLANNED:
         args = (_PLANNED_ARGS[name],) if name in _PLANNED_ARGS else ()
         found.append(Function(name, _oid(oid, name, args), args, result))
+    known = {function.oid for function in found}
+    for cast in casts():
+        oid = _cast_function(cast)
+        if oid and oid not in known:
+            known.add(oid)
+            found.append(Function(cast.function, oid, (cast.takes,), cast.function))
     return tuple(found)
+
+
+def _cast_function(cast: CastRow) -> int:
+    """Return the object id of the function that a cast is done by, 0 for none."""
+    if cast.method != "f":
+        return 0
+    return _oid(cast.oid, cast.function, (cast.takes,))
 
 
 # What ``pg_type.typinput`` names and nobody can call: drivers tell arrays by ``array_in``.
@@ -202,7 +214,7 @@ def rows(snapshot: CatalogSnapshot) -> Iterator[TableRow]:
                 r.integer(function.oid) + r.text("n") + r.integer(0),
             )
     yield from _operator_rows(ids)
-    yield from _cast_rows()
+    yield from _cast_rows(ids)
 
 
 def _argument_row(ids: "_TypeIds", function: Function, schema_oid: int) -> TableRow:
@@ -226,19 +238,17 @@ def _argument_row(ids: "_TypeIds", function: Function, schema_oid: int) -> Table
     return "mz_internal.mz_function_arguments", b"".join(datums)
 
 
-def _cast_rows() -> Iterator[TableRow]:
-    """Yield the casts between types that have an oid."""
-    for cast in CASTS.values():
-        source, target = (type_oid(ScalarType(base)) for base in (cast.source, cast.target))
-        if source and target and source != target:
-            named = f"{cast.source.value} AS {cast.target.value}"
-            yield (
-                "mz_internal.mz_casts",
-                r.integer(_oid(0, "cast", (named,)))
-                + r.integer(source)
-                + r.integer(target)
-                + r.text(_CONTEXTS[cast.context]),
-            )
+def _cast_rows(ids: "_TypeIds") -> Iterator[TableRow]:
+    for cast in casts():
+        datums = (
+            r.integer(_oid(0, "cast", (f"{cast.source} AS {cast.target}",))),
+            r.integer(ids.oid(cast.source)),
+            r.integer(ids.oid(cast.target)),
+            r.integer(_cast_function(cast)),
+            r.text(cast.context),
+            r.text(cast.method),
+        )
+        yield "mz_internal.mz_casts", b"".join(datums)
 
 
 def _operator_rows(ids: _TypeIds) -> Iterator[TableRow]:

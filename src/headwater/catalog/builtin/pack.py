@@ -6,11 +6,23 @@ of the new one in.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from headwater.catalog import rows as r
 from headwater.catalog.audit import AuditRecord
+from headwater.catalog.builtin.pg_rows import (
+    acl_names,
+    class_rows,
+    constraint_rows,
+    database_name,
+    definition,
+    oid_name,
+    quoted,
+    role_oid,
+    space_row,
+)
+from headwater.catalog.builtin.roles import grant_rows
 from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type, type_modifier, type_oid
 from headwater.catalog.items import (
     CatalogItem,
@@ -20,7 +32,6 @@ from headwater.catalog.items import (
     Database,
     Index,
     Item,
-    ItemKind,
     MaterializedView,
     NetworkPolicy,
     ReplicaSize,
@@ -35,15 +46,14 @@ from headwater.catalog.items import (
     relation_desc,
 )
 from headwater.catalog.ops import CatalogObject
-from headwater.catalog.privileges import PUBLIC, Acl, AclItem, DefaultPrivilegeKey
+from headwater.catalog.privileges import Acl, AclItem, DefaultPrivilegeKey
+from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.scalar import Column
-from headwater.types.ids import ClusterId, GlobalId, RoleId
-from headwater.types.scalar import TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.scalar import TEXT, BaseType, ScalarType
 
 _MICROS_PER_MS = 1_000
-
-TableRow = tuple[str, bytes]  # "schema.table", row
 
 
 def _acl(privileges: Acl) -> bytes:
@@ -52,9 +62,11 @@ def _acl(privileges: Acl) -> bytes:
 
 def rows_of(snapshot: CatalogSnapshot, object: CatalogObject) -> Iterator[TableRow]:
     """Yield the rows that an object contributes to the builtin tables."""
+    if not isinstance(object, NetworkPolicy | Role):
+        yield from grant_rows(snapshot, object)
     match object:
         case Database():
-            yield _space(snapshot, object)
+            yield space_row(snapshot, object)
             yield _row(
                 "mz_databases",
                 r.text(object.id),
@@ -64,7 +76,7 @@ def rows_of(snapshot: CatalogSnapshot, object: CatalogObject) -> Iterator[TableR
                 _acl(object.privileges),
             )
         case Schema():
-            yield _space(snapshot, object)
+            yield space_row(snapshot, object)
             yield _row(
                 "mz_schemas",
                 r.text(object.id),
@@ -125,163 +137,6 @@ def default_privilege_row(key: DefaultPrivilegeKey, letters: str) -> TableRow:
         r.text(key.grantee),
         r.text(letters),
     )
-
-
-def reach_rows(roles: Mapping[RoleId, Role]) -> Iterator[TableRow]:
-    """Yield for each role the roles that it is a member of, directly or not, itself included."""
-    for role in roles:
-        for reached in reach(roles, role):
-            yield _internal("mz_role_reach", r.text(role), r.text(reached))
-
-
-def role_details(roles: Mapping[RoleId, Role], system_privileges: Acl) -> Iterator[TableRow]:
-    """Yield what PostgreSQL's catalogs say of roles: attributes by privileges, and settings."""
-    for role in roles.values():
-        reached = reach(roles, role.id)
-        letters = "".join(a.letters for a in system_privileges if a.grantee in reached)
-        settings = [f"{name}={value}" for name, value in sorted(role.variables.items())]
-        yield _internal(
-            "mz_role_details",
-            r.integer(role.oid),
-            r.boolean(bool(role.superuser) or "R" in letters),
-            r.boolean(bool(role.superuser) or "B" in letters),
-            r.text_array(settings or None),
-        )
-
-
-def _acl_names(snapshot: CatalogSnapshot, id: str, privileges: Acl) -> bytes:
-    """Return privileges with the names that roles have now; NULL where there are none."""
-    if not privileges or id.startswith("s"):
-        return r.NULL
-
-    def name(role: RoleId) -> str:
-        known = snapshot.roles.get(role)
-        return role if known is None else known.name
-
-    return r.text_array(
-        [
-            f"{'' if a.grantee == PUBLIC else name(a.grantee)}={a.letters}/{name(a.grantor)}"
-            for a in privileges
-        ]
-    )
-
-
-def _space(snapshot: CatalogSnapshot, object: Database | Schema) -> TableRow:
-    """Return what PostgreSQL's catalogs say of a database or schema."""
-    database = None
-    if isinstance(object, Schema) and object.database is not None:
-        database = snapshot.databases[object.database].name
-    return _internal(
-        "mz_space_details",
-        r.text(object.id),
-        r.integer(object.oid),
-        r.text("schema" if isinstance(object, Schema) else "database"),
-        r.text(object.name),
-        r.integer(_role_oid(snapshot, object.owner)),
-        r.text(database),
-        _acl_names(snapshot, object.id, object.privileges),
-    )
-
-
-def _role_oid(snapshot: CatalogSnapshot, role: RoleId) -> int:
-    known = snapshot.roles.get(role)
-    return 0 if known is None else known.oid
-
-
-def _database_name(snapshot: CatalogSnapshot, item: Item) -> bytes:
-    database = snapshot.schemas[item.schema].database
-    return r.text(None if database is None else snapshot.databases[database].name)
-
-
-def _pg_class(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
-    """Yield what PostgreSQL's catalogs say of a relation or index, and of its columns."""
-    kind = _RELATION_KINDS.get(item.kind)
-    if kind is None:
-        return
-    desc = relation_desc(item)
-    columns = desc.columns if desc is not None else ()
-    database = _database_name(snapshot, item)
-    yield _internal(
-        "mz_class_details",
-        r.text(item.id),
-        r.integer(item.oid),
-        r.text(item.name),
-        r.integer(snapshot.schemas[item.schema].oid),
-        r.integer(_role_oid(snapshot, item.owner)),
-        r.text(kind),
-        r.integer(len(item.key) if isinstance(item, Index) else len(columns)),
-        r.text("t" if item.is_temporary else "p"),
-        database,
-        _acl_names(snapshot, item.id, item.privileges),
-    )
-    defaults = item.defaults if isinstance(item, Table) else ()
-    for number, column in enumerate(columns):
-        yield _attribute(
-            item.oid,
-            number,
-            column.name,
-            column.type,
-            database,
-            nullable=column.nullable,
-            has_default=number < len(defaults) and defaults[number] is not None,
-        )
-    if isinstance(item, Index):
-        on = snapshot.try_item(item.on)
-        of = relation_desc(on) if on is not None else None
-        for number, expr in enumerate(item.key):
-            named = of.columns[expr.index] if of is not None and isinstance(expr, Column) else None
-            name = named.name if named is not None else "expr"
-            declared = getattr(expr, "type", None)
-            type_ = declared.type if isinstance(declared, ColumnType) else TEXT
-            type_ = named.type if named is not None else type_
-            yield _attribute(item.oid, number, name, type_, database)
-
-
-_RELATION_KINDS = {
-    ItemKind.TABLE: "r",
-    ItemKind.SOURCE: "r",
-    ItemKind.VIEW: "v",
-    ItemKind.MATERIALIZED_VIEW: "m",
-    ItemKind.INDEX: "i",
-}
-
-
-def _attribute(
-    oid: int,
-    number: int,
-    name: str,
-    type_: ScalarType,
-    database: bytes,
-    *,
-    nullable: bool = True,
-    has_default: bool = False,
-) -> TableRow:
-    builtin = _BUILTIN_BY_OID.get(type_oid(type_))
-    return _internal(
-        "mz_attribute_details",
-        r.integer(oid),
-        r.text(name),
-        r.integer(type_oid(type_)),
-        r.integer(-1 if builtin is None else builtin.size),
-        r.integer(number + 1),
-        r.integer(type_modifier(type_)),
-        r.integer(int(type_.base is BaseType.ARRAY)),
-        r.boolean(not nullable),
-        r.boolean(has_default),
-        database,
-    )
-
-
-def reach(roles: Mapping[RoleId, Role], role: RoleId) -> set[RoleId]:
-    """Return a role and all that it is a member of, directly or not."""
-    seen: set[RoleId] = set()
-    stack = [role]
-    while stack:
-        id = stack.pop()
-        if id in roles and id not in seen:
-            seen.add(id)
-            stack.extend(group.role for group in roles[id].groups)
-    return seen
 
 
 def size_rows(sizes: Iterable[ReplicaSize]) -> Iterator[TableRow]:
@@ -391,8 +246,8 @@ def _role(role: Role) -> Iterator[TableRow]:
 def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     for used in item.depends_on:
         yield _internal("mz_object_dependencies", r.text(item.id), r.text(used))
-    yield from _pg_class(snapshot, item)
-    yield _oid_name(snapshot, item)
+    yield from class_rows(snapshot, item)
+    yield oid_name(snapshot, item, item.oid, item.name)
     if not item.is_builtin:
         yield _internal("mz_object_global_ids", r.text(item.id), r.text(item.id))
     shard = getattr(item, "shard", None)
@@ -417,6 +272,8 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
                 r.integer(type_oid(column.type)),
                 r.integer(type_modifier(column.type)),
             )
+    if isinstance(item, Table):
+        yield from constraint_rows(snapshot, item)
     match item:
         case Index():
             yield from _index(snapshot, item)
@@ -426,24 +283,6 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
             packer = _PACKERS.get(_family(item))
             if packer is not None:
                 yield from packer(snapshot, item)
-
-
-_NAME_SPACES = {"type": "type", "connection": "connection", "secret": "secret"}
-
-
-def _oid_name(snapshot: CatalogSnapshot, item: CatalogItem) -> TableRow:
-    """Return what an oid means by name, in the name space that it is looked for in."""
-    schema = snapshot.schemas[item.schema]
-    database = None if schema.database is None else snapshot.databases[schema.database].name
-    return _internal(
-        "mz_oid_names",
-        r.text(_NAME_SPACES.get(item.kind.value, "class")),
-        r.text(item.id),
-        r.integer(item.oid),
-        r.text(item.name),
-        r.text(schema.name),
-        r.text(database),
-    )
 
 
 def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
@@ -457,6 +296,7 @@ def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
         r.text(index.owner),
         *_sql(snapshot, index),
     )
+    yield definition(index.oid, 0, readable(snapshot, index.create_sql))
     expressions = {at: readable(snapshot, sql) for at, sql in enumerate(index.expressions)}
     on = snapshot.try_item(index.on)
     desc = relation_desc(on) if on is not None else None
@@ -466,6 +306,7 @@ def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
         named = desc.columns[column] if desc is not None and column is not None else None
         shown = expressions.get(position, f"expr{position + 1}")
         names.append(named.name if named is not None else shown)
+        yield definition(index.oid, position + 1, names[-1])
         yield _row(
             "mz_index_columns",
             r.text(index.id),
@@ -505,10 +346,10 @@ def _type(snapshot: CatalogSnapshot, item: Type) -> Iterator[TableRow]:
         r.integer(0 if element is None else type_oid(element)),
         r.text(item.name),
         r.integer(snapshot.schemas[item.schema].oid),
-        r.integer(_role_oid(snapshot, item.owner)),
+        r.integer(role_oid(snapshot, item.owner)),
         r.text(item.category),
-        _database_name(snapshot, item),
-        _acl_names(snapshot, item.id, item.privileges),
+        database_name(snapshot, item),
+        acl_names(snapshot, item.id, item.privileges),
     )
     if item.category == "P":
         yield _row("mz_pseudo_types", r.text(item.id))
@@ -553,7 +394,6 @@ def _owned(item: CatalogItem) -> tuple[bytes, bytes]:
 
 
 _STORED_NAME = re.compile(r"\[(\w+) AS ([^\]]+)\]")
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
 def readable(snapshot: CatalogSnapshot, sql: str) -> str:
@@ -563,20 +403,13 @@ def readable(snapshot: CatalogSnapshot, sql: str) -> str:
         id = match[1]
         cluster = snapshot.clusters.get(ClusterId(id)) if match[2].count(".") == 0 else None
         if cluster is not None:
-            return _quoted(cluster.name)
+            return quoted(cluster.name)
         item = snapshot.try_item(GlobalId(id))
         if item is None or item.schema not in snapshot.schemas:
             return match[2]
-        return ".".join(_quoted(part) for part in snapshot.full_name(item))
+        return ".".join(quoted(part) for part in snapshot.full_name(item))
 
     return _STORED_NAME.sub(name, sql)
-
-
-def _quoted(name: str) -> str:
-    if _PLAIN_NAME.match(name):
-        return name
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def _sql(snapshot: CatalogSnapshot, item: Item) -> tuple[bytes, bytes]:

@@ -28,15 +28,16 @@ _ALL_DATABASES: tuple[tuple[str, str], ...] = (
                o.owner_oid AS relowner,
                CASE WHEN o.relkind = 'i' THEN 403 ELSE 0 END::oid AS relam, 0::oid AS reltablespace,
                0::int4 AS relpages, (-1)::float4 AS reltuples, 0::oid AS reltoastrelid,
-               x.on_id IS NOT NULL AS relhasindex, o.persistence::"char" AS relpersistence,
-               o.relkind, o.natts AS relnatts, 0::int2 AS relchecks,
+               (x.on_id IS NOT NULL OR o.has_keys) AS relhasindex,
+               o.persistence::"char" AS relpersistence,
+               o.relkind, o.natts AS relnatts, o.checks AS relchecks,
                false AS relhasrules, false AS relhastriggers, false AS relhassubclass,
                false AS relrowsecurity, false AS relforcerowsecurity,
                'd'::"char" AS relreplident, false AS relispartition, false AS relhasoids,
                NULL::text[] AS reloptions, o.database_name
         FROM mz_internal.mz_class_details AS o
         LEFT JOIN (SELECT DISTINCT i.on_id FROM mz_catalog.mz_indexes AS i) AS x
-               ON x.on_id = o.id
+               ON x.on_id = o.id AND o.relkind <> 'i'
         """,
     ),
     (
@@ -108,7 +109,8 @@ _PG: tuple[tuple[str, str], ...] = (
     (
         "pg_class",
         """
-        SELECT c.*, o.acl AS relacl
+        SELECT c.*, o.acl AS relacl, true AS relispopulated, 0::oid AS reltype,
+               0::oid AS relfilenode, 0::oid AS relrewrite
         FROM mz_internal.pg_class_all_databases AS c
         JOIN mz_internal.mz_class_details AS o ON o.oid = c.oid
         WHERE c.database_name IS NULL OR c.database_name = current_database()
@@ -119,7 +121,9 @@ _PG: tuple[tuple[str, str], ...] = (
         f"""
         SELECT a.*, NULL::text[] AS attacl, (-1)::int4 AS attstattarget,
                CASE WHEN attlen < 0 THEN 'x' ELSE 'p' END::"char" AS attstorage,
-               ''::"char" AS attcompression
+               ''::"char" AS attcompression, true AS attislocal, 0::int4 AS attinhcount,
+               NULL::text[] AS attoptions, NULL::text[] AS attfdwoptions,
+               false AS atthasmissing
         FROM mz_internal.pg_attribute_all_databases AS a WHERE {_CURRENT}
         """,
     ),
@@ -154,28 +158,59 @@ _PG: tuple[tuple[str, str], ...] = (
         "pg_am",
         """
         SELECT 403::oid AS oid, 'arrangement' AS amname, 0::oid::regproc AS amhandler,
-               'i'::"char" AS amtype
+               'i'::"char" AS amtype, false AS amcanorder
         """,
     ),
     (
         "pg_index",
         f"""
-        SELECT i.oid AS indexrelid, r.oid AS indrelid, k.columns::int2 AS indnatts,
-               false AS indisunique, false AS indisprimary, false AS indimmediate,
-               false AS indisclustered, true AS indisvalid, false AS indisreplident,
-               k.key::int2vector AS indkey, k.options::int2vector AS indoption,
-               k.expressions AS indexprs, NULL::text AS indpred
-        FROM mz_catalog.mz_indexes AS i
-        JOIN mz_catalog.mz_relations AS r ON i.on_id = r.id
-        JOIN mz_catalog.mz_schemas AS s ON r.schema_id = s.id
-        JOIN (SELECT index_id, count(*) AS columns,
-                     string_agg(COALESCE(on_position::int8, 0)::text, ' ' ORDER BY index_position)
-                         AS key,
-                     string_agg('0', ' ') AS options,
-                     CASE WHEN bool_or(on_position IS NULL)
-                          THEN '{{' || string_agg(on_expression, ', ' ORDER BY index_position)
-                               || '}}' END AS expressions
-              FROM mz_catalog.mz_index_columns GROUP BY index_id) AS k ON k.index_id = i.id
+        SELECT x.*, x.indnatts AS indnkeyatts, false AS indisexclusion, false AS indcheckxmin,
+               true AS indisready, true AS indislive, 0::oid::text::int2vector AS indclass,
+               0::oid::text::int2vector AS indcollation
+        FROM (SELECT i.oid AS indexrelid, r.oid AS indrelid, k.columns::int2 AS indnatts,
+                     false AS indisunique, false AS indisprimary, false AS indimmediate,
+                     false AS indisclustered, true AS indisvalid, false AS indisreplident,
+                     k.key::int2vector AS indkey, k.options::int2vector AS indoption,
+                     k.expressions AS indexprs, NULL::text AS indpred,
+                     false AS indnullsnotdistinct
+              FROM mz_catalog.mz_indexes AS i
+              JOIN mz_catalog.mz_relations AS r ON i.on_id = r.id
+              JOIN mz_catalog.mz_schemas AS s ON r.schema_id = s.id
+              JOIN (SELECT index_id, count(*) AS columns,
+                           string_agg(COALESCE(on_position::int8, 0)::text, ' '
+                                      ORDER BY index_position) AS key,
+                           string_agg('0', ' ') AS options,
+                           CASE WHEN bool_or(on_position IS NULL)
+                                THEN '{{' || string_agg(on_expression, ', ' ORDER BY index_position)
+                                     || '}}' END AS expressions
+                    FROM mz_catalog.mz_index_columns GROUP BY index_id) AS k ON k.index_id = i.id
+              WHERE {_HERE}
+              UNION ALL
+              SELECT c.index_oid, c.relid, array_length(c.columns, 1)::int2, true, c.type = 'p',
+                     true, false, true, false, array_to_string(c.columns, ' ')::int2vector,
+                     regexp_replace(array_to_string(c.columns, ' '), '[0-9]+', '0', 'g')
+                         ::int2vector, NULL, NULL, NOT c.nulls_distinct
+              FROM mz_internal.mz_constraints AS c
+              JOIN mz_catalog.mz_tables AS t ON t.id = c.table_id
+              JOIN mz_catalog.mz_schemas AS s ON t.schema_id = s.id
+              WHERE c.type IN ('p', 'u') AND {_HERE}) AS x
+        """,
+    ),
+    (
+        "pg_constraint",
+        f"""
+        SELECT c.oid, c.name AS conname, c.schema_oid AS connamespace,
+               c.type::"char" AS contype, false AS condeferrable, false AS condeferred,
+               true AS convalidated, c.relid AS conrelid, 0::oid AS contypid,
+               c.index_oid AS conindid, 0::oid AS conparentid, 0::oid AS confrelid,
+               ' '::"char" AS confupdtype, ' '::"char" AS confdeltype,
+               ' '::"char" AS confmatchtype, true AS conislocal, 0::int4 AS coninhcount,
+               true AS connoinherit, c.columns AS conkey, NULL::int2[] AS confkey,
+               NULL::oid[] AS conpfeqop, NULL::oid[] AS conppeqop, NULL::oid[] AS conffeqop,
+               NULL::oid[] AS conexclop, c.predicate AS conbin, NULL::int2[] AS confdelsetcols
+        FROM mz_internal.mz_constraints AS c
+        JOIN mz_catalog.mz_tables AS t ON t.id = c.table_id
+        JOIN mz_catalog.mz_schemas AS s ON t.schema_id = s.id
         WHERE {_HERE}
         """,
     ),
@@ -241,7 +276,10 @@ _PG: tuple[tuple[str, str], ...] = (
                a.returns_set AS proretset, 'i'::"char" AS provolatile,
                's'::"char" AS proparallel, false AS prosecdef, false AS proleakproof,
                false AS proisstrict, a.nargs AS pronargs, a.types AS proargtypes,
-               a.variadic AS provariadic
+               a.variadic AS provariadic, NULL::text[] AS proargnames,
+               NULL::text[] AS proargmodes, NULL::oid[] AS proallargtypes,
+               1::float4 AS procost, 0::float4 AS prorows, NULL::text[] AS proconfig,
+               NULL::text AS probin
         FROM mz_internal.mz_function_arguments AS a
         CROSS JOIN mz_catalog.mz_roles AS r WHERE r.id = 's1'
         """,
@@ -281,8 +319,8 @@ _PG: tuple[tuple[str, str], ...] = (
     (
         "pg_cast",
         """
-        SELECT c.oid, c.castsource, c.casttarget, 0::oid AS castfunc,
-               c.castcontext::"char" AS castcontext, 'i'::"char" AS castmethod
+        SELECT c.oid, c.castsource, c.casttarget, c.castfunc,
+               c.castcontext::"char" AS castcontext, c.castmethod::"char" AS castmethod
         FROM mz_internal.mz_casts AS c
         """,
     ),
@@ -310,7 +348,11 @@ _PG: tuple[tuple[str, str], ...] = (
     ),
     (
         "pg_settings",
-        "SELECT name, setting FROM mz_internal.mz_settings",
+        # The width of an index's key is asked for by PostgreSQL's JDBC driver.
+        """
+        SELECT name, setting FROM mz_internal.mz_settings WHERE name <> 'max_index_keys'
+        UNION ALL SELECT 'max_index_keys', '1000'
+        """,
     ),
     (
         "pg_tables",
@@ -388,6 +430,9 @@ _PG: tuple[tuple[str, str], ...] = (
     ),
 )
 
+_CONSTRAINTS = f"""FROM mz_internal.mz_constraints AS c
+        JOIN mz_catalog.mz_tables AS t ON t.id = c.table_id
+        JOIN mz_catalog.mz_schemas AS s ON s.id = t.schema_id WHERE {_HERE}"""
 _GRANTS = f"""
         SELECT g.name AS grantor,
                CASE WHEN e.grantee = 'p' THEN 'PUBLIC' ELSE r.name END AS grantee,
@@ -458,6 +503,37 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
         JOIN mz_catalog.mz_schemas AS s ON s.id = v.schema_id
         {_DATABASE}
         WHERE {_HERE}
+        """,
+    ),
+    (
+        "table_constraints",
+        f"""
+        SELECT current_database() AS constraint_catalog, s.name AS constraint_schema,
+               c.name AS constraint_name, current_database() AS table_catalog,
+               s.name AS table_schema, t.name AS table_name,
+               CASE c.type WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' ELSE 'CHECK' END
+                   AS constraint_type,
+               'NO' AS is_deferrable, 'NO' AS initially_deferred, 'YES' AS enforced,
+               CASE WHEN c.type <> 'u' THEN NULL WHEN c.nulls_distinct THEN 'YES' ELSE 'NO' END
+                   AS nulls_distinct
+        {_CONSTRAINTS}
+        """,
+    ),
+    (
+        "key_column_usage",
+        f"""
+        SELECT current_database() AS constraint_catalog, k.constraint_schema, k.constraint_name,
+               current_database() AS table_catalog, k.constraint_schema AS table_schema,
+               k.table_name, c.name AS column_name, k.n::int4 AS ordinal_position,
+               NULL::int4 AS position_in_unique_constraint
+        FROM (SELECT s.name AS constraint_schema, c.name AS constraint_name, t.name AS table_name,
+                     t.id, u.position, u.n
+              FROM mz_internal.mz_constraints AS c
+              JOIN mz_catalog.mz_tables AS t ON t.id = c.table_id
+              JOIN mz_catalog.mz_schemas AS s ON s.id = t.schema_id,
+              unnest(c.columns) WITH ORDINALITY AS u(position, n)
+              WHERE c.type IN ('p', 'u') AND {_HERE}) AS k
+        JOIN mz_catalog.mz_columns AS c ON c.id = k.id AND c.position = k.position::int8::uint8
         """,
     ),
     ("table_privileges", _GRANTS),

@@ -84,7 +84,8 @@ _OWN = {
     "typarray:oid, element_id:text?, element_oid:oid, name:text, schema_oid:oid, owner_oid:oid, "
     "category:text, database_name:text?, acl:text[]?",
     "mz_class_details": "id:text, oid:oid, name:text, schema_oid:oid, owner_oid:oid, "
-    "relkind:text, natts:int2, persistence:text, database_name:text?, acl:text[]?",
+    "relkind:text, natts:int2, checks:int2, has_keys:bool, persistence:text, "
+    "database_name:text?, acl:text[]?",
     "mz_attribute_details": "oid:oid, name:text, typid:oid, typlen:int2, num:int2, typmod:int4, "
     "ndims:int2, not_null:bool, has_default:bool, database_name:text?",
     "mz_kafka_connection_rows": "id:text, brokers:text, sink_progress_topic:text?",
@@ -93,11 +94,17 @@ _OWN = {
     "database_name:text?, acl:text[]?",
     "mz_oid_names": "kind:text, id:text, oid:oid, name:text, schema_name:text, database_name:text?",
     "mz_role_reach": "member:text, role_id:text",
+    "mz_memberships": "member:oid, member_name:text, role:oid, superuser:bool",
+    "mz_grants": "kind:text, oid:oid, name:text, grantee:oid, letters:text",
+    "mz_constraints": "oid:oid, table_id:text, name:text, schema_oid:oid, relid:oid, type:text, "
+    "index_oid:oid, columns:int2[], definition:text, predicate:text?, nulls_distinct:bool",
+    "mz_index_definitions": "oid:oid, position:int4, definition:text",
     "mz_settings": "name:text, setting:text",
     "mz_retained_histories": "id:text, milliseconds:int8",
     "mz_audit_rows": "id:uint8, event_type:text, object_type:text, details:text, user:text?, "
     "occurred_at:timestamptz",
-    "mz_casts": "oid:oid, castsource:oid, casttarget:oid, castcontext:text",
+    "mz_casts": "oid:oid, castsource:oid, casttarget:oid, castfunc:oid, castcontext:text, "
+    "castmethod:text",
     "mz_function_arguments": "oid:oid, name:text, schema_oid:oid, arguments:text, kind:text, "
     "result:oid, returns_set:bool, nargs:int2, types:oid[], variadic:oid",
 }

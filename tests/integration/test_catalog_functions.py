@@ -1,0 +1,104 @@
+"""Functions over the catalog, called once a row: what they answer, and that they are joins."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from headwater.catalog.builtin.sql_functions import FUNCTIONS, KINDS
+from tests.fixtures.headwater import Headwater
+
+Connection = psycopg.Connection[tuple[object, ...]]
+pytestmark = pytest.mark.server
+
+_SETUP = """
+CREATE ROLE team;
+CREATE ROLE joe;
+GRANT team TO joe;
+CREATE TABLE t (a int NOT NULL, b numeric(39, 2));
+CREATE TABLE u (a int);
+CREATE SCHEMA other;
+CREATE TABLE other.t (a int);
+GRANT SELECT, INSERT ON t TO team;
+GRANT UPDATE ON t TO joe;
+GRANT CREATEDB ON SYSTEM TO team;
+"""
+
+
+@pytest.fixture(scope="module")
+def connection(server: Headwater) -> Iterator[Connection]:
+    with server.connect() as opened:
+        for statement in _SETUP.split(";"):
+            if statement.strip():
+                opened.execute(statement.encode())
+        yield opened
+
+
+def one(connection: Connection, sql: str) -> object:
+    """Return the first value of a query."""
+    row = connection.execute(sql.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("has_table_privilege('joe', {t}, 'SELECT')", True),
+        ("has_table_privilege('joe', {t}, 'select, delete')", True),
+        ("has_table_privilege('team', {t}, 'UPDATE')", False),
+        ("has_table_privilege('joe', {t}, 'DELETE')", False),
+        ("has_table_privilege('joe', {t}, 'TRIGGER')", False),
+        ("has_table_privilege('public', {t}, 'SELECT')", False),
+        ("has_table_privilege('mz_system', {t}, 'DELETE')", True),
+        ("has_table_privilege('joe', 1::oid, 'SELECT')", None),
+        ("has_table_privilege(1::oid, {t}, 'SELECT')", None),
+        ("has_table_privilege('joe', NULL::oid, 'SELECT')", None),
+        ("has_table_privilege('mz_system', {t}, NULL)", None),
+        ("has_schema_privilege('joe', 'other', 'USAGE')", False),
+        ("has_schema_privilege('joe', 'public', 'USAGE')", True),
+        ("has_database_privilege('joe', current_database(), 'USAGE')", True),
+        ("has_system_privilege('joe', 'CREATEDB')", True),
+        ("has_system_privilege('joe', 'CREATEROLE')", False),
+        ("pg_has_role('joe', 'team', 'USAGE')", True),
+        ("pg_has_role('team', 'joe', 'MEMBER')", False),
+        ("pg_has_role('joe', NULL::oid, 'MEMBER')", None),
+        ("has_cluster_privilege('joe', 'quickstart', 'USAGE')", True),
+        ("has_cluster_privilege('joe', 'quickstart', 'CREATE')", False),
+        ("format_type(1700, 655366)", "numeric(39,2)"),
+        ("format_type(1043, 14)", "character varying(10)"),
+        ("format_type(23, NULL)", "integer"),
+        ("format_type(0, NULL)", "-"),
+        ("format_type(4000000, NULL)", "???"),
+        ("format_type(NULL, NULL)", None),
+        ("pg_get_userbyid(4000000)", "unknown (OID=4000000)"),
+        ("pg_get_userbyid(NULL)", None),
+        ("{t}::regclass::text", "t"),
+        ("'other.t'::regclass::text", "other.t"),
+        ("to_regclass('nothing')", None),
+        ("to_regclass('other.t')::text", "other.t"),
+        ("to_regclass(n)::text", "u"),
+        ("has_table_privilege('team', n, 'SELECT')", False),
+    ],
+)
+def test_an_answer(connection: Connection, call: str, expected: object) -> None:
+    called = call.format(t="'t'::regclass::oid")
+    assert one(connection, f"SELECT {called} FROM (VALUES ('u')) AS x(n)") == expected
+
+
+@pytest.mark.parametrize("name", sorted(n for n in FUNCTIONS if n.startswith(("has_", "pg_get_"))))
+def test_a_call_a_row_is_no_cross_join(connection: Connection, name: str) -> None:
+    """What a body reads is joined by a key, however many rows there are."""
+    for signature, body in FUNCTIONS[name]:
+        parameters = [part.strip() for part in signature.partition("->")[0].split(",")]
+        # Where there is nothing but a role, or no argument at all, there is no key of an object.
+        if "SELECT" not in body or parameters == ["text"]:
+            continue
+        types = ["oid" if parameter in KINDS else parameter for parameter in parameters]
+        columns = ", ".join(f"c{n} {type_}" for n, type_ in enumerate(types))
+        connection.execute(b"DROP TABLE IF EXISTS arguments CASCADE")
+        connection.execute(f"CREATE TABLE arguments ({columns})".encode())
+        given = ", ".join(f"c{n}" for n in range(len(types)))
+        query = f"SELECT {name}({given}) FROM arguments"
+        plan = str(one(connection, f"EXPLAIN OPTIMIZED PLAN FOR {query}"))
+        assert "CrossJoin" not in plan, plan
