@@ -91,3 +91,72 @@ def test_tables_made_from_queries_are_there_after_a_crash(tmp_path: Path) -> Non
             (2, "{1,2}"),
             (3, "{1,2}"),
         ]
+
+
+MANY = "SELECT a, count(*) AS n FROM t GROUP BY a"
+TWICE = "SELECT a, count(*) * 2 AS n FROM t GROUP BY a"
+
+
+def test_a_replacement_changes_a_view_at_one_time_for_all_who_read_it(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server, server.connect() as connection:
+        connection.execute("CREATE CLUSTER other SIZE '1'")
+        connection.execute("CREATE TABLE t (a int)")
+        connection.execute("INSERT INTO t VALUES (1), (1), (2)")
+        connection.execute(f"CREATE MATERIALIZED VIEW m AS {MANY}")
+        connection.execute("CREATE INDEX i ON m (a)")
+        connection.execute("CREATE MATERIALIZED VIEW total AS SELECT sum(n) AS s FROM m")
+        connection.execute(
+            f"CREATE REPLACEMENT MATERIALIZED VIEW r FOR m IN CLUSTER other AS {TWICE}"
+        )
+        assert rows(connection, "SELECT a, n FROM r ORDER BY a") == [(1, 4), (2, 2)]
+        assert rows(connection, "SELECT a, n FROM m ORDER BY a") == [(1, 2), (2, 1)]
+        with server.connect() as watching:
+            watching.execute("BEGIN")
+            watching.execute("DECLARE c CURSOR FOR SUBSCRIBE m WITH (SNAPSHOT = false)")
+            watching.execute("FETCH 0 FROM c")
+            connection.execute("ALTER MATERIALIZED VIEW m APPLY REPLACEMENT r")
+            seen: list[tuple[object, ...]] = []
+            while len(seen) < 4:
+                seen += rows(watching, "FETCH ALL FROM c WITH (timeout = '1s')")
+            assert len({time for time, *_ in seen}) == 1
+            assert sorted(tuple(row) for _, *row in seen) == [
+                (-1, 1, 2),
+                (-1, 2, 1),
+                (1, 1, 4),
+                (1, 2, 2),
+            ]
+        assert rows(connection, "SELECT a, n FROM m ORDER BY a") == [(1, 4), (2, 2)]
+        assert rows(connection, "SELECT s FROM total") == [(6,)]
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("SELECT * FROM r")
+        connection.execute("INSERT INTO t VALUES (3)")
+        assert rows(connection, "SELECT s FROM total") == [(8,)]
+        ((shown,),) = rows(connection, "SELECT create_sql FROM (SHOW CREATE MATERIALIZED VIEW m)")
+        assert "IN CLUSTER other" in str(shown)
+        assert "REPLACEMENT" not in str(shown)
+    with running(tmp_path / "data") as server, server.connect() as connection:
+        connection.execute("INSERT INTO t VALUES (3)")
+        assert rows(connection, "SELECT n FROM m WHERE a = 3") == [(4,)]
+
+
+def test_a_replacement_must_keep_what_readers_rely_on(connection: Connection) -> None:
+    connection.execute("CREATE TABLE t (a int, b int NOT NULL)")
+    connection.execute("CREATE MATERIALIZED VIEW m AS SELECT b, count(*) AS n FROM t GROUP BY b")
+    connection.execute("CREATE MATERIALIZED VIEW other AS SELECT * FROM m")
+    make = "CREATE REPLACEMENT MATERIALIZED VIEW r FOR m AS "
+    for query in (
+        "SELECT b FROM t",
+        "SELECT b, 1 AS n FROM t",
+        "SELECT a AS b, count(*) AS n FROM t GROUP BY a",
+        "SELECT b, max(a)::bigint AS n FROM t GROUP BY b",
+    ):
+        with pytest.raises(psycopg.errors.DatatypeMismatch):
+            connection.execute(f"{make}{query}".encode())
+    with pytest.raises(psycopg.errors.InvalidObjectDefinition):
+        connection.execute(f"{make}SELECT b, max(n) AS n FROM other GROUP BY b".encode())
+    connection.execute(f"{make}SELECT b, count(a) AS n FROM t GROUP BY b".encode())
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="already has"):
+        connection.execute(f"{make}SELECT b, count(a) AS n FROM t GROUP BY b".encode())
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        connection.execute("DROP MATERIALIZED VIEW m")
+    connection.execute("DROP MATERIALIZED VIEW r")

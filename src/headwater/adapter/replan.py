@@ -206,6 +206,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 definition=definition_of(stored.create_sql),
                 assert_not_null=plan.assert_not_null,
                 retain_history_ms=stored.retain_history_ms,
+                replacement_for=plan.replacement_for,
             )
         case ddl.CreateIndexPlan():
             made = _new(

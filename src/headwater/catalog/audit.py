@@ -85,9 +85,10 @@ def created(
                 "create", made, {**_full(snapshot, made), "cluster_id": made.cluster}
             )
         case MaterializedView():
-            yield from _of_item(
-                "create", made, {**_full(snapshot, made), "cluster_id": made.cluster}
-            )
+            details = {**_full(snapshot, made), "cluster_id": made.cluster}
+            if made.replacement_for is not None:
+                details["replacement_target_id"] = made.replacement_for
+            yield from _of_item("create", made, details)
         case _:
             yield from _plain("create", snapshot, made)
 
@@ -117,6 +118,13 @@ def changed(
         case _:
             pass
     yield from told
+
+
+def replaced(snapshot: CatalogSnapshot, changed: CatalogObject, by: CatalogItem) -> Iterator[Event]:
+    """Yield what tells of a materialized view that took over the definition of another."""
+    if isinstance(changed, MaterializedView):
+        details = {**_full(snapshot, changed), "replacement": _full(snapshot, by)}
+        yield from _of_item("alter", changed, details)
 
 
 def commented(snapshot: CatalogSnapshot, key: CommentKey) -> Iterator[Event]:

@@ -200,7 +200,10 @@ class BuiltinView(View, frozen=True, kw_only=True):
 
 
 class MaterializedView(Item, frozen=True, kw_only=True):
-    """A query whose answer a cluster maintains in a shard."""
+    """A query whose answer a cluster maintains in a shard.
+
+    ``replacement_for`` is the view whose definition this one's is meant to become.
+    """
 
     desc: RelationDesc
     expr: RelationExpr
@@ -209,6 +212,7 @@ class MaterializedView(Item, frozen=True, kw_only=True):
     definition: str = ""
     assert_not_null: tuple[int, ...] = ()
     retain_history_ms: int | None = None
+    replacement_for: GlobalId | None = None
 
     @property
     def kind(self) -> ItemKind:

@@ -28,9 +28,10 @@ class Create(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """Replace the object of the same id."""
+    """Replace the object of the same id; ``applied`` is whose definition it takes over, if any."""
 
     object: CatalogObject
+    applied: CatalogItem | None = None
 
 
 class DropDatabase(msgspec.Struct, frozen=True):

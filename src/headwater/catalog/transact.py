@@ -185,6 +185,8 @@ def _apply(state: _State, op: Op) -> None:
                 raise UndefinedObject(f'"{changed.name}" does not exist any more')
             before = _with(state)
             _put(state, old, changed)
+            if op.applied is not None:
+                state.events.extend(audit.replaced(before, changed, op.applied))
             state.events.extend(audit.changed(before, old, changed, state.by))
         case SetSystemPrivileges(privileges=privileges):
             state.events.extend(audit.system_granted(state.system_privileges, privileges))

@@ -260,8 +260,11 @@ def prepare_materialized_view(
     plan: ddl.CreateMaterializedViewPlan,
 ) -> Work:
     """CREATE MATERIALIZED VIEW."""
-    if plan.refresh is not None or plan.replacement_for is not None:
-        raise FeatureNotSupported("REFRESH and REPLACEMENT are not supported yet")
+    if plan.refresh is not None:
+        raise FeatureNotSupported(
+            "REFRESH AT and EVERY are not supported",
+            hint="A materialized view is kept up to date at all times: REFRESH = ON COMMIT.",
+        )
     new = new_item(coord, session, snapshot, plan.name)
     if new.taken is not None and plan.if_not_exists:
         return exists_notice("materialized view", plan.name.item)
@@ -280,6 +283,7 @@ def prepare_materialized_view(
         definition=definition_of(plan.create_sql),
         assert_not_null=plan.assert_not_null,
         retain_history_ms=plan.retain_history_ms,
+        replacement_for=plan.replacement_for,
     )
     # What can't be maintained is refused before anything is committed.
     dataflows.lower_materialized_view(coord, coord.planner.world(snapshot, plan.cluster_id), view)

@@ -21,6 +21,7 @@ from headwater.adapter.sequencer import (
     insert,
     privileges,
     read_then_write,
+    replacement,
     select,
     source,
     subscribe,
@@ -182,6 +183,8 @@ async def _sequence_ddl(
 ) -> p.ExecuteReply:
     what = _title(planned.plan)
     await purify(session_snapshot(coord, session), planned.plan, coord.environment_id)
+    if isinstance(planned.plan, ddl.AlterApplyReplacementPlan):
+        await replacement.wait_for_replacement(coord, planned.plan)
     seen = session_snapshot(coord, session)
 
     async def prepare(snapshot: CatalogSnapshot) -> Work:
@@ -284,6 +287,8 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
             return connection.prepare_alter_connection(coord, snapshot, plan)
         case ddl.AlterSinkFromPlan():
             return source.prepare_sink_from(coord, snapshot, plan)
+        case ddl.AlterApplyReplacementPlan():
+            return replacement.prepare_apply(coord, snapshot, plan)
         case ddl.PrivilegesPlan():
             return privileges.prepare_privileges(snapshot, plan)
         case ddl.DefaultPrivilegesPlan():

@@ -537,6 +537,13 @@ def _apply_replacement(ctx: StatementContext, node: ast_ddl.AlterApplyReplacemen
     if ref is None:
         return Outcome(AlterNoopPlan(ObjectType.MATERIALIZED_VIEW))
     replacement = ctx.names.item_of_kind(node.replacement, ItemKind.MATERIALIZED_VIEW)
+    target = ctx.catalog.item(GlobalId(ref.id))
+    if getattr(replacement, "replacement_for", None) != target.id:
+        raise WrongObjectType(
+            f'"{replacement.name}" is not a replacement for "{target.name}"',
+            hint=f"CREATE REPLACEMENT MATERIALIZED VIEW ... FOR {target.name} makes one.",
+            position=node.replacement.position,
+        )
     return Outcome(AlterApplyReplacementPlan(GlobalId(ref.id), replacement.id))
 
 

@@ -49,6 +49,7 @@ from headwater.sql.plan.kinds.constraints import table_constraints
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.reading import QUERIES, plan_time
+from headwater.sql.plan.kinds.replacing import check_replacement
 from headwater.sql.plan.kinds.stored import (
     cluster_of,
     dependencies,
@@ -281,6 +282,7 @@ def _create_materialized_view(
     ctx: StatementContext, node: ast_ddl.CreateMaterializedView
 ) -> Outcome:
     relation, desc = view_query(ctx, node.query, node.columns, node.position)
+    read = dependencies(ctx)
     path = new_path(ctx, node.name)
     cluster, cluster_name = cluster_of(ctx, node.in_cluster)
     repeated = ("assert not null", "refresh")
@@ -303,6 +305,8 @@ def _create_materialized_view(
     replacement = None
     if node.replacement_for is not None:
         item = ctx.names.item_of_kind(node.replacement_for, ItemKind.MATERIALIZED_VIEW)
+        assert isinstance(item, MaterializedView)
+        check_replacement(ctx, item, desc, read, node.replacement_for.position)
         replacement = item.id
     sql = stored_sql(ctx, node, if_not_exists=False, or_replace=False, in_cluster=cluster_name)
     plan = CreateMaterializedViewPlan(
