@@ -32,7 +32,7 @@ from headwater.errors import (
 from headwater.pgwire import oids
 from headwater.pgwire import protocol as p
 from headwater.pgwire.session_api import Reply
-from headwater.sql.ast.session import Commit, Rollback
+from headwater.sql.ast.session import Commit, Rollback, RollbackTo
 from headwater.sql.plan.statements import (
     DeclarePlan,
     ExecutePlan,
@@ -387,6 +387,8 @@ class ClientSession:
         if transaction.implicit:
             return
         transaction.failed = True
+        if transaction.savepoints:
+            return  # what it has done so far is needed again after ROLLBACK TO
         if transaction.reads is not None:
             transaction.reads.holds.release()
             transaction.reads = None
@@ -447,7 +449,7 @@ def _shape(planned: Planned) -> tuple[object, ...] | None:
 def _check_failed(statement: PreparedStatement) -> None:
     """Let through only what ends a failed transaction, before anything is planned."""
     parsed = statement.parsed
-    if parsed is not None and not isinstance(parsed.statement, Commit | Rollback):
+    if parsed is not None and not isinstance(parsed.statement, Commit | Rollback | RollbackTo):
         raise InFailedSqlTransaction(
             "current transaction is aborted, commands ignored until end of transaction block"
         )

@@ -13,6 +13,7 @@ import msgspec
 from headwater.adapter.constraints import Pending
 from headwater.adapter.holds import ReadHolds
 from headwater.adapter.timestamps import Determination
+from headwater.adapter.variables import Values
 from headwater.errors import (
     ActiveSqlTransaction,
     FeatureNotSupported,
@@ -53,6 +54,24 @@ class ReadState:
         self.domain = domain
 
 
+class Savepoint(msgspec.Struct, frozen=True):
+    """What a transaction had done when SAVEPOINT came.
+
+    Attributes:
+        writes: How many batches of each table there were; they are only ever added to.
+        staged: A ``sequencer.ddl.Staged`` as it was then.
+        variables: The session's.
+        cursors: The names of the cursors that were declared.
+    """
+
+    name: str
+    kind: Kind
+    writes: dict[GlobalId, int]
+    staged: object | None
+    variables: Values
+    cursors: frozenset[str]
+
+
 class Transaction:
     """See the module.
 
@@ -67,6 +86,8 @@ class Transaction:
         unlocked: Something it has read that can change unnoticed: it can't write any more.
         isolation: As asked for by BEGIN, None for the session's.
         cursors: The columns of the cursors declared in it.
+        closed_cursors: Those that ROLLBACK TO has closed; the front does not know.
+        savepoints: In the order in which they were made; a name may occur again.
     """
 
     def __init__(self, *, implicit: bool) -> None:
@@ -83,6 +104,8 @@ class Transaction:
         self.unlocked: str | None = None
         self.isolation: str | None = None
         self.cursors: dict[str, tuple[ResultColumn, ...]] = {}
+        self.closed_cursors: set[str] = set()
+        self.savepoints: list[Savepoint] = []
         self.staged: object | None = None  # a sequencer.ddl.Staged
         self.statements = 0
         self.now_us: int | None = None  # what now() is in all of its statements
@@ -187,6 +210,22 @@ class Transaction:
         """Let in what can't be part of a transaction. Raises: ActiveSqlTransaction."""
         if not self.implicit:
             raise ActiveSqlTransaction(f"{what} cannot run inside a transaction block")
+
+    def go_back(self, savepoint: Savepoint) -> None:
+        """Forget the writes and cursors since a savepoint.
+
+        What has been read stays read: the client has seen it, and other reads are at its time.
+        """
+        for table in list(self.writes):
+            del self.writes[table][savepoint.writes.get(table, 0) :]
+            if not self.writes[table]:
+                del self.writes[table]
+        if savepoint.kind is not Kind.NONE or self.kind not in (Kind.READ, Kind.SUBSCRIBE):
+            self.kind = savepoint.kind
+        gone = self.cursors.keys() - savepoint.cursors
+        for name in gone:
+            del self.cursors[name]
+        self.closed_cursors |= gone
 
     def add_writes(self, table: GlobalId, rows: bytes) -> None:
         """Buffer a flat batch of a table until COMMIT."""

@@ -432,6 +432,13 @@ def parse_value(variable: Variable, values: Sequence[str]) -> str:
     raise InvalidParameterValue(f'invalid value for parameter "{name}": "{given}"', hint=hint)
 
 
+class Values(msgspec.Struct, frozen=True):
+    """Which variables a session has set to what, for good and until its transaction's end."""
+
+    session: dict[str, str]
+    local: dict[str, str]
+
+
 class SessionVariables:
     """One session's view of all variables."""
 
@@ -500,6 +507,16 @@ class SessionVariables:
     def begin(self) -> None:
         """Remember the values, for a rollback."""
         self._before = dict(self._session)
+
+    def values(self) -> Values:
+        """Return what has been set, for :meth:`go_back`."""
+        return Values(dict(self._session), dict(self._local))
+
+    def go_back(self, values: Values) -> None:
+        """Undo what SET has done since :meth:`values`."""
+        if (self._session, self._local) != (values.session, values.local):
+            self._session, self._local = dict(values.session), dict(values.local)
+            self.version += 1
 
     def end(self, *, committed: bool) -> None:
         """Forget SET LOCAL; after a rollback also what SET has done since :meth:`begin`."""

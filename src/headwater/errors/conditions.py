@@ -63,6 +63,7 @@ __all__ = [
     "InvalidRecursion",
     "InvalidRowCountInLimit",
     "InvalidRowCountInOffset",
+    "InvalidSavepoint",
     "InvalidSchemaName",
     "InvalidSqlStatementName",
     "InvalidTableDefinition",
@@ -142,6 +143,12 @@ class UndefinedParameter(UserError):
     """There is no parameter of that number."""
 
     sqlstate = "42P02"
+
+
+class InvalidSavepoint(UserError):
+    """The transaction has no savepoint of that name."""
+
+    sqlstate = "3B001"
 
 
 class InvalidSchemaName(UserError):

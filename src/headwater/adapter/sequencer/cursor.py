@@ -9,6 +9,7 @@ from headwater.errors import (
     DuplicateCursor,
     DuplicatePreparedStatement,
     FeatureNotSupported,
+    InvalidCursorName,
     NoActiveSqlTransaction,
     SyntaxError_,
 )
@@ -115,6 +116,8 @@ def check_columns(session: Session, statement: PreparedStatement, plan: FetchPla
 def sequence_fetch(session: Session, plan: FetchPlan) -> p.ExecuteReply:
     """Answer FETCH; the front knows the cursor and its columns."""
     session.transaction.check_alive()
+    if plan.name in session.transaction.closed_cursors:
+        raise InvalidCursorName(f'cursor "{plan.name}" does not exist')
     timeout = None if plan.timeout_us is None else plan.timeout_us // _US_PER_MS
     source = p.FetchSource(cursor=plan.name, count=plan.count, timeout_ms=timeout)
     return p.Rows(source=source, columns=None, tag="FETCH")

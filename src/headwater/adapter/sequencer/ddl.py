@@ -52,6 +52,12 @@ class Staged:
             self.snapshot = transact(self.snapshot, work.ops).snapshot
         self.works.append(work)
 
+    def copy(self) -> "Staged":
+        """Return the same work, which what is added to this one does not change."""
+        copied = Staged(self.base)
+        copied.snapshot, copied.works = self.snapshot, list(self.works)
+        return copied
+
 
 def session_snapshot(coord: Coordinator, session: Session) -> CatalogSnapshot:
     """Return the catalog as the session sees it, with what its transaction has staged."""

@@ -22,6 +22,7 @@ from headwater.adapter.sequencer import (
     privileges,
     read_then_write,
     replacement,
+    savepoint,
     select,
     source,
     subscribe,
@@ -39,7 +40,7 @@ from headwater.sql.plan import statements as st
 from headwater.sql.plan.statements import Planned
 
 # What an explicit transaction that has failed still takes.
-ENDS_TRANSACTION = (st.CommitPlan, st.RollbackPlan)
+ENDS_FAILURE = (st.CommitPlan, st.RollbackPlan, st.RollbackToPlan)
 
 
 # Plans the statement anew against a snapshot.
@@ -58,7 +59,7 @@ async def sequence(
     Raises: any HeadwaterError; the caller fails the transaction then.
     """
     plan = planned.plan
-    if not isinstance(plan, ENDS_TRANSACTION):
+    if not isinstance(plan, ENDS_FAILURE):
         session.transaction.check_alive()
     session.transaction.statements += 1
     for said in planned.notices:
@@ -101,6 +102,12 @@ async def _sequence_control(
             return await transaction.sequence_commit(coord, session, plan)
         case st.RollbackPlan():
             return await transaction.sequence_rollback(coord, session, plan)
+        case st.SavepointPlan():
+            return savepoint.sequence_savepoint(session, plan)
+        case st.ReleaseSavepointPlan():
+            return savepoint.sequence_release(session, plan)
+        case st.RollbackToPlan():
+            return savepoint.sequence_rollback_to(coord, session, plan)
         case st.SetTransactionPlan():
             return transaction.sequence_set_transaction(session, plan)
         case st.SetVariablePlan():

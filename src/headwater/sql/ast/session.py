@@ -55,6 +55,24 @@ class Rollback(Node, frozen=True, gc=False):
     chain: bool = False
 
 
+class Savepoint(Node, frozen=True, gc=False):
+    """``SAVEPOINT name``."""
+
+    name: str
+
+
+class ReleaseSavepoint(Node, frozen=True, gc=False):
+    """``RELEASE [SAVEPOINT] name``."""
+
+    name: str
+
+
+class RollbackTo(Node, frozen=True, gc=False):
+    """``ROLLBACK TO [SAVEPOINT] name``."""
+
+    name: str
+
+
 class SetVariable(Node, frozen=True, gc=False):
     """``SET [SESSION | LOCAL] name TO value, …``; no values is DEFAULT.
 

@@ -85,8 +85,11 @@ from headwater.sql.ast.session import (
     Commit,
     Discard,
     Raise,
+    ReleaseSavepoint,
     ResetVariable,
     Rollback,
+    RollbackTo,
+    Savepoint,
     SetTransaction,
     SetVariable,
     StartTransaction,
@@ -112,6 +115,9 @@ Statement: TypeAlias = (
     | SetTransaction
     | Commit
     | Rollback
+    | RollbackTo
+    | Savepoint
+    | ReleaseSavepoint
     | SetVariable
     | ResetVariable
     | Discard

@@ -12,8 +12,11 @@ from headwater.sql.ast.session import (
     IsolationLevel,
     Raise,
     RaiseLevel,
+    ReleaseSavepoint,
     ResetVariable,
     Rollback,
+    RollbackTo,
+    Savepoint,
     SetTransaction,
     SetVariable,
     StartTransaction,
@@ -66,11 +69,30 @@ def commit(p: TokenStream) -> Commit:
     return Commit(_chain(p), position=position)
 
 
-def rollback(p: TokenStream) -> Rollback:
-    """Read ROLLBACK or ABORT; entered on it."""
+def rollback(p: TokenStream) -> Rollback | RollbackTo:
+    """Read ROLLBACK or ABORT, or ROLLBACK TO; entered on it."""
     position = p.position
-    p.expect_any("ROLLBACK", "ABORT")
+    word = p.expect_any("ROLLBACK", "ABORT")
+    p.accept_any(("TRANSACTION", "WORK"))
+    if word == "ROLLBACK" and p.accept("TO"):
+        p.accept("SAVEPOINT")
+        return RollbackTo(p.name("a savepoint's name"), position=position)
     return Rollback(_chain(p), position=position)
+
+
+def savepoint(p: TokenStream) -> Savepoint:
+    """Read SAVEPOINT; entered on it."""
+    position = p.position
+    p.expect("SAVEPOINT")
+    return Savepoint(p.name("a savepoint's name"), position=position)
+
+
+def release(p: TokenStream) -> ReleaseSavepoint:
+    """Read RELEASE; entered on it."""
+    position = p.position
+    p.expect("RELEASE")
+    p.accept("SAVEPOINT")
+    return ReleaseSavepoint(p.name("a savepoint's name"), position=position)
 
 
 def _chain(p: TokenStream) -> bool:

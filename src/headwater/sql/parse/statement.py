@@ -55,8 +55,10 @@ from headwater.sql.parse.session import (
     commit,
     discard,
     raise_message,
+    release,
     reset,
     rollback,
+    savepoint,
     set_variable,
     start,
 )
@@ -81,7 +83,7 @@ def statement(p: TokenStream) -> Statement:
 # What PostgreSQL has and clients may send: an error of its own, not one of syntax.
 _UNSUPPORTED = (
     *("ANALYZE", "CALL", "CHECKPOINT", "CLUSTER", "DO", "LISTEN", "LOCK", "MOVE", "NOTIFY"),
-    *("REFRESH", "REINDEX", "RELEASE", "SAVEPOINT", "SECURITY", "UNLISTEN", "VACUUM"),
+    *("REFRESH", "REINDEX", "SECURITY", "UNLISTEN", "VACUUM"),
 )
 
 
@@ -187,6 +189,8 @@ _RULES: dict[str, Callable[[TokenStream], Statement]] = {
     "RESET": reset,
     "REVOKE": revoke,
     "ROLLBACK": rollback,
+    "SAVEPOINT": savepoint,
+    "RELEASE": release,
     "SELECT": query,
     "SET": set_variable,
     "SHOW": _show,

@@ -352,6 +352,24 @@ class RollbackPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="rollback"
     chain: bool = False
 
 
+class SavepointPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="savepoint"):
+    """SAVEPOINT."""
+
+    name: str
+
+
+class ReleaseSavepointPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="release"):
+    """RELEASE SAVEPOINT."""
+
+    name: str
+
+
+class RollbackToPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="rollback_to"):
+    """ROLLBACK TO SAVEPOINT."""
+
+    name: str
+
+
 class PreparePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="prepare"):
     """PREPARE: ``statement`` is planned by the session with these parameter types."""
 
@@ -508,6 +526,9 @@ StatementPlan = (
     | SetTransactionPlan
     | CommitPlan
     | RollbackPlan
+    | RollbackToPlan
+    | SavepointPlan
+    | ReleaseSavepointPlan
     | PreparePlan
     | ExecutePlan
     | DeallocatePlan
@@ -593,9 +614,12 @@ __all__ = [
     "PreparePlan",
     "RaisePlan",
     "ReadThenWritePlan",
+    "ReleaseSavepointPlan",
     "ResetVariablePlan",
     "ReturningPlan",
     "RollbackPlan",
+    "RollbackToPlan",
+    "SavepointPlan",
     "SelectPlan",
     "SetTransactionPlan",
     "SetVariablePlan",

@@ -31,8 +31,11 @@ from headwater.sql.plan.statements import (
     IsolationLevel,
     PreparePlan,
     RaisePlan,
+    ReleaseSavepointPlan,
     ResetVariablePlan,
     RollbackPlan,
+    RollbackToPlan,
+    SavepointPlan,
     SetTransactionPlan,
     SetVariablePlan,
     StartTransactionPlan,
@@ -67,6 +70,18 @@ def _commit(_ctx: StatementContext, node: ast_session.Commit) -> Outcome:
 
 def _rollback(_ctx: StatementContext, node: ast_session.Rollback) -> Outcome:
     return Outcome(RollbackPlan(node.chain))
+
+
+def _rollback_to(_ctx: StatementContext, node: ast_session.RollbackTo) -> Outcome:
+    return Outcome(RollbackToPlan(node.name))
+
+
+def _savepoint(_ctx: StatementContext, node: ast_session.Savepoint) -> Outcome:
+    return Outcome(SavepointPlan(node.name))
+
+
+def _release(_ctx: StatementContext, node: ast_session.ReleaseSavepoint) -> Outcome:
+    return Outcome(ReleaseSavepointPlan(node.name))
 
 
 # --- variables ------------------------------------------------------------------------------------
@@ -182,6 +197,9 @@ HANDLERS: dict[type[Node], StatementHandler] = {
     ast_session.SetTransaction: _set_transaction,
     ast_session.Commit: _commit,
     ast_session.Rollback: _rollback,
+    ast_session.RollbackTo: _rollback_to,
+    ast_session.Savepoint: _savepoint,
+    ast_session.ReleaseSavepoint: _release,
     ast_session.SetVariable: _set,
     ast_session.ResetVariable: _reset,
     ast_session.Discard: _discard,
