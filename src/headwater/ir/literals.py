@@ -143,6 +143,9 @@ def _plain_datum(text: str, type: ScalarType) -> bytes | None:
     """Encode what needs no parsing; None leaves it, and its errors, to the extension."""
     base = type.base
     if base in TEXT_BASES and (type.modifier is None or base is BaseType.UNKNOWN):
+        if base is BaseType.BPCHAR:
+            # Trailing blanks are no part of the value: it is padded where it is shown.
+            return text_datum(text.rstrip(" "))
         return text_datum(text) if base is not BaseType.NAME else None
     limits = INT_RANGES.get(base)
     if limits is not None and text.isascii() and text.lstrip("-").isdigit() and len(text) < 21:

@@ -241,7 +241,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("text -> text", _VIEW.format(by="name")),
         ("text, bool -> text", _VIEW.format(by="name")),
     ),
-    "pg_encoding_to_char": (("int8 -> text", "CASE WHEN p1 = 6 THEN 'UTF8' ELSE '' END"),),
+    "pg_encoding_to_char": (("int8 -> text", "CASE WHEN p1 = 6 THEN 'UTF8' END"),),
     "pg_char_to_encoding": (
         ("text -> int4", "CASE upper(p1) WHEN 'UTF8' THEN 6 WHEN 'UTF-8' THEN 6 ELSE -1 END"),
     ),

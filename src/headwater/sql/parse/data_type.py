@@ -1,6 +1,6 @@
 """Data types: ``numeric(10, 2)[]``, ``timestamp with time zone``, ``map[text => int] list``."""
 
-from headwater.errors import FeatureNotSupported
+from headwater.errors import FeatureNotSupported, InvalidParameterValue
 from headwater.sql.ast.base import ArrayType, DataType, ListType, MapType, NamedType, ObjectName
 from headwater.sql.ast.keywords import RENAMED_TYPES
 from headwater.sql.ast.query import IntervalField
@@ -115,7 +115,9 @@ def _double(p: TokenStream, position: int) -> DataType:
 def _float(p: TokenStream, position: int) -> DataType:
     bits = modifiers(p)
     if bits and not 1 <= bits[0] <= _FLOAT_BITS_MAX:
-        p.fail(f"a precision from 1 to {_FLOAT_BITS_MAX}")
+        raise InvalidParameterValue(
+            f"precision for type float must be within ([1-{_FLOAT_BITS_MAX}])", position=position
+        )
     short = bits and bits[0] < DOUBLE_PRECISION_BITS_MIN
     return _make("float4" if short else "float8", (), position)
 

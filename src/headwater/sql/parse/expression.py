@@ -34,6 +34,7 @@ from headwater.sql.ast.query import (
     UnaryOp,
 )
 from headwater.sql.parse.data_type import data_type
+from headwater.sql.parse.predicate import normalized, overlaps
 from headwater.sql.parse.primary import is_query, primary
 from headwater.sql.parse.stream import QUOTED, SYMBOL, TokenStream
 
@@ -58,6 +59,7 @@ _INFIX = {
     "LIKE": LIKE,
     "ILIKE": LIKE,
     "SIMILAR": LIKE,
+    "OVERLAPS": LIKE,
     "NOT": LIKE,
     "OPERATOR": OTHER,
     "+": ADD,
@@ -263,6 +265,9 @@ def _is(p: TokenStream, left: Expr, level: int) -> Expr:
     if p.accept("DISTINCT"):
         p.expect("FROM")
         return IsDistinctFrom(left, operand(p, level), negated, position=position)
+    form = normalized(p, left, negated=negated, position=position)
+    if form is not None:
+        return form
     test = p.expect_any("NULL", "TRUE", "FALSE", "UNKNOWN")
     return Is(left, IsTest(test), negated, position=position)
 
@@ -386,6 +391,7 @@ _INFIX_RULES = {
     "LIKE": _like_level,
     "ILIKE": _like_level,
     "SIMILAR": _like_level,
+    "OVERLAPS": overlaps,
     "AT": _at,
     "COLLATE": _collate,
     "::": _cast,

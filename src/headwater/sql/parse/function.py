@@ -39,8 +39,8 @@ def call(p: TokenStream, parts: tuple[str, ...], position: int) -> Function:
     p.expect("(")
     if p.accept(")"):
         return _suffixes(p, Function(name, position=position))
-    if p.key == "*" and p.peek() == ")":
-        p.skip(2)
+    if p.accept("*"):
+        p.expect(")")
         return _suffixes(p, Function(name, star=True, position=position))
     distinct = p.accept_any(("DISTINCT", "ALL")) == "DISTINCT" if _is_quantified(p) else False
     variadic = False

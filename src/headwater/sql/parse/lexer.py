@@ -14,7 +14,7 @@ import enum
 import re
 from typing import NamedTuple, NoReturn
 
-from headwater.errors import NameTooLong, StatementTooComplex, SyntaxError_
+from headwater.errors import NameTooLong, StatementTooComplex, SyntaxError_, UndefinedObject
 
 STATEMENT_CHARACTERS_MAX = 16 * 1024 * 1024
 """Longest text that is parsed. Materialize allows 1 MB by default; bulk INSERTs need more."""
@@ -182,7 +182,14 @@ class Lexer:
             return self._dollar(start, end)
         if first in "nN":
             return self._string(start, end, _STRING_END)
-        raise SyntaxError_("hex and bit string literals are not supported", position=start + 1)
+        if first in "bB":
+            # As Materialize has it, to which this is a literal of a type named b.
+            raise UndefinedObject(
+                'type "b" does not exist',
+                hint="Bit strings are not supported.",
+                position=start + 1,
+            )
+        raise SyntaxError_("hex string literals are not supported", position=start + 1)
 
     # --- names ------------------------------------------------------------------------------------
 

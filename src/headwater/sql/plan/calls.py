@@ -85,6 +85,8 @@ def choose_function(name: str, types: tuple[ScalarType, ...], position: int) -> 
         )
     hint = _FUNCTION_HINT
     if not lookup(name):
+        # Materialize's words: whatever the arguments, there is none.
+        shown = f'"{name}"'
         near = get_close_matches(name, function_names(), n=3, cutoff=0.7)
         if near:
             hint = "Perhaps you meant " + " or ".join(f'"{match}"' for match in near) + "."

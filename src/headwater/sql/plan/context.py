@@ -342,7 +342,7 @@ class ExprContext:
     def refuse_aggregate(self, name: str, position: int) -> GroupingError:
         """Return the error for the aggregate ``name`` where none may stand."""
         if self.in_aggregate:
-            return GroupingError("aggregate function calls cannot be nested", position=position)
+            return GroupingError("nested aggregate functions are not allowed", position=position)
         return GroupingError(
             f"aggregate functions are not allowed in {self._place(name)}", position=position
         )

@@ -112,6 +112,11 @@ def choose(
     if exact is not None:
         return _bind(exact, types)
     fitting = [s for s in candidates if _fits(s, types)]
+    if not operator and all(type.base is BaseType.UNKNOWN for type in types):
+        # Nothing tells whether the text is an array's.
+        kinds = {_arg(s, index) for s in fitting for index in range(count)}
+        if {Pseudo.ANYARRAY, Pseudo.ANYNONARRAY} <= kinds:
+            return AMBIGUOUS
     bound = [choice for s in fitting if (choice := _bind(s, types)) is not None]
     if len(bound) <= 1:
         return bound[0] if bound else None

@@ -107,7 +107,7 @@ def test_operators_and_punctuation(text: str, values: list[str]) -> None:
         ("$1a", 'trailing junk after parameter at or near "$1a"', 1),
         ("$0", 'parameter number out of range at or near "$0"', 1),
         ("$65536", 'parameter number out of range at or near "$65536"', 1),
-        ("x'ff'", "hex and bit string literals are not supported", 1),
+        ("x'ff'", "hex string literals are not supported", 1),
         (r"E'\u12'", "invalid Unicode escape at or near \"E'\\u12'\"", 1),
         (r"E'\uD83D'", "invalid Unicode surrogate pair at or near \"E'\\uD83D'\"", 1),
         (r"E'\xff'", "invalid escape at or near \"E'\\xff'\"", 1),

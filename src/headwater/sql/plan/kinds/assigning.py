@@ -133,7 +133,7 @@ def with_returning(
     arity: int,
 ) -> tuple[HirRelation, ReturningPlan]:
     """Append RETURNING's columns, over ``scope``, to a relation of ``arity`` columns."""
-    context = ExprContext(ctx, scope, {}, "RETURNING")
+    context = ExprContext(ctx, scope, {}, "RETURNING clause")
     columns: list[Column] = []
     exprs: list[HirScalar] = []
     for item in items:

@@ -59,7 +59,7 @@ def numbered(
     if name == "unnest":
         base = type_of(args[0]).type.base
         if base is BaseType.ARRAY:
-            return _elements(args[0], desc)
+            return _array_elements(args[0], desc)
         if base is BaseType.LIST:
             length = HirCall("list_length_list", (args[0],), ColumnType(INT4, True))
             get = HirCall("list_index", (args[0], _place()), desc.types[0])
@@ -73,6 +73,9 @@ def numbered(
         kernel = "_".join(["regexp_split_to_array", *(["text"] * len(args))])
         array = ScalarType(BaseType.ARRAY, element=TEXT)
         return _elements(HirCall(kernel, tuple(args), ColumnType(array, True)), desc)
+    if name == "regexp_extract":
+        # The first match only.
+        return HirMap(relation, (int_literal(1, INT8),))
     if name in _SORTED:
         return ranked(relation, desc)
     raise FeatureNotSupported(f"WITH ORDINALITY of {name} is not supported", position=position)
@@ -107,6 +110,13 @@ def _elements(array: HirScalar, desc: RelationDesc) -> HirRelation:
     place = _int8(ColumnRef(0, 0, ColumnType(INT4, False)))
     element = HirCall("array_index", (array, place), desc.types[0])
     return HirProject(HirMap(rows, (element, place)), (1, 2))
+
+
+def _array_elements(array: HirScalar, desc: RelationDesc) -> HirRelation:
+    """Return what ``unnest`` does, whatever the array's dimensions, with the places."""
+    place = Column("n", INT4, False)
+    rows = HirTableFunc("expand_array", (array,), RelationDesc((*desc.columns, place)))
+    return HirProject(HirMap(rows, (_int8(ColumnRef(0, 1, ColumnType(INT4, False))),)), (0, 2))
 
 
 def _json_elements(name: str, document: HirScalar) -> HirRelation:

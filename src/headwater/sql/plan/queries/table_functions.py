@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from headwater.errors import FeatureNotSupported, InvalidParameterValue
+from headwater.errors import FeatureNotSupported, InvalidParameterValue, TooManyColumns
 from headwater.ir.functions import FunctionKind, lookup, lookup_syntax
 from headwater.ir.literals import int_literal, is_null, literal_int, literal_text
 from headwater.ir.scalar import Literal
@@ -32,7 +32,7 @@ from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import INT8, TEXT, ColumnType
 
 ORDINALITY = "ordinality"
-CSV_COLUMNS_MAX = 1_000
+CSV_COLUMNS_MAX = 8_192
 
 UNIT = HirConstant(((b"", 1),), RelationDesc((), ((),)))
 
@@ -137,9 +137,14 @@ def _columns(
 
 def _csv_columns(args: Sequence[HirScalar], node: ast.Function) -> list[Column]:
     count = literal_int(args[0]) if isinstance(args[0], Literal) else None
-    if count is None or not 1 <= count <= CSV_COLUMNS_MAX:
+    if count is None or count < 1:
         raise InvalidParameterValue(
-            f"csv_extract number of columns must be a constant from 1 to {CSV_COLUMNS_MAX}",
+            "csv_extract number of columns must be a positive integer literal",
+            position=node.position,
+        )
+    if count > CSV_COLUMNS_MAX:
+        raise TooManyColumns(
+            f"attempt to create relation with too many columns, {count} max: {CSV_COLUMNS_MAX}",
             position=node.position,
         )
     return [Column(f"column{number}", TEXT, True) for number in range(1, count + 1)]
@@ -185,8 +190,26 @@ def capture_groups(pattern: str) -> list[str]:
     return names
 
 
+def _each_array(node: ast.Expr) -> list[ast.Expr]:
+    """Return a call of ``unnest`` as one for each of its arrays, other expressions as they are.
+
+    Source: PostgreSQL, section 9.19: in FROM it takes several arrays, which advance together.
+    """
+    if (
+        not isinstance(node, ast.Function)
+        or node.name.last != "unnest"
+        or len(node.arguments) < 2
+        or not is_table_function(node)
+    ):
+        return [node]
+    return [
+        ast.Function(node.name, (argument,), position=node.position) for argument in node.arguments
+    ]
+
+
 def rows_from(ctx: ExprContext, nodes: Sequence[ast.Expr], *, ordinality: bool) -> Made:
     """Plan functions that advance together; the shorter ones are padded with NULL."""
+    nodes = [each for node in nodes for each in _each_array(node)]
     if len(nodes) == 1:
         return plan_function(ctx, nodes[0], ordinality=ordinality)
     made = [plan_function(ctx, node, ordinality=True) for node in nodes]

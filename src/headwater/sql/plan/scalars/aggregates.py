@@ -8,6 +8,7 @@ exact only before it is rounded.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from headwater.errors import DatatypeMismatch, SyntaxError_, UndefinedFunction
 from headwater.ir.functions import CastContext, Signature
@@ -24,6 +25,7 @@ from headwater.sql.plan.scalars.subqueries import condition
 from headwater.sql.plan.types import type_of
 from headwater.types.scalar import (
     BOOL,
+    BPCHAR,
     FLOAT8,
     INT8,
     INTERVAL,
@@ -57,10 +59,13 @@ def plan_aggregate(
     ctx: ExprContext, node: ast.Function, name: str, overloads: tuple[Signature, ...]
 ) -> HirScalar:
     """Plan an aggregate call in a clause where aggregates may stand."""
-    if ctx.aggregates is None:
-        raise ctx.refuse_aggregate(name, node.position)
-    aggregates = ctx.aggregates
     inner = ctx.inside_aggregate()
+    if ctx.aggregates is None:
+        outer = None if ctx.in_aggregate else _only_of_outer(inner, node, name, overloads)
+        if outer is None:
+            raise ctx.refuse_aggregate(name, node.position)
+        return outer
+    aggregates = ctx.aggregates
     args = aggregate_arguments(inner, node, name)
     keep = None if node.filter is None else condition(_filter_context(ctx), node.filter, "FILTER")
     order = order_keys(inner, node)
@@ -82,6 +87,25 @@ def plan_aggregate(
         return aggregates.add(aggregate, name)
 
     return expand(inner, node, name, overloads, args, make)
+
+
+def _only_of_outer(
+    ctx: ExprContext, node: ast.Function, name: str, overloads: tuple[Signature, ...]
+) -> HirScalar | None:
+    """Plan an aggregate where only an outer query's may stand; None where it is none's.
+
+    Source: PostgreSQL, section 4.2.7: it belongs to the nearest level that its arguments name.
+    """
+    if ctx.scope.outer is None or node.filter is not None or node.order_by:
+        return None
+    args = aggregate_arguments(ctx, node, name)
+    level = least_level([arg for arg, _ in args])
+    if not level:
+        return None
+    owner = ctx.scope.outwards(level).aggregates
+    if not isinstance(owner, Aggregates):
+        return None
+    return _of_outer(ctx, node, name, overloads, args, owner, level)
 
 
 def _of_outer(
@@ -133,6 +157,9 @@ def expand(
     """Choose the overload and build the aggregate from those that the dataflow maintains."""
     types = tuple(type_of(arg).type for arg, _ in args)
     choice = choose_function(name, types, node.position)
+    if choice.result == BPCHAR and types[0].base is BaseType.BPCHAR:
+        # The greatest of values that are padded to a length is padded to it.
+        choice = replace(choice, result=types[0])
     exprs, positions = [arg for arg, _ in args], [position for _, position in args]
     coerced = convey(ctx, choice, exprs, positions)
     if name in _AVERAGES:

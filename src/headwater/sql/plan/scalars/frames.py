@@ -32,6 +32,9 @@ from headwater.types.scalar import (
     ScalarType,
 )
 
+FRAME_OFFSET_MAX = 1_000_000
+"""Rows, or groups, from the current row to an end of its frame at most."""
+
 OrderBy = tuple[tuple[HirScalar, bool, bool], ...]
 
 _BOUND_KINDS = {
@@ -114,8 +117,8 @@ def _check(start: FrameBoundKind, end: FrameBoundKind, position: int) -> None:
             FrameBoundKind.CURRENT_ROW: "current row",
             FrameBoundKind.FOLLOWING: "following row",
         }[start]
-        ends = "preceding rows" if end is FrameBoundKind.PRECEDING else "current row"
-        raise WindowingError(f"frame starting from {begins} cannot have {ends}", position=position)
+        message = f"frame starting from {begins} cannot have preceding rows"
+        raise WindowingError(message, position=position)
 
 
 def _counted(ctx: ExprContext, bound: ast.FrameBound, units: FrameUnits, side: str) -> FrameBound:
@@ -124,6 +127,9 @@ def _counted(ctx: ExprContext, bound: ast.FrameBound, units: FrameUnits, side: s
     if bound.offset is None:
         return FrameBound(kind)
     position = bound.offset.position
+    if isinstance(bound.offset, ast.Number) and float(bound.offset.text) > FRAME_OFFSET_MAX:
+        # Also where it is no bigint.
+        raise _too_far(position)
     planned = ctx.plan_as(bound.offset, INT8, CastContext.ASSIGNMENT)
     offset = must_be_constant(planned, units.value.upper(), position)
     if is_null(offset):
@@ -132,7 +138,16 @@ def _counted(ctx: ExprContext, bound: ast.FrameBound, units: FrameUnits, side: s
     assert count is not None
     if count < 0:
         raise InvalidFrameOffset(f"frame {side} offset must not be negative", position=position)
+    if count > FRAME_OFFSET_MAX:
+        raise _too_far(position)
     return FrameBound(kind, count)
+
+
+def _too_far(position: int) -> FeatureNotSupported:
+    return FeatureNotSupported(
+        f"Window frame offsets greater than {FRAME_OFFSET_MAX} are currently not supported",
+        position=position,
+    )
 
 
 def _distant_order(order_by: OrderBy, position: int) -> tuple[HirScalar, bool, bool]:

@@ -2,12 +2,14 @@
 
 import math
 
+from headwater.catalog.items import CatalogItem
 from headwater.errors import (
     FeatureNotSupported,
     GroupingError,
     IndeterminateDatatype,
     InvalidParameterValue,
     UndefinedFunction,
+    UndefinedObject,
     WrongObjectType,
 )
 from headwater.ir.functions import CastContext, FunctionKind, Signature, lookup
@@ -75,7 +77,7 @@ _UNMATERIALIZABLE: dict[str, tuple[UnmaterializableFunc, ScalarType]] = {
 _NULLABLE_CALLS = frozenset({U.CURRENT_SCHEMA})
 # Functions of timestamptz that look at its fields.
 _BY_ZONE = frozenset({"date_part", "date_trunc", "extract", "to_char"})
-_UNSAFE = frozenset({"mz_sleep", "mz_panic"})
+_UNSAFE = frozenset({"mz_all", "mz_any", "mz_panic", "mz_sleep"})
 # What the front end answers about itself as a map from setting to value.
 _SETTINGS = ColumnType(map_of(TEXT), False)
 
@@ -255,15 +257,22 @@ def _shown(ctx: ExprContext, type: ScalarType) -> str:
     """Return a type's name; one made by CREATE TYPE has its own, qualified where it must be."""
     if type.custom is not None:
         item = ctx.statement.catalog.item(GlobalId(type.custom))
-        found = ctx.statement.names.try_item(ObjectName(parts=(item.name,)))
         full = ctx.statement.catalog.full_name(item)
-        return item.name if found is item else ".".join(full[-2:])
+        return item.name if _found_bare(ctx, item) else ".".join(full[-2:])
     if type.element is not None and type.base in (BaseType.LIST, BaseType.ARRAY, BaseType.MAP):
         inner = _shown(ctx, type.element)
         if type.base is BaseType.LIST:
             return f"{inner} list"
         return f"{inner}[]" if type.base is BaseType.ARRAY else f"map[text=>{inner}]"
     return show_type(type)
+
+
+def _found_bare(ctx: ExprContext, item: CatalogItem) -> bool:
+    """Return whether a type's name alone means it."""
+    try:
+        return ctx.statement.names.type_item(ObjectName(parts=(item.name,))) is item
+    except UndefinedObject:
+        return False
 
 
 def _pi(ctx: ExprContext, node: ast.Function) -> HirScalar:

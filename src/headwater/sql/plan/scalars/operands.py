@@ -119,6 +119,14 @@ _FIELD_MICROS = {
 def _interval_with_fields(node: ast.IntervalLiteral) -> str:
     """Return the text with the unit that a bare number in it has by its fields."""
     text = node.value.strip()
+    fields = (node.leading, node.trailing)
+    if fields == (ast.IntervalField.MINUTE, ast.IntervalField.SECOND) and text.count(":") == 1:
+        sign, body = (text[:1], text[1:]) if text[:1] in ("+", "-") else ("", text)
+        return f"{sign}0:{body}"
+    if fields == (ast.IntervalField.DAY, ast.IntervalField.HOUR):
+        days, _, hours = text.partition(" ")
+        if hours.strip().isdigit() and days.lstrip("+-").isdigit():
+            return f"{days} days {hours} hours"
     unit = node.trailing if node.trailing is not None else node.leading
     assert unit is not None
     bare = text.lstrip("+-").replace(".", "", 1)
