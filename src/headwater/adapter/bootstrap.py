@@ -447,7 +447,7 @@ async def _build_dataflows(coord: Coordinator) -> None:
     for item in items:
         if isinstance(item, Index):
             try:
-                dataflows.create_index(coord, coord.snapshot, item)
+                await dataflows.create_index(coord, coord.snapshot, item)
             except HeadwaterError as error:
                 _log_failure(item, error)
     for item in items:

@@ -5,7 +5,7 @@ first, then the time is chosen, and the controller takes holds of its own before
 """
 
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.planning import World, is_txn_table
+from headwater.adapter.planning import Planner, World, is_long_plan, is_txn_table
 from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import InternalError
@@ -19,41 +19,76 @@ from headwater.ir.relation import Get, Global, RelationExpr
 from headwater.sql.lower.dataflow import LoweredDataflow, build_dataflow
 from headwater.storage.collections import DEFAULT_LAG_MS, CollectionDescription, CollectionKind
 from headwater.storage.controller import CRITICAL_HOLD
-from headwater.types.frontier import Frontier, join
+from headwater.types.frontier import join
 from headwater.types.ids import GlobalId
 from headwater.types.read_hold import ReadHold
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 
 def lower_index(
-    coord: Coordinator, world: World, index: Index, on: Relation, *, as_of: Frontier = TIMESTAMP_MIN
+    planner: Planner, world: World, index: Index, on: Relation, transient: GlobalId
 ) -> LoweredDataflow:
-    """Return the dataflow of an index. Raises: FeatureNotSupported."""
+    """Return the dataflow of an index; ``transient`` names what it arranges, where that is a view.
+
+    Raises: FeatureNotSupported.
+    """
     objects: list[tuple[GlobalId, RelationExpr]] = []
     arranged = on.id
     if isinstance(on, View):
-        arranged = coord.ids.transient()
+        arranged = transient
         query = Get(Global(on.id), on.desc)
-        objects.append((arranged, coord.planner.maintained(query, world, "an index")))
+        objects.append((arranged, planner.maintained(query, world, "an index")))
     export = IndexExport(index.id, arranged, index.key, on.desc.arity)
     return build_dataflow(
-        f"index {index.name}", objects, world.lowering(), index_exports=(export,), as_of=as_of
+        f"index {index.name}",
+        objects,
+        world.lowering(),
+        index_exports=(export,),
+        as_of=TIMESTAMP_MIN,
     )
 
 
 def lower_materialized_view(
-    coord: Coordinator, world: World, view: MaterializedView, *, as_of: Frontier = TIMESTAMP_MIN
+    planner: Planner, world: World, view: MaterializedView, transient: GlobalId
 ) -> LoweredDataflow:
-    """Return the dataflow of a materialized view. Raises: FeatureNotSupported."""
-    on = coord.ids.transient()
-    expr = coord.planner.maintained(view.expr, world, "a materialized view")
-    sink = SinkExport(view.id, on, MaterializedViewSink(view.shard, view.desc))
+    """Return the dataflow of a materialized view, whose query ``transient`` names.
+
+    Raises: FeatureNotSupported.
+    """
+    expr = planner.maintained(view.expr, world, "a materialized view")
+    sink = SinkExport(view.id, transient, MaterializedViewSink(view.shard, view.desc))
     return build_dataflow(
         f"materialized view {view.name}",
-        [(on, expr)],
+        [(transient, expr)],
         world.lowering(),
         sink_exports=(sink,),
-        as_of=as_of,
+        as_of=TIMESTAMP_MIN,
+    )
+
+
+async def index_dataflow(
+    coord: Coordinator, world: World, index: Index, on: Relation
+) -> LoweredDataflow:
+    """As :func:`lower_index`; what may take long leaves the loop.
+
+    The world stays as it is: the caller has the turn to change the catalog, or has staged changes
+    that are compared with the catalog when they are committed.
+    """
+    planner, transient = coord.planner, coord.ids.transient()
+    is_long = isinstance(on, View) and is_long_plan(on.expr, world)
+    return await planner.perhaps_aside(
+        is_long, lambda: lower_index(planner, world, index, on, transient)
+    )
+
+
+async def materialized_view_dataflow(
+    coord: Coordinator, world: World, view: MaterializedView
+) -> LoweredDataflow:
+    """As :func:`lower_materialized_view`; otherwise as :func:`index_dataflow`."""
+    planner, transient = coord.planner, coord.ids.transient()
+    return await planner.perhaps_aside(
+        is_long_plan(view.expr, world),
+        lambda: lower_materialized_view(planner, world, view, transient),
     )
 
 
@@ -87,12 +122,12 @@ def least_readable(
     return since, holds
 
 
-def create_index(coord: Coordinator, snapshot: CatalogSnapshot, index: Index) -> None:
+async def create_index(coord: Coordinator, snapshot: CatalogSnapshot, index: Index) -> None:
     """Build an index on every replica of its cluster. Raises: what lowering raises."""
     on = snapshot.item(index.on)
     assert isinstance(on, Relation)
     world = World(snapshot, coord.compute, index.cluster, without=frozenset({index.id}))
-    lowered = lower_index(coord, world, index, on)
+    lowered = await index_dataflow(coord, world, index, on)
     as_of, holds = least_readable(coord, index, lowered.dataflow)
     try:
         coord.compute.create_dataflow(
@@ -115,7 +150,7 @@ async def create_materialized_view(
     before what its collection holds durably.
     """
     world = World(snapshot, coord.compute, view.cluster)
-    lowered = lower_materialized_view(coord, world, view)
+    lowered = await materialized_view_dataflow(coord, world, view)
     as_of, holds = least_readable(coord, view, lowered.dataflow)
     try:
         if exists:

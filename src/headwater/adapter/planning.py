@@ -98,10 +98,10 @@ def is_long_statement(statement: ParsedStatement) -> bool:
     return False
 
 
-def is_long_plan(expr: RelationExpr) -> bool:
-    """Return whether optimizing a plan may take long."""
+def is_long_plan(expr: RelationExpr, world: "World | None" = None) -> bool:
+    """Return whether optimizing a plan may take long; with the views of ``world`` put in."""
     count = 0
-    for node in walk(expr):
+    for node in walk(expr) if world is None else world.walk(expr):
         count += 1
         for scalar in scalars_of(node):
             for _ in walk_scalar(scalar):
@@ -203,6 +203,20 @@ class World:
     def lowering(self) -> LowerContext:
         """Return the context of one lowering."""
         return LowerContext(collections=self._collections, indexes=self._indexes)
+
+    def walk(self, expr: RelationExpr) -> Iterator[RelationExpr]:
+        """Yield the nodes of ``expr``, and in place of each view that has no index here its own."""
+        for node in walk(expr):
+            view = self._view(node)
+            if view is None:
+                yield node
+            else:
+                yield from self.walk(view)
+
+    def _view(self, node: RelationExpr) -> RelationExpr | None:
+        if not isinstance(node, Get) or not isinstance(node.id, Global):
+            return None
+        return None if node.id.id in self._indexes else self._views.get(node.id.id)
 
     def inline(self, expr: RelationExpr) -> RelationExpr:
         """Return ``expr`` with the views that have no index here put in."""

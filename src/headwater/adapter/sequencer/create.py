@@ -33,6 +33,7 @@ from headwater.sql.ast.printer import to_sql
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import ddl
 from headwater.sql.plan.hir import HirGet
+from headwater.sql.plan.statements import Planned
 from headwater.types.ids import GlobalId, PolicyId, SchemaId, ShardId
 
 # Which SQLSTATE says that there is one already; of relations it is 42P07.
@@ -214,13 +215,19 @@ def _replaced(replaces: GlobalId | None) -> tuple[Op, ...]:
     return () if replaces is None else (DropItem(replaces),)
 
 
-def prepare_view(
-    coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateViewPlan
+async def prepare_view(
+    coord: Coordinator,
+    session: Session,
+    snapshot: CatalogSnapshot,
+    planned: Planned,
+    plan: ddl.CreateViewPlan,
 ) -> Work:
     """CREATE VIEW."""
     new = new_item(coord, session, snapshot, plan.name, temporary=plan.temporary)
     if new.taken is not None and plan.if_not_exists:
         return exists_notice("view", plan.name.item)
+    planner = coord.planner
+    expr = await planner.perhaps_aside(planned.is_long, lambda: planner.relation(plan.query))
     view = View(
         id=new.id,
         oid=new.oid,
@@ -230,7 +237,7 @@ def prepare_view(
         create_sql=plan.create_sql,
         depends_on=plan.depends_on,
         desc=plan.desc,
-        expr=coord.planner.relation(plan.query),
+        expr=expr,
         definition=definition_of(plan.create_sql),
     )
     ops = (*new.ops, *_replaced(plan.replaces), Create(view))
@@ -253,10 +260,11 @@ def definition_of(create_sql: str) -> str:
     return f"{to_sql(query)};"
 
 
-def prepare_materialized_view(
+async def prepare_materialized_view(
     coord: Coordinator,
     session: Session,
     snapshot: CatalogSnapshot,
+    planned: Planned,
     plan: ddl.CreateMaterializedViewPlan,
 ) -> Work:
     """CREATE MATERIALIZED VIEW."""
@@ -268,6 +276,11 @@ def prepare_materialized_view(
     new = new_item(coord, session, snapshot, plan.name)
     if new.taken is not None and plan.if_not_exists:
         return exists_notice("materialized view", plan.name.item)
+    planner = coord.planner
+    expr = await planner.perhaps_aside(
+        planned.is_long,
+        lambda: planner.asserted(plan.query, plan.desc, plan.assert_not_null),
+    )
     view = MaterializedView(
         id=new.id,
         oid=new.oid,
@@ -277,7 +290,7 @@ def prepare_materialized_view(
         create_sql=plan.create_sql,
         depends_on=plan.depends_on,
         desc=plan.desc,
-        expr=coord.planner.asserted(plan.query, plan.desc, plan.assert_not_null),
+        expr=expr,
         shard=new_shard(coord, new.id),
         cluster=plan.cluster_id,
         definition=definition_of(plan.create_sql),
@@ -286,7 +299,8 @@ def prepare_materialized_view(
         replacement_for=plan.replacement_for,
     )
     # What can't be maintained is refused before anything is committed.
-    dataflows.lower_materialized_view(coord, coord.planner.world(snapshot, plan.cluster_id), view)
+    world = planner.world(snapshot, plan.cluster_id)
+    await dataflows.materialized_view_dataflow(coord, world, view)
 
     async def after(made: CatalogSnapshot) -> None:
         await dataflows.create_materialized_view(coord, made, view)
@@ -305,7 +319,7 @@ def prepare_materialized_view(
     return Work(tag="CREATE MATERIALIZED VIEW", ops=ops, after=(*drop, after))
 
 
-def prepare_index(
+async def prepare_index(
     coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateIndexPlan
 ) -> Work:
     """CREATE INDEX."""
@@ -328,10 +342,11 @@ def prepare_index(
         cluster=plan.cluster_id,
         retain_history_ms=plan.retain_history_ms,
     )
-    dataflows.lower_index(coord, coord.planner.world(snapshot, plan.cluster_id), index, on)
+    world = coord.planner.world(snapshot, plan.cluster_id)
+    await dataflows.index_dataflow(coord, world, index, on)
 
     async def after(made: CatalogSnapshot) -> None:
-        dataflows.create_index(coord, made, index)
+        await dataflows.create_index(coord, made, index)
 
     return Work(tag="CREATE INDEX", ops=(*new.ops, Create(index)), after=(after,))
 

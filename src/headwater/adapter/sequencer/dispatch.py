@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.purify import purify
 from headwater.adapter.sequencer import (
@@ -195,8 +197,11 @@ async def _sequence_ddl(
     seen = session_snapshot(coord, session)
 
     async def prepare(snapshot: CatalogSnapshot) -> Work:
-        current = planned if snapshot is seen else replan(snapshot)
-        return prepare_ddl(coord, session, snapshot, current)
+        current = planned
+        if snapshot is not seen:
+            current = await coord.planner.perhaps_aside(planned.is_long, lambda: replan(snapshot))
+            current = msgspec.structs.replace(current, is_long=planned.is_long)
+        return await prepare_ddl(coord, session, snapshot, current)
 
     if isinstance(planned.plan, ddl.AlterSinkFromPlan):
         async with source.cut_over(coord, planned.plan) as plan:
@@ -213,7 +218,7 @@ def _title(plan: st.StatementPlan) -> str:
     return tag.replace("_", " ").upper()
 
 
-def prepare_ddl(  # noqa: C901, PLR0911, PLR0912 - one case a statement
+async def prepare_ddl(  # noqa: C901, PLR0911, PLR0912 - one case a statement
     coord: Coordinator, session: Session, snapshot: CatalogSnapshot, planned: Planned
 ) -> Work:
     """Return what a statement that changes the catalog does."""
@@ -230,11 +235,11 @@ def prepare_ddl(  # noqa: C901, PLR0911, PLR0912 - one case a statement
         case ddl.CreateTableFromSourcePlan():
             return source.prepare_table_from_source(coord, session, snapshot, plan)
         case ddl.CreateViewPlan():
-            return create.prepare_view(coord, session, snapshot, plan)
+            return await create.prepare_view(coord, session, snapshot, planned, plan)
         case ddl.CreateMaterializedViewPlan():
-            return create.prepare_materialized_view(coord, session, snapshot, plan)
+            return await create.prepare_materialized_view(coord, session, snapshot, planned, plan)
         case ddl.CreateIndexPlan():
-            return create.prepare_index(coord, session, snapshot, plan)
+            return await create.prepare_index(coord, session, snapshot, plan)
         case ddl.CreateTypePlan():
             return create.prepare_type(coord, session, snapshot, plan)
         case ddl.CreateSecretPlan():

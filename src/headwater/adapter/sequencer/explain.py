@@ -144,18 +144,20 @@ def _of_object(coord: Coordinator, plan: ExplainPlan) -> _Explainer:
     cluster = item.cluster if isinstance(item, Index | MaterializedView) else None
     world = World(coord.snapshot, coord.compute, cluster, without=frozenset({item.id}))
     lower: Callable[[], LoweredDataflow] | None = None
+    planner, transient = coord.planner, coord.ids.transient()
     match item:
         case Index():
             on = coord.snapshot.item(item.on)
             assert isinstance(on, Relation)
-            found, lower = on, lambda: lower_index(coord, world, item, on)
+            found, lower = on, lambda: lower_index(planner, world, item, on, transient)
             expr = (
                 on.expr
                 if isinstance(on, View)
                 else coord.planner.relation(HirGet(found.id, found.desc), ())
             )
         case MaterializedView():
-            expr, lower = item.expr, lambda: lower_materialized_view(coord, world, item)
+            expr = item.expr
+            lower = lambda: lower_materialized_view(planner, world, item, transient)  # noqa: E731
         case View():
             expr = item.expr
         case _:

@@ -58,7 +58,8 @@ def _sources(
         view = coord.snapshot.item(GlobalId(plan.id))
         assert isinstance(view, MaterializedView)
         world = World(coord.snapshot, coord.compute, view.cluster)
-        return lower_materialized_view(coord, world, view).dataflow.sources
+        transient = coord.ids.transient()
+        return lower_materialized_view(coord.planner, world, view, transient).dataflow.sources
     world = World(coord.snapshot, coord.compute, choose_target(coord, session, planned).cluster)
     expr = coord.planner.relation(plan.plan.query, literals(request.params, planned.param_types))
     inlined = substitute_unmaterializable(world.inline(expr), session_values(coord, session))
