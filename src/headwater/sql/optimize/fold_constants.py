@@ -5,6 +5,7 @@ whole constant a ``ConstantError`` only where every reader of the row would fail
 """
 
 from headwater.ir import kernels
+from headwater.ir.effort import is_cheap
 from headwater.ir.relation import (
     ArrangeBy,
     Constant,
@@ -140,6 +141,8 @@ def _fold_map(node: Map, child: Constant, context: OptimizerContext) -> Relation
         datums = split_row(row)
         for scalar in scalars:
             value = evaluate(scalar, datums, child.desc.types, context, node)
+            if value is None:
+                return node
             if isinstance(value, LiteralError):
                 return ConstantError(value, desc)
             datums.append(value.data)
@@ -159,6 +162,8 @@ def _fold_filter_rows(node: Filter, child: Constant, context: OptimizerContext) 
         datums = split_row(row)
         for predicate in predicates:
             value = evaluate(predicate, datums, child.desc.types, context, node)
+            if value is None:
+                return node
             if isinstance(value, LiteralError):
                 return ConstantError(value, context.typer.desc(node))
             if not kernels.is_true(value):
@@ -180,6 +185,8 @@ def _fold_distinct(node: Reduce, child: Constant, context: OptimizerContext) -> 
         parts = []
         for key in node.group_key:
             value = evaluate(key, datums, child.desc.types, context, node)
+            if value is None:
+                return node
             if isinstance(value, LiteralError):
                 return ConstantError(value, context.typer.desc(node))
             parts.append(value.data)
@@ -251,8 +258,8 @@ def evaluate(
     types: Types,
     context: OptimizerContext,
     node: RelationExpr,
-) -> Literal | LiteralError:
-    """Return the value of ``expr`` over one row."""
+) -> Literal | LiteralError | None:
+    """Return the value of ``expr`` over one row; None where that is left to the dataflow."""
     if isinstance(expr, Literal | LiteralError):
         return expr
     known = types if len(datums) <= len(types) else context.typer.types(node)
@@ -260,4 +267,5 @@ def evaluate(
     def value(index: int) -> ScalarExpr:
         return Literal(datums[index], known[index])
 
-    return context.fold(substitute(expr, value))
+    constant = substitute(expr, value)
+    return context.fold(constant) if is_cheap(constant) else None

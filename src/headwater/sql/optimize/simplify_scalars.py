@@ -5,6 +5,7 @@ SQL lets the evaluation be skipped (a lazy branch never taken, ``false AND x``).
 """
 
 from headwater.ir import kernels
+from headwater.ir.effort import is_cheap
 from headwater.ir.functions import VOLATILE_KERNELS
 from headwater.ir.relation import Filter, FlatMap, Join, Map, Reduce, RelationExpr, TopK
 from headwater.ir.scalar import Call, If, Literal, LiteralError, ScalarExpr
@@ -123,7 +124,7 @@ def _simplify_call(call: Call, types: Types, fold: Fold) -> ScalarExpr:
     if func == kernels.COALESCE:
         return _simplify_coalesce(call, types)
     if all(type(arg) is Literal for arg in call.args):
-        return call if func in VOLATILE_KERNELS else fold(call)
+        return call if func in VOLATILE_KERNELS or not is_cheap(call) else fold(call)
     if func in kernels.NULL_REJECTING:
         for arg in call.args:
             if kernels.is_null_literal(arg) and not any(map(kernels.may_fail, call.args)):

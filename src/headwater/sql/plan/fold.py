@@ -7,6 +7,7 @@ from headwater.errors import (
     InvalidRowCountInLimit,
     InvalidRowCountInOffset,
 )
+from headwater.ir.effort import is_cheap
 from headwater.ir.literals import error_of, fold_constant, literal_int
 from headwater.ir.scalar import (
     Call,
@@ -43,14 +44,14 @@ def to_constant(expr: HirScalar) -> ScalarExpr | None:
 
 
 def fold(expr: HirScalar, position: int = 0) -> HirScalar:
-    """Return the value of a constant expression, any other as it is.
+    """Return the value of a constant expression, any other and one that is not cheap as it is.
 
     Raises: the error that evaluating it raises.
     """
     if isinstance(expr, Literal):
         return expr
     constant = to_constant(expr)
-    if constant is None:
+    if constant is None or not is_cheap(constant):
         return expr
     value = fold_constant(constant)
     if isinstance(value, LiteralError):
