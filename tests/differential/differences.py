@@ -4,7 +4,9 @@
 """
 
 import enum
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.differential.queries import Query
 from tests.differential.systems import Outcome
@@ -39,8 +41,26 @@ def _unknown_is_text(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
     return undetermined or ambiguous
 
 
+def _text_of_intervals(theirs: Outcome, ours: Outcome, query: Query) -> bool:
+    """Months are written out in texts made of intervals."""
+    if theirs.sqlstate is not None or ours.sqlstate is not None:
+        return False
+    return not _rows_differ(_months_written_out(theirs), _months_written_out(ours), query)
+
+
+def _months_written_out(outcome: Outcome) -> Outcome:
+    rows = tuple(
+        tuple(_MONTHS.sub("month", value) if isinstance(value, str) else value for value in row)
+        for row in outcome.rows
+    )
+    return replace(outcome, rows=rows)
+
+
+_MONTHS = re.compile(r"\bmon(th)?s?\b")
+
 RULES: dict[str, Rule] = {
     "numeric precision": _numeric_precision,
+    "text of intervals": _text_of_intervals,
     "unknown is text": _unknown_is_text,
 }
 
