@@ -78,6 +78,12 @@ def one(connection: Connection, sql: str) -> object:
         ("to_regclass('nothing')", None),
         ("to_regclass('other.t')::text", "other.t"),
         ("to_regclass(n)::text", "u"),
+        ("to_regtype('character varying')::oid::int8", 1043),
+        ("to_regtype('int4')::oid::int8", 23),
+        ("to_regtype('nothing')", None),
+        ("current_setting('search_path')", "public"),
+        ("('4 5'::int2vector)[0]", 4),
+        ("(SELECT max(s) FROM generate_subscripts('4 5 6'::int2vector, 1) AS s)", 2),
         ("has_table_privilege('team', n, 'SELECT')", False),
     ],
 )
@@ -102,3 +108,26 @@ def test_a_call_a_row_is_no_cross_join(connection: Connection, name: str) -> Non
         query = f"SELECT {name}({given}) FROM arguments"
         plan = str(one(connection, f"EXPLAIN OPTIMIZED PLAN FOR {query}"))
         assert "CrossJoin" not in plan, plan
+
+
+def test_a_parameter_names_a_relation(connection: Connection) -> None:
+    found = connection.execute("SELECT %s::regclass::oid = 'other.t'::regclass::oid", ["other.t"])
+    assert found.fetchone() == (True,)
+
+
+def test_what_has_read_the_catalog_may_change_it(server: Headwater, connection: Connection) -> None:
+    with server.connect() as other:
+        other.execute("BEGIN")
+        assert one(other, "SELECT count(*) FROM pg_class WHERE relname = 'late'") == 0
+        other.execute("CREATE TABLE late (a int)")
+        other.execute("COMMIT")
+        other.execute("BEGIN")
+        assert one(other, "SELECT count(*) FROM pg_class WHERE relname = 'late'") == 1
+        connection.execute("DROP TABLE late")
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            other.execute("CREATE TABLE late (a int)")
+        other.execute("ROLLBACK")
+        other.execute("BEGIN")
+        assert one(other, "SELECT count(*) FROM t") == 0
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction):
+            other.execute("CREATE TABLE late (a int)")

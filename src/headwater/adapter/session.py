@@ -7,11 +7,13 @@ from headwater.adapter.transactions import Transaction
 from headwater.adapter.variables import SessionVariables, bytes_count, duration_ms
 from headwater.catalog.items import Role
 from headwater.errors import ErrorFields, InvalidSqlStatementName
+from headwater.ir.literals import literal_from_text
+from headwater.ir.scalar import Literal
 from headwater.pgwire.protocol import ResultColumn, SessionSettings
 from headwater.sql.ast.statement import ParsedStatement
 from headwater.sql.plan.statements import Notice, Planned
 from headwater.types.ids import RoleId, SchemaId
-from headwater.types.scalar import ScalarType
+from headwater.types.scalar import TEXT, ScalarType, map_of
 
 # A row to be written: for each column the number of a parameter (from 0), or a datum.
 RowTemplate = tuple[int | bytes, ...]
@@ -104,6 +106,7 @@ class Session:
         self._next_handle = 0
         self._settings: SessionSettings | None = None
         self._told_version = -1
+        self._settings_map: tuple[int, Literal] | None = None  # as of a version of the variables
 
     # PlanSession
 
@@ -218,6 +221,17 @@ class Session:
         self._settings = settings
         return settings
 
+    def settings_map(self) -> Literal:
+        """Return all variables and their values, as ``current_setting`` looks them up."""
+        if self._settings_map is None or self._settings_map[0] != self.variables.version:
+            quoted = ", ".join(
+                f"{_in_map(shown.lower())}=>{_in_map(value)}"
+                for shown, value, _ in self.variables.show_all()
+            )
+            literal = literal_from_text(f"{{{quoted}}}", map_of(TEXT))
+            self._settings_map = (self.variables.version, literal)
+        return self._settings_map[1]
+
     def isolation(self) -> str:
         """Return the isolation level in force, as ``transaction_isolation`` names it."""
         return self.transaction.isolation or self.variables.get("transaction_isolation")
@@ -230,6 +244,11 @@ class Session:
     ) -> None:
         """Keep ``holds`` until the row source of ``execution`` is spent."""
         self.executions[execution] = Execution(holds, drop)
+
+
+def _in_map(text: str) -> str:
+    """Return a key or value as a map's text form has it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def notice(

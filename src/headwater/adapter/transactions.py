@@ -83,6 +83,8 @@ class Transaction:
         read_only: Whether READ ONLY was asked for, or READ WRITE; None where neither.
         queried: Whether a query or a write has run: its modes are settled then.
         routed: Whether its first query went to the catalog's cluster by itself.
+        catalog_version: Of the catalog, when it was first read; None where nothing was read, or
+            something else as well.
         unlocked: Something it has read that can change unnoticed: it can't write any more.
         isolation: As asked for by BEGIN, None for the session's.
         cursors: The columns of the cursors declared in it.
@@ -101,6 +103,7 @@ class Transaction:
         self.read_only: bool | None = None
         self.queried = False
         self.routed = False
+        self.catalog_version: int | None = None
         self.unlocked: str | None = None
         self.isolation: str | None = None
         self.cursors: dict[str, tuple[ResultColumn, ...]] = {}
@@ -145,6 +148,16 @@ class Transaction:
             )
         if self.kind is Kind.NONE:
             self.kind = Kind.READ
+
+    def note_read(self, version: int, *, of_catalog: bool) -> None:
+        """Note a read, before its time is chosen; ``version`` is the catalog's.
+
+        What has read nothing but the catalog may go on to change it, if nobody else does.
+        """
+        if not of_catalog:
+            self.catalog_version = None
+        elif self.reads is None:
+            self.catalog_version = version
 
     def admit_subscribe(self, *, at_own_time: bool = False) -> None:
         """Let the one subscription in; those with AS OF, ``at_own_time``, are not counted.
@@ -198,7 +211,8 @@ class Transaction:
             )
         if self.implicit:
             return  # committed at once, by itself
-        if self.kind not in (Kind.NONE, Kind.DDL):
+        after_catalog = self.kind is Kind.READ and self.catalog_version is not None
+        if self.kind not in (Kind.NONE, Kind.DDL) and not after_catalog:
             mode = "write-only" if self.kind is Kind.WRITE else "read-only"
             raise ActiveSqlTransaction(
                 f"transaction in {mode} mode",

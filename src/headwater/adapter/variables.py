@@ -291,6 +291,8 @@ _SESSION_VARIABLES = (
          description="Bytes of an identifier at most."),
     # PostgreSQL's, for drivers that read it: how many columns of a key metadata queries look at.
     _var("max_index_keys", "32", _COUNT, scope=_FIXED, description="Columns of an index at most."),
+    _var("default_table_access_method", "heap", _only("heap"),
+         description="How PostgreSQL's tables are stored; read by clients only."),
     _var("max_query_result_size", "1GB", _bytes, description="Bytes of a result at most."),
     _var("mz_version", "", scope=_FIXED, reported=True, description="This program's version."),
     _var("real_time_recency", "off", _boolean,

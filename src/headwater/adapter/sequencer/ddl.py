@@ -75,6 +75,10 @@ async def run_ddl(coord: Coordinator, session: Session, what: str, prepare: Prep
     if not transaction.implicit:
         staged = transaction.staged
         if not isinstance(staged, Staged):
+            if transaction.catalog_version not in (None, coord.snapshot.version):
+                raise SerializationFailure(
+                    "another session modified the catalog after this transaction had read it"
+                )
             staged = transaction.staged = Staged(coord.snapshot)
         _check_unchanged(coord, staged)
         work = await prepare(staged.snapshot)

@@ -153,6 +153,7 @@ def session_values(coord: Coordinator, session: Session) -> dict[Unmaterializabl
         f.EVALUATION: _value(r.integer(0), scalar.INT8),
         f.PG_BACKEND_PID: _value(r.integer(session.process_id), scalar.INT4),
         f.MZ_UPTIME: _value(uptime, scalar.INTERVAL),
+        f.CURRENT_SETTING: session.settings_map(),
         f.IS_SUPERUSER: _value(r.boolean(session.superuser), scalar.BOOL),
     }
     return values

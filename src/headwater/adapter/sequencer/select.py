@@ -52,6 +52,8 @@ async def read_select(
     transaction = session.transaction
     if planned.depends_on:
         transaction.admit_read(at_own_time=wanted is not None)
+        of_catalog = all(id.startswith("s") for id in planned.depends_on)
+        transaction.note_read(coord.snapshot.version, of_catalog=of_catalog)
         if not transaction.queried:
             transaction.routed = is_catalog_query(coord, session, planned)
     transaction.queried = True

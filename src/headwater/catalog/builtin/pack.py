@@ -51,7 +51,7 @@ from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.scalar import Column
 from headwater.types.ids import ClusterId, GlobalId
-from headwater.types.scalar import TEXT, BaseType, ScalarType
+from headwater.types.scalar import INT2, TEXT, BaseType, ScalarType
 
 _MICROS_PER_MS = 1_000
 
@@ -340,7 +340,7 @@ def _type(snapshot: CatalogSnapshot, item: Type) -> Iterator[TableRow]:
         r.text(item.name if builtin is None or item.category in "PR" else show_type(item.type)),
         r.integer(-1 if builtin is None else builtin.size),
         r.text(_TYPE_KINDS.get(item.category, "c" if item.type.base is BaseType.RECORD else "b")),
-        r.integer(type_oid(element) if is_array and element else 0),
+        r.integer(_subscripted(item.type)),
         r.integer(0 if builtin is None else builtin.array_oid),
         r.text(element_id),
         r.integer(0 if element is None else type_oid(element)),
@@ -371,6 +371,13 @@ def _type(snapshot: CatalogSnapshot, item: Type) -> Iterator[TableRow]:
         )
     elif not is_array:
         yield _row("mz_base_types", r.text(item.id))
+
+
+def _subscripted(type_: ScalarType) -> int:
+    """Return the oid of the type of an array's elements; 0 for what is no array."""
+    if type_.base is BaseType.INT2VECTOR:
+        return type_oid(INT2)
+    return type_oid(type_.element) if type_.base is BaseType.ARRAY and type_.element else 0
 
 
 def _modifiers(type_: ScalarType) -> list[int] | None:

@@ -347,11 +347,27 @@ _PG: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
+        "pg_stat_activity",
+        # Which statements run is nobody's to see: NULL, as PostgreSQL shows it to other roles.
+        """
+        SELECT NULL::oid AS datid, NULL::text AS datname, s.connection_id::int8::int4 AS pid,
+               NULL::int4 AS leader_pid, r.oid AS usesysid, r.name AS usename,
+               NULL::text AS application_name, s.client_ip AS client_addr,
+               NULL::text AS client_hostname, NULL::int4 AS client_port,
+               s.connected_at AS backend_start, NULL::timestamptz AS xact_start,
+               NULL::timestamptz AS query_start, NULL::timestamptz AS state_change,
+               NULL::text AS wait_event_type, NULL::text AS wait_event, NULL::text AS state,
+               NULL::int8 AS query_id, NULL::text AS query, 'client backend' AS backend_type
+        FROM mz_internal.mz_session_rows AS s
+        JOIN mz_catalog.mz_roles AS r ON r.id = s.role_id
+        """,
+    ),
+    (
         "pg_settings",
         # The width of an index's key is asked for by PostgreSQL's JDBC driver.
         """
         SELECT name, setting FROM mz_internal.mz_settings WHERE name <> 'max_index_keys'
-        UNION ALL SELECT 'max_index_keys', '1000'
+        UNION ALL SELECT 'max_index_keys', '32'
         """,
     ),
     (

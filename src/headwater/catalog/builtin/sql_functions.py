@@ -281,6 +281,13 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "mz_connection_oid": (("connection -> oid", "p1"),),
     "mz_secret_oid": (("secret -> oid", "p1"),),
     "to_regclass": (("text -> regclass", _NAMED.format(kind="class", answer=_OID)),),
+    "to_regtype": (
+        (
+            "text -> regtype",
+            f"COALESCE({_NAMED.format(kind='type', answer=_OID)}, (SELECT max(t.oid::int8)::oid"
+            " FROM mz_internal.mz_type_details AS t WHERE t.shown = lower(btrim(p1))))",
+        ),
+    ),
     "mz_global_id_to_name": (
         (
             "text -> text",

@@ -29,7 +29,7 @@ from headwater.sql.plan.scalars.catalog_functions import is_set_returning, plan_
 from headwater.sql.plan.scalars.functions import function_name, plan_arguments
 from headwater.sql.plan.types import type_of
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import INT8, TEXT, ColumnType
+from headwater.types.scalar import INT4, INT8, TEXT, BaseType, ColumnType
 
 ORDINALITY = "ordinality"
 CSV_COLUMNS_MAX = 8_192
@@ -97,10 +97,19 @@ def plan_function(
     renames = len(columns) == 1 and columns[0].name == name
     desc = RelationDesc(tuple(columns))
     relation: HirRelation = HirTableFunc(choice.signature.kernel, coerced, desc)
+    if name == "generate_subscripts" and types[0].base is BaseType.INT2VECTOR:
+        relation = _from_zero(relation)
     if ordinality:
         relation = numbered(name, relation, coerced, desc, node.position)
         desc = RelationDesc((*columns, Column(ORDINALITY, INT8, False)))
     return Made(relation, desc, name, renames=renames)
+
+
+def _from_zero(subscripts: HirRelation) -> HirRelation:
+    """Return subscripts as an int2vector's, whose first is 0."""
+    subscript = ColumnRef(0, 0, ColumnType(INT4, False))
+    less = HirCall("sub_int4_int4", (subscript, int_literal(1)), ColumnType(INT4, False))
+    return HirProject(HirMap(subscripts, (less,)), (1,))
 
 
 def _plain_function(ctx: ExprContext, node: ast.Expr, *, ordinality: bool) -> Made:

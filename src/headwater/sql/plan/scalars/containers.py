@@ -135,7 +135,7 @@ def _subscript(ctx: ExprContext, node: ast.Subscript) -> HirScalar:
         return _json_path(ctx, operand, node)
     if base is BaseType.INT2VECTOR:
         array = ctx.coerce(operand, array_of(ScalarType(BaseType.INT2)), node.position)
-        return _array_index(ctx, array, node)
+        return _array_index(ctx, array, node, first=0)
     raise DatatypeMismatch(
         f"cannot subscript type {show_type(type_of(operand).type)}"
         " because it does not support subscripting",
@@ -143,16 +143,29 @@ def _subscript(ctx: ExprContext, node: ast.Subscript) -> HirScalar:
     )
 
 
-def _array_index(ctx: ExprContext, operand: HirScalar, node: ast.Subscript) -> HirScalar:
+def _array_index(
+    ctx: ExprContext, operand: HirScalar, node: ast.Subscript, *, first: int = 1
+) -> HirScalar:
+    """Plan an index or a slice; ``first`` is the subscript of the first element."""
     if any(item.is_slice for item in node.items):
-        return _array_slice(ctx, operand, node)
+        return _array_slice(ctx, operand, node, first)
     element = type_of(operand).type.element
     assert element is not None
-    indexes = _indexes(ctx, node.items)
+    indexes = [_from_one(index, first) for index in _indexes(ctx, node.items)]
     return HirCall("array_index", (operand, *indexes), ColumnType(element, True))
 
 
-def _array_slice(ctx: ExprContext, operand: HirScalar, node: ast.Subscript) -> HirScalar:
+def _from_one(subscript: HirScalar, first: int) -> HirScalar:
+    """Return a subscript as the kernels count, from one."""
+    if first == 1:
+        return subscript
+    type_ = ColumnType(INT8, type_of(subscript).nullable)
+    return HirCall("add_int8_int8", (subscript, int_literal(1 - first, INT8)), type_)
+
+
+def _array_slice(
+    ctx: ExprContext, operand: HirScalar, node: ast.Subscript, first: int
+) -> HirScalar:
     """Plan ``a[l:u]…``; an index among slices is the slice up to it. Source: PostgreSQL, 8.15.3."""
     bounds: list[HirScalar] = []
     nullable = type_of(operand).nullable
@@ -162,7 +175,7 @@ def _array_slice(ctx: ExprContext, operand: HirScalar, node: ast.Subscript) -> H
             if end is None:
                 bounds.append(null_literal(INT8))
                 continue
-            bounds.append(ctx.plan_as(end, INT8, CastContext.ASSIGNMENT))
+            bounds.append(_from_one(ctx.plan_as(end, INT8, CastContext.ASSIGNMENT), first))
             nullable = nullable or type_of(bounds[-1]).nullable
     return HirCall("array_slice", (operand, *bounds), ColumnType(type_of(operand).type, nullable))
 

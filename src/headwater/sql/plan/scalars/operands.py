@@ -26,6 +26,7 @@ from headwater.types.scalar import (
     INT8,
     INTERVAL,
     NUMERIC,
+    TEXT,
     UNKNOWN,
     BaseType,
     ColumnType,
@@ -181,7 +182,8 @@ def _cast(ctx: ExprContext, node: ast.Cast) -> HirScalar:
         # A cast settles an open parameter's type, without a cast at run time.
         expr = ctx.plan(operand)
         if type_of(expr).type.base is BaseType.UNKNOWN:
-            plain = target.without_modifier()
+            # What names an object is text until it is looked up.
+            plain = TEXT if target.base in _REG_KINDS else target.without_modifier()
             ctx.statement.settle_parameter(operand.number, plain, operand.position)
             expr = ctx.plan(operand)
     elif isinstance(operand, ast.ArrayExpr | ast.ListExpr | ast.MapExpr):
