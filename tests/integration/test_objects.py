@@ -160,3 +160,15 @@ def test_a_replacement_must_keep_what_readers_rely_on(connection: Connection) ->
     with pytest.raises(psycopg.errors.DependentObjectsStillExist):
         connection.execute("DROP MATERIALIZED VIEW m")
     connection.execute("DROP MATERIALIZED VIEW r")
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_what_replaces_a_view_begins_without_indexes(connection: Connection, kind: str) -> None:
+    connection.execute(f"CREATE {kind} v AS SELECT 1 AS a".encode())
+    connection.execute("CREATE INDEX on_v ON v (a)")
+    connection.execute(f"CREATE OR REPLACE {kind} v AS SELECT 2 AS a".encode())
+    assert rows(connection, "SELECT a FROM v") == [(2,)]
+    assert rows(connection, "SELECT name FROM mz_indexes WHERE name = 'on_v'") == []
+    connection.execute("CREATE VIEW reader AS SELECT a FROM v")
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        connection.execute(f"CREATE OR REPLACE {kind} v AS SELECT 3 AS a".encode())

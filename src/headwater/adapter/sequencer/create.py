@@ -5,10 +5,11 @@ import msgspec
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.ddl import After, Work
+from headwater.adapter.sequencer.drop import release_items
+from headwater.adapter.sequencer.new_items import NewItem, exists_notice, new_item, new_shard
 from headwater.adapter.sequencer.read import session_values
-from headwater.adapter.session import Session, notice
+from headwater.adapter.session import Session
 from headwater.catalog.items import (
-    CatalogItem,
     Connection,
     Database,
     Index,
@@ -25,8 +26,8 @@ from headwater.catalog.items import (
 )
 from headwater.catalog.ops import Create, DropItem, Op, SetSecret, Update
 from headwater.catalog.privileges import PUBLIC, granted, initial
-from headwater.catalog.snapshot import TEMP_SCHEMA, CatalogSnapshot
-from headwater.errors import FeatureNotSupported, InternalError, InvalidParameterValue
+from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.errors import InternalError, InvalidParameterValue
 from headwater.ir.literals import literal_bytes
 from headwater.sql.ast.base import Node
 from headwater.sql.ast.printer import to_sql
@@ -34,68 +35,7 @@ from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import ddl
 from headwater.sql.plan.hir import HirGet
 from headwater.sql.plan.statements import Planned
-from headwater.types.ids import GlobalId, PolicyId, SchemaId, ShardId
-
-# Which SQLSTATE says that there is one already; of relations it is 42P07.
-_DUPLICATES = {"database": "42P04", "schema": "42P06", "connection": "42710", "secret": "42710"}
-ITEM_NOUN = {"connection": "catalog item", "secret": "catalog item", "type": "type"}
-
-
-def new_shard(coord: Coordinator, id: GlobalId) -> ShardId:
-    """Return the name of a new item's shard, never used before."""
-    return ShardId(f"{id}-{coord.rng.token().hex()[:16]}")
-
-
-def exists_notice(kind: str, name: str) -> Work:
-    """Return the work of IF NOT EXISTS where the object does exist."""
-    noun = ITEM_NOUN.get(kind, "relation" if kind not in ("database", "schema") else kind)
-    sqlstate = _DUPLICATES.get(kind, "42P07")
-    said = notice(f'{noun} "{name}" already exists, skipping', sqlstate)
-    return Work(tag=f"CREATE {kind.upper()}", notices=(said,))
-
-
-def schema_for(
-    session: Session, snapshot: CatalogSnapshot, path: ddl.ItemPath
-) -> tuple[SchemaId, tuple[Op, ...]]:
-    """Return the schema of a new item, and what makes it: a temporary one is made on first use."""
-    if path.schema_id is not None:
-        return path.schema_id, ()
-    if path.schema != TEMP_SCHEMA:
-        found = snapshot.schema(
-            (path.schema,) if path.database is None else (path.database, path.schema),
-            session.database,
-        )
-        return found.id, ()
-    id = SchemaId(f"t{session.conn}")
-    session.temp_schema = id
-    if id in snapshot.schemas:
-        return id, ()
-    schema = Schema(id=id, oid=0, name=TEMP_SCHEMA, owner=session.role)
-    return id, (Create(schema),)
-
-
-class NewItem(msgspec.Struct, frozen=True):
-    """The ids and place of an item to be made."""
-
-    id: GlobalId
-    oid: int
-    schema: SchemaId
-    ops: tuple[Op, ...]
-    taken: CatalogItem | None
-
-
-def new_item(
-    coord: Coordinator,
-    session: Session,
-    snapshot: CatalogSnapshot,
-    path: ddl.ItemPath,
-    *,
-    temporary: bool = False,
-) -> NewItem:
-    """Return where a new item goes and its ids; ``taken`` is what has the name already."""
-    schema, ops = schema_for(session, snapshot, path)
-    id = coord.ids.transient() if temporary else coord.ids.item()
-    return NewItem(id, coord.ids.oid(), schema, ops, snapshot.item_in(schema, path.item))
+from headwater.types.ids import GlobalId, PolicyId
 
 
 def prepare_database(
@@ -211,8 +151,18 @@ def table_item(
     )
 
 
-def _replaced(replaces: GlobalId | None) -> tuple[Op, ...]:
-    return () if replaces is None else (DropItem(replaces),)
+def _replaced(
+    coord: Coordinator, snapshot: CatalogSnapshot, replaces: GlobalId | None
+) -> tuple[tuple[Op, ...], tuple[After, ...]]:
+    """Return what drops the view that OR REPLACE replaces, and its indexes."""
+    if replaces is None:
+        return (), ()
+    gone = [snapshot.item(id) for id in snapshot.dependents_of([replaces])]
+
+    async def release(_: CatalogSnapshot) -> None:
+        await release_items(coord, gone)
+
+    return tuple(DropItem(item.id) for item in gone), (release,)
 
 
 async def prepare_view(
@@ -240,8 +190,8 @@ async def prepare_view(
         expr=expr,
         definition=definition_of(plan.create_sql),
     )
-    ops = (*new.ops, *_replaced(plan.replaces), Create(view))
-    return Work(tag="CREATE VIEW", ops=ops)
+    drops, release = _replaced(coord, snapshot, plan.replaces)
+    return Work(tag="CREATE VIEW", ops=(*new.ops, *drops, Create(view)), after=release)
 
 
 def key_texts(create_sql: str) -> tuple[str, ...]:
@@ -268,11 +218,6 @@ async def prepare_materialized_view(
     plan: ddl.CreateMaterializedViewPlan,
 ) -> Work:
     """CREATE MATERIALIZED VIEW."""
-    if plan.refresh is not None:
-        raise FeatureNotSupported(
-            "REFRESH AT and EVERY are not supported",
-            hint="A materialized view is kept up to date at all times: REFRESH = ON COMMIT.",
-        )
     new = new_item(coord, session, snapshot, plan.name)
     if new.taken is not None and plan.if_not_exists:
         return exists_notice("materialized view", plan.name.item)
@@ -305,18 +250,9 @@ async def prepare_materialized_view(
     async def after(made: CatalogSnapshot) -> None:
         await dataflows.create_materialized_view(coord, made, view)
 
-    drop: tuple[After, ...] = ()
-    if plan.replaces is not None:
-        old = snapshot.item(plan.replaces)
-        assert isinstance(old, MaterializedView)
-
-        async def drop_old(_: CatalogSnapshot) -> None:
-            coord.compute.drop(old.cluster, [old.id])
-            await coord.storage.drop_collections([old.id])
-
-        drop = (drop_old,)
-    ops = (*new.ops, *_replaced(plan.replaces), Create(view))
-    return Work(tag="CREATE MATERIALIZED VIEW", ops=ops, after=(*drop, after))
+    drops, release = _replaced(coord, snapshot, plan.replaces)
+    ops = (*new.ops, *drops, Create(view))
+    return Work(tag="CREATE MATERIALIZED VIEW", ops=ops, after=(*release, after))
 
 
 async def prepare_index(

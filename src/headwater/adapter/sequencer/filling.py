@@ -6,9 +6,10 @@ table finds its rows, also after a crash.
 
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.sequencer.create import exists_notice, new_item, table_item
+from headwater.adapter.sequencer.create import table_item
 from headwater.adapter.sequencer.ddl import Work, run_ddl
 from headwater.adapter.sequencer.insert import refuse_mz_now, total
+from headwater.adapter.sequencer.new_items import exists_notice, new_item
 from headwater.adapter.sequencer.read import collect, identity_finishing, is_alone, plan_read
 from headwater.adapter.session import Session
 from headwater.catalog.ops import Create

@@ -11,8 +11,8 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import WEBHOOK, World
 from headwater.adapter.running import ingestion_of, kafka_output, sink_of
 from headwater.adapter.sequencer.cluster import new_cluster, start_replicas
-from headwater.adapter.sequencer.create import exists_notice, new_item, new_shard
 from headwater.adapter.sequencer.ddl import After, Work
+from headwater.adapter.sequencer.new_items import exists_notice, new_item, new_shard
 from headwater.adapter.session import Session
 from headwater.catalog.items import Cluster, MaterializedView, Relation, Sink, Source, Table
 from headwater.catalog.ops import Create, Op, Update

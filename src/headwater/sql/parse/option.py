@@ -226,10 +226,11 @@ def _refresh(p: TokenStream) -> OptionValue:
     if p.accept("AT"):
         return Refresh(RefreshKind.AT, operand(p, 0), position=position)
     if p.accept("EVERY"):
-        every = operand(p, 0)
+        at = p.position
+        every = String(p.string(), position=at)
         aligned = operand(p, 0) if p.accept_all("ALIGNED", "TO") else None
         return Refresh(RefreshKind.EVERY, every, aligned, position=position)
-    p.fail("ON COMMIT", "AT", "EVERY")
+    p.fail("ON", "AT", "EVERY")
 
 
 def _schedule(p: TokenStream) -> OptionValue:
@@ -238,7 +239,7 @@ def _schedule(p: TokenStream) -> OptionValue:
         return Schedule(False, position=position)
     if p.accept_all("ON", "REFRESH"):
         return Schedule(True, optional_option_list(p), position=position)
-    p.fail("MANUAL", "ON REFRESH")
+    p.fail("MANUAL", "ON")
 
 
 def _named_list(

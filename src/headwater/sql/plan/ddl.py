@@ -158,21 +158,6 @@ class CreateViewPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_
     replaces: GlobalId | None = None
 
 
-class RefreshEvery(msgspec.Struct, frozen=True):
-    """Refresh every ``interval_ms``, at times that differ from ``aligned_to_ms`` by multiples."""
-
-    interval_ms: int
-    aligned_to_ms: int | None = None  # None: the time of creation
-
-
-class RefreshSchedule(msgspec.Struct, frozen=True):
-    """When a materialized view steps; None in its place means on every commit."""
-
-    every: tuple[RefreshEvery, ...] = ()
-    at_ms: tuple[int, ...] = ()
-    at_creation: bool = False
-
-
 class CreateMaterializedViewPlan(
     msgspec.Struct, frozen=True, tag_field="kind", tag="create_materialized_view"
 ):
@@ -188,7 +173,6 @@ class CreateMaterializedViewPlan(
     replaces: GlobalId | None = None
     replacement_for: GlobalId | None = None
     assert_not_null: tuple[int, ...] = ()
-    refresh: RefreshSchedule | None = None
     retain_history_ms: int | None = None
     partition_by: tuple[int, ...] = ()
 

@@ -51,6 +51,7 @@ from headwater.sql.plan.ddl import (
 from headwater.sql.plan.hir import HirScalar
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
+from headwater.sql.plan.kinds.refreshing import show_interval
 from headwater.sql.plan.kinds.stored import new_path
 from headwater.sql.plan.statements import Notice
 from headwater.sql.resolve.names import check_not_reserved
@@ -190,8 +191,7 @@ def managed_cluster(
     schedule = options.value("schedule")
     if isinstance(schedule, Schedule):
         refresh = schedule.on_refresh
-        inner = Options(ctx, schedule.options, "SCHEDULE", ("hydration time estimate",))
-        estimate = inner.interval_ms("hydration time estimate") or 0
+        estimate = _hydration_estimate(ctx, schedule)
         if refresh and "replication factor" in options:
             raise InvalidParameterValue(
                 "REPLICATION FACTOR cannot be given together with any SCHEDULE other than MANUAL",
@@ -199,7 +199,7 @@ def managed_cluster(
             )
         if refresh:
             raise FeatureNotSupported(
-                "SCHEDULE = ON REFRESH is not supported",
+                "`SCHEDULE = ON REFRESH` cluster option is not available",
                 hint="The cluster's replicas run all the time: leave SCHEDULE out.",
                 position=options.position("schedule"),
             )
@@ -218,6 +218,28 @@ def managed_cluster(
         refresh,
         estimate,
     )
+
+
+def _hydration_estimate(ctx: StatementContext, schedule: Schedule) -> int:
+    """Read HYDRATION TIME ESTIMATE, in milliseconds. Raises: InvalidParameterValue."""
+    options = Options(ctx, schedule.options, "SCHEDULE", ("hydration time estimate",))
+    value = options.value("hydration time estimate")
+    position = options.position("hydration time estimate")
+    if value is None:
+        return 0
+    if not isinstance(value, ast.String):
+        raise InvalidParameterValue("HYDRATION TIME ESTIMATE must be a string", position=position)
+    micros = options.signed_interval_us("hydration time estimate")
+    if micros is None:
+        raise InvalidParameterValue(
+            "HYDRATION TIME ESTIMATE must not involve units larger than days", position=position
+        )
+    if micros < 0:
+        raise InvalidParameterValue(
+            f"HYDRATION TIME ESTIMATE must be non-negative; got: {show_interval(micros)}",
+            position=position,
+        )
+    return micros // 1_000
 
 
 def _introspection(options: Options) -> int | None:

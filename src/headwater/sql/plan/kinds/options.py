@@ -149,6 +149,13 @@ class Options:
         literal = self._literal(name, FLOAT8)
         return None if literal is None else literal_float(literal)
 
+    def signed_interval_us(self, name: str) -> int | None:
+        """Return an interval in microseconds, None if it is of months."""
+        literal = self._literal(name, INTERVAL)
+        assert literal is not None
+        months, days, micros = literal_interval(literal)
+        return None if months else days * _DAY_MICROSECONDS + micros
+
     def interval_us(self, name: str) -> int | None:
         """Return a duration in microseconds. Raises: InvalidParameterValue (months, negative)."""
         literal = self._literal(name, INTERVAL)

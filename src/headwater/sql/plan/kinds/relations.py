@@ -25,8 +25,6 @@ from headwater.errors import (
     WrongObjectType,
 )
 from headwater.ir.functions import CastContext
-from headwater.ir.literals import literal_int
-from headwater.ir.scalar import Literal
 from headwater.sql.ast import ddl as ast_ddl
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import ColumnDefinition, Node, ObjectName
@@ -40,15 +38,14 @@ from headwater.sql.plan.ddl import (
     CreateTablePlan,
     CreateTypePlan,
     CreateViewPlan,
-    RefreshEvery,
-    RefreshSchedule,
     TableColumn,
 )
 from headwater.sql.plan.hir import ColumnRef, HirRelation, HirScalar
 from headwater.sql.plan.kinds.constraints import table_constraints
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
-from headwater.sql.plan.kinds.reading import QUERIES, plan_time
+from headwater.sql.plan.kinds.reading import QUERIES
+from headwater.sql.plan.kinds.refreshing import check_refresh
 from headwater.sql.plan.kinds.replacing import check_replacement
 from headwater.sql.plan.kinds.stored import (
     cluster_of,
@@ -241,10 +238,13 @@ def _replaced(
 
 
 def check_no_dependents(ctx: StatementContext, item: CatalogItem, verb: str) -> None:
-    """Refuse to touch what others depend on. Raises: DependentObjectsStillExist."""
-    users = ctx.catalog.used_by(item.id)
-    if users:
-        listed = [ctx.catalog.item(user) for user in users]
+    """Refuse to touch what others than its indexes depend on.
+
+    Raises: DependentObjectsStillExist.
+    """
+    users = [ctx.catalog.item(user) for user in ctx.catalog.used_by(item.id)]
+    listed = [user for user in users if user.kind is not ItemKind.INDEX]
+    if listed:
         shown = [f'{user.kind.noun} "{user.name}"' for user in listed]
         raise DependentObjectsStillExist(
             f'cannot {verb} {item.kind.noun} "{item.name}": still depended upon by'
@@ -294,7 +294,7 @@ def _create_materialized_view(
         for index, c in enumerate(desc.columns)
     )
     desc = RelationDesc(columns, desc.keys)
-    refresh = _refresh(ctx, node.options)
+    check_refresh(ctx, node.options)
     if all(option.name != "refresh" for option in node.options):
         on_commit = Option(name="refresh", value=Refresh(RefreshKind.ON_COMMIT))
         node = msgspec.structs.replace(node, options=(*node.options, on_commit))
@@ -320,7 +320,6 @@ def _create_materialized_view(
         replaces,
         replacement,
         asserted,
-        refresh,
         options.interval_ms("retain history"),
         partition_by(options, desc),
     )
@@ -353,53 +352,6 @@ def _asserted(options: Sequence[Option], desc: RelationDesc) -> tuple[int, ...]:
                 )
             found.append(index)
     return tuple(sorted(found))
-
-
-def _refresh(ctx: StatementContext, options: Sequence[Option]) -> RefreshSchedule | None:
-    """Read REFRESH, which may be repeated."""
-    every: list[RefreshEvery] = []
-    at_ms: list[int] = []
-    at_creation = False
-    for option in options:
-        if option.name != "refresh":
-            continue
-        value = option.value
-        if not isinstance(value, Refresh):
-            raise InvalidParameterValue("invalid REFRESH", position=option.position)
-        if value.kind is RefreshKind.ON_COMMIT:
-            if len([o for o in options if o.name == "refresh"]) > 1:
-                raise InvalidParameterValue(
-                    "REFRESH ON COMMIT cannot be specified multiple times or with other options",
-                    position=option.position,
-                )
-            return None
-        if value.kind is RefreshKind.AT_CREATION:
-            at_creation = True
-        elif value.kind is RefreshKind.AT:
-            assert value.time is not None
-            at_ms.append(_moment(ctx, value.time, "REFRESH AT"))
-        else:
-            assert value.time is not None
-            interval = Option(name="refresh", value=value.time, position=option.position)
-            reader = Options(ctx, (interval,), "REFRESH EVERY", ("refresh",))
-            milliseconds = reader.interval_ms("refresh")
-            if not milliseconds:
-                raise reader.invalid("refresh", "REFRESH interval must be positive")
-            aligned = None
-            if value.aligned_to is not None:
-                aligned = _moment(ctx, value.aligned_to, "REFRESH ALIGNED TO")
-            every.append(RefreshEvery(milliseconds, aligned))
-    if not every and not at_ms and not at_creation:
-        return None
-    return RefreshSchedule(tuple(every), tuple(at_ms), at_creation)
-
-
-def _moment(ctx: StatementContext, node: ast.Expr, clause: str) -> int:
-    time = plan_time(ctx, node, clause)
-    value = literal_int(time) if isinstance(time, Literal) else None
-    if value is None:
-        raise InvalidParameterValue(f"{clause} must be a constant", position=node.position)
-    return value
 
 
 # --- indexes --------------------------------------------------------------------------------------
