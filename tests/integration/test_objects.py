@@ -172,3 +172,16 @@ def test_what_replaces_a_view_begins_without_indexes(connection: Connection, kin
     connection.execute("CREATE VIEW reader AS SELECT a FROM v")
     with pytest.raises(psycopg.errors.DependentObjectsStillExist):
         connection.execute(f"CREATE OR REPLACE {kind} v AS SELECT 3 AS a".encode())
+
+
+@pytest.mark.parametrize("name", ["'deep'", "(SELECT 'deep')"])
+def test_a_secret_is_found_by_its_name_alone_where_privileges_are_asked(
+    connection: Connection, name: str
+) -> None:
+    connection.execute("CREATE SCHEMA elsewhere")
+    connection.execute("CREATE SECRET elsewhere.deep AS 'x'")
+    asked = f"SELECT has_secret_privilege({name}, 'USAGE')"
+    assert rows(connection, asked) == [(True,)]
+    connection.execute("DROP SCHEMA elsewhere CASCADE")
+    with pytest.raises(psycopg.Error, match='secret "deep" does not exist'):
+        connection.execute(asked.encode())

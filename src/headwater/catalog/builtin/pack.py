@@ -243,6 +243,13 @@ def _role(role: Role) -> Iterator[TableRow]:
         yield _row("mz_role_parameters", r.text(role.id), r.text(name), r.text(value))
 
 
+def _column_type(type_: ScalarType) -> str:
+    """Return a column's type as ``mz_columns`` names it: lists and maps without their parts."""
+    if type_.base in (BaseType.LIST, BaseType.MAP):
+        return type_.base.value
+    return show_type(type_)
+
+
 def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     for used in item.depends_on:
         yield _internal("mz_object_dependencies", r.text(item.id), r.text(used))
@@ -267,7 +274,7 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
                 r.text(column.name),
                 r.integer(position + 1),
                 r.boolean(column.nullable),
-                r.text(show_type(column.type)),
+                r.text(_column_type(column.type)),
                 r.text(default),
                 r.integer(type_oid(column.type)),
                 r.integer(type_modifier(column.type)),

@@ -463,9 +463,12 @@ _GRANTS = f"""
         {_DATABASE}
         WHERE {_HERE}
         """
+# The roles whose rights the current one has; a superuser has all.
 _MY_ROLES = """(SELECT g.name FROM mz_internal.mz_role_reach AS m
             JOIN mz_catalog.mz_roles AS me ON m.member = me.id
-            JOIN mz_catalog.mz_roles AS g ON m.role_id = g.id WHERE me.name = current_user)"""
+            JOIN mz_catalog.mz_roles AS g ON m.role_id = g.id
+            WHERE me.name = current_user AND NOT mz_is_superuser()
+            UNION ALL SELECT g.name FROM mz_catalog.mz_roles AS g WHERE mz_is_superuser())"""
 
 _INFORMATION: tuple[tuple[str, str], ...] = (
     (
@@ -552,7 +555,13 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
         JOIN mz_catalog.mz_columns AS c ON c.id = k.id AND c.position = k.position::int8::uint8
         """,
     ),
-    ("table_privileges", _GRANTS),
+    (
+        "table_privileges",
+        f"""
+        SELECT * FROM ({_GRANTS}) AS x
+        WHERE x.grantor IN {_MY_ROLES} OR x.grantee IN {_MY_ROLES} OR x.grantee = 'PUBLIC'
+        """,
+    ),
     (
         "role_table_grants",
         f"""

@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from headwater.catalog.items import Cluster, ItemKind
-from headwater.errors import FeatureNotSupported, InvalidSchemaName, UndefinedTable
+from headwater.errors import FeatureNotSupported, InvalidSchemaName, WrongObjectType
 from headwater.ir.literals import text_literal
 from headwater.sql.ast import query as ast
 from headwater.sql.ast import show as ast_show
@@ -231,8 +231,10 @@ def _create(ctx: StatementContext, node: ast_show.ShowCreate) -> Rows:
         found = ctx.names.item(node.name)
         wanted = ItemKind(node.kind.value.lower().replace(" ", "-"))
         if found.kind is not wanted:
-            raise UndefinedTable(
+            noun = found.kind.noun
+            raise WrongObjectType(
                 f"{ctx.catalog.show_item(found)} is not a {wanted.noun}",
+                hint=f"Use SHOW CREATE {noun.upper()} to show a {noun}.",
                 position=node.name.position,
             )
     else:

@@ -191,7 +191,10 @@ def _system_name(ctx: StatementContext, ref: ObjectRef) -> str:
 def _drop(ctx: StatementContext, node: ast_ddl.Drop) -> Outcome:
     named = []
     for name in node.names:
-        ref = _try_object(ctx, node.kind, name, if_exists=node.if_exists)
+        try:
+            ref = _try_object(ctx, node.kind, name, if_exists=node.if_exists)
+        except WrongObjectType as error:
+            raise _with_kind(ctx, name, error) from error
         if ref is not None:
             _check_not_system(ctx, ref, name.position)
             named.append(ref)
@@ -204,6 +207,17 @@ def _drop(ctx: StatementContext, node: ast_ddl.Drop) -> Outcome:
             drops.setdefault(found)
     plan = DropObjectsPlan(object_type(node.kind), tuple(named), tuple(drops), cascade)
     return Outcome(plan)
+
+
+def _with_kind(ctx: StatementContext, name: ObjectName, error: WrongObjectType) -> WrongObjectType:
+    """Return the error with the statement that would do, as PostgreSQL's hint has it."""
+    item = ctx.names.try_item(name)
+    if item is None:
+        return error
+    noun = item.kind.noun
+    article = "an" if noun[0] in "aeiou" else "a"
+    hint = f"Use DROP {noun.upper()} to remove {article} {noun}."
+    return WrongObjectType(error.message, hint=hint, position=name.position)
 
 
 def _closure(
@@ -561,6 +575,12 @@ def _sink_from(ctx: StatementContext, node: ast_ddl.AlterSinkFrom) -> Outcome:
 
 
 def _unsupported(_ctx: StatementContext, node: Node) -> Outcome:
+    if isinstance(node, connector.CreateSubsource):
+        raise FeatureNotSupported(
+            "CREATE SUBSOURCE statements are not supported",
+            hint="A source makes its subsources: CREATE SOURCE ... FOR ALL TABLES.",
+            position=node.position,
+        )
     raise FeatureNotSupported(f"{type(node).__name__} is not supported", position=node.position)
 
 

@@ -207,11 +207,14 @@ def _default_privileges(ctx: StatementContext, node: control.AlterDefaultPrivile
             " type",
             position=node.position,
         )
-    if kind not in _DEFAULT_KINDS:
+    if kind is ObjectType.FUNCTION:
         raise SyntaxError_(
-            "expected one of TABLES, TYPES, SECRETS, CONNECTIONS, SCHEMAS, DATABASES or CLUSTERS",
+            "Expected one of TABLES or TYPES or SECRETS or CONNECTIONS or SCHEMAS or DATABASES"
+            " or CLUSTERS, found FUNCTIONS",
             position=node.position,
         )
+    if kind not in _DEFAULT_KINDS:
+        raise SyntaxError_(f"Unsupported GRANT on {kind.value.upper()}", position=node.position)
     if node.in_schemas and kind in _NOT_IN_SCHEMA:
         raise InvalidGrantOperation(
             f"cannot specify {kind.value.upper()}S and IN SCHEMA", position=node.position

@@ -285,8 +285,19 @@ def _relation_named(
     except UndefinedTable as error:
         if kind == "class":
             raise
+        if len(parts) == 1:
+            found = _anywhere(ctx, kind, parts[0])
+            if found is not None:
+                return found
         shown = ".".join(parts)
         raise UndefinedObject(f'{kind} "{shown}" does not exist', position=position) from error
+
+
+def _anywhere(ctx: ExprContext, kind: str, name: str) -> CatalogItem | None:
+    """Return the connection or secret of a name, whatever its schema: the database's own first."""
+    catalog, database = ctx.statement.catalog, ctx.statement.names.database
+    found = [i for i in catalog.items.values() if i.kind.value == kind and i.name == name]
+    return min(found, key=lambda i: (catalog.full_name(i)[0] != database, i.oid), default=None)
 
 
 def _type_named(ctx: ExprContext, parts: tuple[str, ...], position: int) -> CatalogItem:
