@@ -1,6 +1,7 @@
 """Functions over the catalog, called once a row: what they answer, and that they are joins."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -131,3 +132,20 @@ def test_what_has_read_the_catalog_may_change_it(server: Headwater, connection: 
         assert one(other, "SELECT count(*) FROM t") == 0
         with pytest.raises(psycopg.errors.ActiveSqlTransaction):
             other.execute("CREATE TABLE late (a int)")
+
+
+def test_time_zones_are_those_of_the_tz_database(connection: Connection) -> None:
+    """Every name is one that the server knows; offsets are now's. Source: PostgreSQL 15, 54.30."""
+    count = one(connection, "SELECT count(DISTINCT utc_offset) FROM pg_timezone_names")
+    assert isinstance(count, int)
+    assert count >= 24
+    for name, hours in (("Asia/Tokyo", 9), ("UTC", 0), ("America/Phoenix", -7)):
+        found = connection.execute(
+            "SELECT utc_offset, is_dst FROM pg_timezone_names WHERE name = %s", [name]
+        )
+        assert found.fetchone() == (timedelta(hours=hours), False)
+    for abbreviation, minutes, summer in (("PDT", -420, True), ("IST", 120, False)):
+        found = connection.execute(
+            "SELECT utc_offset, is_dst FROM pg_timezone_abbrevs WHERE abbrev = %s", [abbreviation]
+        )
+        assert found.fetchone() == (timedelta(minutes=minutes), summer)

@@ -5,6 +5,7 @@ database, and the system's, are shown, as PostgreSQL does; ``mz_internal.pg_…_
 those of all. The order of columns is that of ``shapes.txt``.
 """
 
+from headwater.catalog.builtin.time_zones import MZ_TIME_ZONES, PG_TIME_ZONES
 from headwater.catalog.builtin.views import BuiltinViewDef
 
 _HERE = """(s.database_id IS NULL OR s.database_id IN (
@@ -603,7 +604,9 @@ PG_VIEWS = tuple(
     BuiltinViewDef(schema, name, " ".join(query.split()))
     for schema, views in (
         ("mz_internal", _ALL_DATABASES),
+        ("mz_catalog", MZ_TIME_ZONES),
         ("pg_catalog", _PG),
+        ("pg_catalog", PG_TIME_ZONES),
         ("information_schema", _INFORMATION),
     )
     for name, query in views
