@@ -37,6 +37,12 @@ pub enum EvalError {
     Raised(Box<(SqlState, String)>),
 }
 
+/// What stands between an error's message and its detail.
+pub const DETAIL: &str = "\nDETAIL:  ";
+
+/// What stands between an error's message, or its detail, and its hint.
+pub const HINT: &str = "\nHINT:  ";
+
 /// Five characters of PostgreSQL's appendix A.
 pub type SqlState = [u8; 5];
 
@@ -45,6 +51,20 @@ impl EvalError {
     pub fn raise(sqlstate: &str, message: impl Into<String>) -> EvalError {
         let code = sqlstate.as_bytes().first_chunk::<5>().copied().unwrap_or(*b"XX000");
         EvalError::Raised(Box::new((code, message.into())))
+    }
+    /// As [`EvalError::raise`], with what PostgreSQL says as the error's detail.
+    ///
+    /// The detail stands in the message behind [`DETAIL`]: who shows the error takes them apart.
+    pub fn raise_with_detail(
+        sqlstate: &str,
+        message: impl fmt::Display,
+        detail: impl fmt::Display,
+    ) -> EvalError {
+        EvalError::raise(sqlstate, format!("{message}{DETAIL}{detail}"))
+    }
+    /// As [`EvalError::raise_with_detail`], with what the user may do about it.
+    pub fn raise_with_hint(sqlstate: &str, message: impl fmt::Display, hint: impl fmt::Display) -> EvalError {
+        EvalError::raise(sqlstate, format!("{message}{HINT}{hint}"))
     }
     /// A text that is no value of a type.
     pub fn invalid(type_name: &'static str, text: &str) -> EvalError {

@@ -4,6 +4,7 @@
 //! out afterwards, because serde would buffer a tagged union's fields, rows included, before it knows
 //! which it is.
 
+use hw_expr::error::{DETAIL, HINT};
 use hw_expr::format::Style;
 use hw_link::finishing::RowSetFinishing;
 use hw_link::peeks::PeekSpec;
@@ -76,14 +77,25 @@ impl DerefMut for ErrorFields {
     }
 }
 
+/// What follows `mark` in a message, taken off it; empty where it has none.
+fn split_off(message: &mut String, mark: &str) -> String {
+    let Some(at) = message.find(mark) else { return String::new() };
+    let rest = message[at + mark.len()..].to_owned();
+    message.truncate(at);
+    rest
+}
+
 impl ErrorFields {
-    /// An error that ends the statement.
+    /// An error that ends the statement; evaluation writes detail and hint behind the message.
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        let hint = split_off(&mut message, HINT);
+        let detail = split_off(&mut message, DETAIL);
         ErrorFields(Box::new(Fields {
             sqlstate: sqlstate.to_owned(),
-            message: message.into(),
-            detail: String::new(),
-            hint: String::new(),
+            message,
+            detail,
+            hint,
             position: 0,
             schema_name: String::new(),
             table_name: String::new(),

@@ -4,6 +4,9 @@ from functools import cache
 
 from headwater.errors import HeadwaterError, UserError
 
+_DETAIL = "\nDETAIL:  "
+_HINT = "\nHINT:  "
+
 
 @cache
 def _classes() -> dict[str, type[HeadwaterError]]:
@@ -25,5 +28,10 @@ def _class_of(sqlstate: str) -> type[HeadwaterError]:
 
 
 def error_of(sqlstate: str, message: str) -> HeadwaterError:
-    """Return the error of a SQLSTATE; the extension calls this to raise."""
-    return _class_of(sqlstate)(message)
+    """Return the error of a SQLSTATE; the extension calls this to raise.
+
+    ``message`` may have a detail and a hint behind it, as ``hw_expr::error`` writes them.
+    """
+    message, _, hint = message.partition(_HINT)
+    message, _, detail = message.partition(_DETAIL)
+    return _class_of(sqlstate)(message, detail=detail, hint=hint)

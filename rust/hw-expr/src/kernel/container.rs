@@ -103,7 +103,17 @@ fn array_cat<'a>(args: &[Datum<'a>], _: &'a CallInfo, arena: &'a Arena) -> Evalu
         }
         ([m, x_rest @ ..], y) if x_rest == y => std::iter::once(m + 1).chain(y.iter().copied()).collect(),
         (x, [n, y_rest @ ..]) if x == y_rest => std::iter::once(n + 1).chain(x.iter().copied()).collect(),
-        _ => return incompatible("cannot concatenate incompatible arrays"),
+        _ => {
+            let detail = match x.len().abs_diff(y.len()) {
+                0 | 1 => "Arrays with differing dimensions are not compatible for concatenation.".to_owned(),
+                _ => {
+                    let (m, n) = (x.len(), y.len());
+                    format!("Arrays of {m} and {n} dimensions are not compatible for concatenation.")
+                }
+            };
+            let message = "cannot concatenate incompatible arrays";
+            return Err(EvalError::raise_with_detail("2202E", message, detail));
+        }
     };
     Ok(array_of(arena, &dimensions, a.items(arena).chain(b.items(arena))))
 }

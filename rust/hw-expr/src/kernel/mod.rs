@@ -23,6 +23,7 @@ pub(crate) mod pattern;
 mod quote;
 mod range;
 mod regexp;
+mod similar;
 mod size;
 pub(crate) mod text;
 
@@ -149,12 +150,14 @@ fn tables() -> Vec<Table> {
     let more = [json::KERNELS, container::KERNELS, nested::KERNELS, range::KERNELS];
     let wider = [array::KERNELS, number::KERNELS, number_format::KERNELS, quote::KERNELS, regexp::KERNELS];
     let others = [encoding::KERNELS, json_edit::KERNELS, jsonpath::KERNELS, size::KERNELS];
+    let patterns = [similar::KERNELS];
     let families = [arithmetic::KERNELS, cast::KERNELS, datetime::KERNELS];
     single
         .into_iter()
         .chain(more)
         .chain(wider)
         .chain(others)
+        .chain(patterns)
         .chain(families.into_iter().flatten().copied())
         .collect()
 }

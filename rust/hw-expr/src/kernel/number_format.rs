@@ -87,6 +87,9 @@ fn read(text: &str) -> Result<Template> {
         } else {
             match c {
                 '9' | '0' => {
+                    if found.exponent {
+                        return Err(misplaced("\"EEEE\" must be the last pattern used"));
+                    }
                     if after_v {
                         *found.shift.get_or_insert(0) += 1;
                     }

@@ -90,13 +90,56 @@ impl Like {
     }
 }
 
+/// PostgreSQL's escapes and directors in the regex crate's terms: `\m`, `\M`, `\y`, `\Y` and `\Z`,
+/// `[[:<:]]` and `[[:>:]]`, and `***=` before a text that stands for itself.
+fn escapes(pattern: &str) -> Cow<'_, str> {
+    if let Some(literal) = pattern.strip_prefix("***=") {
+        return Cow::Owned(regex::escape(literal));
+    }
+    let pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
+    if !pattern.contains(['\\', '[']) {
+        return Cow::Borrowed(pattern);
+    }
+    let mut out = String::with_capacity(pattern.len());
+    let (mut rest, mut in_class) = (pattern, false);
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        if !in_class && let Some((from, to)) = ESCAPES.iter().find(|(from, _)| rest.starts_with(from)) {
+            out.push_str(to);
+            taken = from.len();
+        } else if c == '\\' {
+            taken += rest[1..].chars().next().map_or(0, char::len_utf8);
+            out.push_str(&rest[..taken]);
+        } else {
+            in_class = match c {
+                '[' => true,
+                ']' => false,
+                _ => in_class,
+            };
+            out.push(c);
+        }
+        rest = &rest[taken..];
+    }
+    Cow::Owned(out)
+}
+
+const ESCAPES: [(&str, &str); 7] = [
+    ("\\m", "\\b{start}"),
+    ("\\M", "\\b{end}"),
+    ("\\y", "\\b"),
+    ("\\Y", "\\B"),
+    ("\\Z", "\\z"),
+    ("[[:<:]]", "\\b{start}"),
+    ("[[:>:]]", "\\b{end}"),
+];
+
 /// Compiles a regular expression with PostgreSQL's flags: `i`, `c`, `n`, `m`, `s`, `x`, and `g`.
 pub(crate) fn compile_regex(pattern: &str, flags: &str) -> Result<Regex> {
     let invalid = |reason: String| EvalError::raise("2201B", format!("invalid regular expression: {reason}"));
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(invalid("pattern too long".into()));
     }
-    let mut builder = RegexBuilder::new(pattern);
+    let mut builder = RegexBuilder::new(&escapes(pattern));
     builder.size_limit(COMPILED_BYTES_MAX).dot_matches_new_line(true);
     for flag in flags.chars() {
         match flag {
@@ -107,7 +150,7 @@ pub(crate) fn compile_regex(pattern: &str, flags: &str) -> Result<Regex> {
             'x' => builder.ignore_whitespace(true),
             'g' => &mut builder,
             other => {
-                let message = format!("invalid regular expression option: \"{other}\"");
+                let message = format!("invalid regular expression flag: {other}");
                 return Err(EvalError::parameter(message));
             }
         };

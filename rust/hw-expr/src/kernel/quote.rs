@@ -111,13 +111,21 @@ fn is_plain(text: &str) -> bool {
 /// The text as an identifier: quoted unless it may stand as it is.
 fn quote_ident(text: &str) -> Result<String> {
     if text.len() > IDENTIFIER_BYTES_MAX {
-        return Err(not_an_identifier(text));
+        let len = text.len();
+        let detail =
+            format!("identifier too long (len: {len}, max: {IDENTIFIER_BYTES_MAX}, value: {})", Quoted(text));
+        return Err(not_an_identifier(text, &detail));
     }
     Ok(if is_plain(text) { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) })
 }
 
-fn not_an_identifier(text: &str) -> EvalError {
-    EvalError::parameter(format!("string is not a valid identifier: {}", Quoted(text)))
+/// What a text lacks to be an identifier; `detail` may be empty.
+fn not_an_identifier(text: &str, detail: &str) -> EvalError {
+    let message = format!("string is not a valid identifier: {}", Quoted(text));
+    match detail {
+        "" => EvalError::parameter(message),
+        detail => EvalError::raise_with_detail("22023", message, detail),
+    }
 }
 
 /// The text as a string literal.
@@ -142,17 +150,25 @@ fn begins_identifier(c: char) -> bool {
 
 /// The parts of a dotted name: folded to lower case unless quoted. `strict` refuses what follows it.
 pub(crate) fn parse_ident(text: &str, strict: bool) -> Result<Vec<String>> {
-    let invalid = || not_an_identifier(text);
+    let invalid = |detail| not_an_identifier(text, detail);
     let mut parts = Vec::new();
     let mut rest = text.trim_start();
     loop {
         let part = if let Some(body) = rest.strip_prefix('"') {
-            let (part, tail) = quoted_part(body).ok_or_else(invalid)?;
+            let (part, tail) =
+                quoted_part(body).ok_or_else(|| invalid("String has unclosed double quotes."))?;
+            if part.is_empty() {
+                return Err(invalid("Quoted identifier must not be empty."));
+            }
             rest = tail;
             part
         } else {
             if !rest.starts_with(begins_identifier) {
-                return Err(invalid());
+                return Err(invalid(match (rest.starts_with('.'), parts.is_empty()) {
+                    (true, _) => "No valid identifier before \".\".",
+                    (false, true) => "",
+                    (false, false) => "No valid identifier after \".\".",
+                }));
             }
             let within = |c: char| begins_identifier(c) || c.is_ascii_digit() || c == '$';
             let end = rest.find(|c| !within(c)).unwrap_or(rest.len());
@@ -165,12 +181,12 @@ pub(crate) fn parse_ident(text: &str, strict: bool) -> Result<Vec<String>> {
         match rest.strip_prefix('.') {
             Some(tail) => rest = tail.trim_start(),
             None if rest.is_empty() || !strict => return Ok(parts),
-            None => return Err(invalid()),
+            None => return Err(invalid("")),
         }
     }
 }
 
-/// A quoted part after its opening quote, and what follows; None where it is empty or open.
+/// A quoted part after its opening quote, and what follows; None where it is open.
 fn quoted_part(body: &str) -> Option<(String, &str)> {
     let mut part = String::new();
     let mut chars = body.char_indices().peekable();
@@ -181,7 +197,7 @@ fn quoted_part(body: &str) -> Option<(String, &str)> {
             chars.next();
             part.push('"');
         } else {
-            return (!part.is_empty()).then(|| (part, &body[at + 1..]));
+            return Some((part, &body[at + 1..]));
         }
     }
     None

@@ -162,6 +162,9 @@ fn translate(text: &str, from: &str, to: &str) -> String {
 }
 
 fn chr(code: i64) -> Result<String> {
+    if code < 0 {
+        return Err(EvalError::parameter("character number must be positive"));
+    }
     if code == 0 {
         return Err(EvalError::raise("54000", "null character not permitted"));
     }
@@ -244,7 +247,8 @@ fn decode_base64(text: &str) -> Result<Vec<u8>> {
         }
     }
     if have != 0 {
-        return Err(bad("invalid base64 end sequence".into()));
+        let hint = "Input data is missing padding, is truncated, or is otherwise corrupted.";
+        return Err(EvalError::raise_with_hint("22023", "invalid base64 end sequence", hint));
     }
     Ok(out)
 }
@@ -319,7 +323,8 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     let mut chars = escape.chars();
     let escape = chars.next();
     if chars.next().is_some() {
-        return Err(EvalError::raise("22025", "invalid escape string"));
+        let hint = "Escape string must be empty or one character.";
+        return Err(EvalError::raise_with_hint("22025", "invalid escape string", hint));
     }
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern.chars();

@@ -208,7 +208,31 @@ fn split_words(text: &str) -> Vec<&str> {
     words
 }
 
+/// ISO 8601's alternative form: `yyyy-mm-ddThh:mm:ss`, its fields left out from either end.
+fn iso_fields(text: &str) -> Option<Parts> {
+    let (date, time) = text.split_once(['T', 't']).map_or((text, None), |(date, time)| (date, Some(time)));
+    let mut parts = Parts::default();
+    if !date.is_empty() {
+        let units = [Unit::Months(12), Unit::Months(1), Unit::Days(1)];
+        let fields: Vec<&str> = date.split('-').collect();
+        if fields.len() > units.len() {
+            return None;
+        }
+        for (field, unit) in fields.into_iter().zip(units) {
+            parts.add(decimal(field)?, unit);
+        }
+    }
+    if let Some(time) = time {
+        parts.micros += clock(time)?;
+    }
+    Some(parts)
+}
+
 fn iso(text: &str) -> Option<Parts> {
+    let designated = text.contains(|c: char| c.is_ascii_alphabetic() && !c.eq_ignore_ascii_case(&'t'));
+    if !designated && text.contains(['-', ':']) {
+        return iso_fields(text);
+    }
     let mut parts = Parts::default();
     let (mut rest, mut in_time, mut any) = (text, false, false);
     while !rest.is_empty() {

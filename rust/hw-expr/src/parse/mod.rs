@@ -298,6 +298,12 @@ pub fn mz_timestamp(text: &str) -> Result<u64> {
     if let Ok(millis) = word.parse() {
         return Ok(millis);
     }
-    let micros = timestamptz(word).map_err(|_| EvalError::invalid("mz_timestamp", text))?;
-    u64::try_from(micros / 1000).map_err(|_| EvalError::raise("22003", "mz_timestamp out of range"))
+    let unread = |why: String| {
+        EvalError::invalid_because("mz_timestamp", format!("could not parse mz_timestamp: {why}"), text)
+    };
+    let micros = timestamptz(word).map_err(|error| {
+        let number = "could not parse as number of milliseconds since epoch";
+        unread(format!("{number}; could not parse as date and time: {error}"))
+    })?;
+    u64::try_from(micros.div_euclid(1000)).map_err(|_| unread("out of range for mz_timestamp".into()))
 }

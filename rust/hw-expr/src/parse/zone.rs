@@ -1,6 +1,7 @@
 //! Time zones: IANA names, abbreviations, offsets, and POSIX's name with an offset.
 
 use crate::calendar::{HOUR, MINUTE, SECOND};
+use jiff::tz::AmbiguousOffset;
 
 /// Zones that are offsets of zero under several names.
 const UTC: [&str; 6] = ["Z", "UTC", "GMT", "UT", "ZULU", "UCT"];
@@ -60,12 +61,28 @@ pub fn offset(name: &str, micros: i64, is_local: bool) -> Option<i64> {
     let seconds = micros.div_euclid(SECOND);
     let at = jiff::Timestamp::from_second(seconds.clamp(-377_705_023_201, 253_402_207_200)).ok()?;
     let offset = if is_local {
+        // A time that is skipped is read by the clock before the change, one that comes twice by the
+        // clock after it. Source: PostgreSQL's `DetermineTimeZoneOffset`.
         let civil = jiff::tz::TimeZone::UTC.to_datetime(at);
-        zone.to_ambiguous_timestamp(civil).compatible().ok().map(|moment| zone.to_offset(moment))?
+        match zone.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset,
+            AmbiguousOffset::Gap { before, .. } => before,
+            AmbiguousOffset::Fold { after, .. } => after,
+        }
     } else {
         zone.to_offset(at)
     };
     Some(i64::from(offset.seconds()) * SECOND)
+}
+
+/// As [`offset`], for a zone that a function names: there `+03` is west of Greenwich.
+///
+/// Source: PostgreSQL, section B.5: outside of literals a bare offset is a POSIX specification.
+pub fn offset_of_argument(name: &str, micros: i64, is_local: bool) -> Option<i64> {
+    match fixed_offset(name) {
+        Some(offset) => offset.ok().map(|offset| -offset),
+        None => offset(name, micros, is_local),
+    }
 }
 
 /// The abbreviation that a zone has at a moment, as `to_char`'s `TZ` shows it.

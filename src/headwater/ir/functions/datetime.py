@@ -79,6 +79,8 @@ try_parse_monotonic_iso8601_timestamp: text->timestamp #16611 =try_parse_iso8601
 _SYNTAX = """
 timestamptz_in_zone: text,text->timestamptz =timestamptz_of_text_in {e}
 text_in_zone: timestamptz,text->text =text_of_timestamptz_in {e}
+extract_in_zone: text,timestamptz,text->numeric =extract_in_zone {e}
+date_part_in_zone: text,timestamptz,text->float8 =date_part_in_zone {e}
 """
 
 _ZONE_PARTS = scalar.record_of(

@@ -95,6 +95,7 @@ sha224: bytea->bytea #3419
 sha256: bytea->bytea #3420
 sha384: bytea->bytea #3421
 sha512: bytea->bytea #3422
+similar_to_escape: text->text #1987 {e}; text,text->text #1986 {e}
 split_part: text,text,int4->text #2088 {e}
 starts_with: text,text->bool #3696
 string_to_array: text,text->text[] #376 {c}; text,text,text->text[] #394 {c}
@@ -104,7 +105,8 @@ substr: text,int4->text #883 =substring_text_int4 {e};
     bytea,int4->bytea #2086 =substring_bytea_int4 {e};
     bytea,int4,int4->bytea #2085 =substring_bytea_int4_int4 {e}
 substring: text,int4->text #937 {e}; text,int4,int4->text #936 {e}; bytea,int4->bytea #2013 {e};
-    bytea,int4,int4->bytea #2012 {e}; text,text->text #2073 {en}
+    bytea,int4,int4->bytea #2012 {e}; text,text->text #2073 {en};
+    text,text,text->text #2074 {en}
 to_hex: int4->text #2089; int8->text #2090
 translate: text,text,text->text #878
 unistr: text->text #6198 {e}

@@ -34,7 +34,7 @@ from headwater.sql.ast.query import (
     UnaryOp,
 )
 from headwater.sql.parse.data_type import data_type
-from headwater.sql.parse.predicate import normalized, overlaps
+from headwater.sql.parse.predicate import normalized, overlaps, similar
 from headwater.sql.parse.primary import is_query, primary
 from headwater.sql.parse.stream import QUOTED, SYMBOL, TokenStream
 
@@ -76,6 +76,8 @@ _INFIX = {
 }
 _NO_OPERATOR = frozenset(["(", ")", "]", ",", ";", ":", ":=", "..", "=>"])
 _NEGATABLE = frozenset(["BETWEEN", "IN", "LIKE", "ILIKE", "SIMILAR"])
+# Words that continue an expression only before certain others.
+_AHEAD = {"NOT": _NEGATABLE, "SIMILAR": frozenset(["TO"])}
 _SIGNS = frozenset("+-")
 _QUANTIFIERS = frozenset(["ANY", "SOME", "ALL"])
 
@@ -97,7 +99,7 @@ def operand(p: TokenStream, above: int) -> Expr:
             if p.kinds[p.i] is not SYMBOL or key in _NO_OPERATOR:
                 break
             level = OTHER
-        if level <= above or (key == "NOT" and p.peek() not in _NEGATABLE):
+        if level <= above or (key in _AHEAD and p.peek() not in _AHEAD[key]):
             break
         left = _INFIX_RULES.get(key, _binary)(p, left, level)
         p.grow()
@@ -292,7 +294,7 @@ def _like_level(p: TokenStream, left: Expr, level: int) -> Expr:
         high = operand(p, level)
         return Between(left, low, high, symmetric, negated, position=position)
     if key == "SIMILAR":
-        raise FeatureNotSupported("SIMILAR TO is not supported", position=position)
+        return similar(p, left, level, negated=negated, position=position)
     insensitive = key == "ILIKE"
     if p.key in _QUANTIFIERS and p.peek() == "(":
         name = ("!" if negated else "") + ("~~*" if insensitive else "~~")

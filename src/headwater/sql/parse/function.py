@@ -246,6 +246,10 @@ def _substring(p: TokenStream) -> Function:
         arguments.append(p.rules.operand(p, 0))
         if p.accept("FOR"):
             arguments.append(p.rules.operand(p, 0))
+    elif p.accept("SIMILAR"):
+        arguments.append(p.rules.operand(p, 0))
+        p.expect("ESCAPE")
+        arguments.append(p.rules.operand(p, 0))
     elif p.key == "FOR":
         arguments.append(Number("1", position=p.position))
         p.advance()

@@ -1,10 +1,10 @@
-"""SQL's predicates that are calls by another spelling: OVERLAPS and IS NORMALIZED.
+"""SQL's predicates that are calls by another spelling: SIMILAR TO, OVERLAPS, IS NORMALIZED.
 
 Each becomes the call that PostgreSQL makes of it, so that a definition shows as it does there.
 """
 
 from headwater.sql.ast.base import ObjectName
-from headwater.sql.ast.query import Expr, Function, Not, Row, String
+from headwater.sql.ast.query import BinaryOp, Expr, Function, Not, Row, String
 from headwater.sql.parse.stream import TokenStream
 
 FORMS = frozenset(["NFC", "NFD", "NFKC", "NFKD"])
@@ -13,6 +13,16 @@ FORMS = frozenset(["NFC", "NFD", "NFKC", "NFKD"])
 
 def _call(name: str, arguments: tuple[Expr, ...], position: int) -> Function:
     return Function(ObjectName((name,), position=position), arguments, position=position)
+
+
+def similar(p: TokenStream, left: Expr, level: int, *, negated: bool, position: int) -> Expr:
+    """Read ``TO pattern [ESCAPE e]``: ``left ~ similar_to_escape(pattern, e)``."""
+    p.expect("TO")
+    arguments = [p.rules.operand(p, level)]
+    if p.accept("ESCAPE"):
+        arguments.append(p.rules.operand(p, level))
+    pattern = _call("similar_to_escape", tuple(arguments), position)
+    return BinaryOp("!~" if negated else "~", left, pattern, position=position)
 
 
 def normalized(p: TokenStream, left: Expr, *, negated: bool, position: int) -> Expr | None:

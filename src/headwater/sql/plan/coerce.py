@@ -75,6 +75,18 @@ def coerce(
     return cast(expr, target, context)
 
 
+_OTHER_SIGN = {"+": "-", "-": "+"}
+
+
+def zone_argument(zone: str) -> str:
+    """Return the session's zone as a function's argument names it.
+
+    A bare offset there is POSIX's: what lies east of Greenwich is negative.
+    """
+    sign = _OTHER_SIGN.get(zone[:1])
+    return zone if sign is None else sign + zone[1:]
+
+
 _LOCAL = frozenset({BaseType.TIMESTAMP, BaseType.DATE, BaseType.TIME})
 
 
@@ -87,7 +99,7 @@ def _in_zone(
     """
     declared = type_of(expr)
     source = declared.type.base
-    name = text_literal(zone)
+    name, argument = text_literal(zone), text_literal(zone_argument(zone))
     moment, nullable = ColumnType(TIMESTAMPTZ, declared.nullable), declared.nullable
     made: HirScalar
     if isinstance(expr, Literal) and is_null(expr):
@@ -95,7 +107,7 @@ def _in_zone(
     if target.base is BaseType.TIMESTAMPTZ:
         if source in _LOCAL and can_coerce(declared.type, TIMESTAMP, CastContext.IMPLICIT):
             local = cast(expr, TIMESTAMP, context)
-            made = HirCall("timezone_text_timestamp", (name, local), moment)
+            made = HirCall("timezone_text_timestamp", (argument, local), moment)
         elif source is BaseType.UNKNOWN and isinstance(expr, Literal):
             text = retype(expr, TEXT)
             made = HirCall("timestamptz_of_text_in", (text, name), moment)
@@ -108,7 +120,8 @@ def _in_zone(
     if source is not BaseType.TIMESTAMPTZ or not can_coerce(declared.type, target, context):
         return None
     if target.base in _LOCAL:
-        made = HirCall("timezone_text_timestamptz", (name, expr), ColumnType(TIMESTAMP, nullable))
+        local_type = ColumnType(TIMESTAMP, nullable)
+        made = HirCall("timezone_text_timestamptz", (argument, expr), local_type)
         return cast(made, target, CastContext.EXPLICIT)
     if target.base in _TEXTS:
         made = HirCall("text_of_timestamptz_in", (expr, name), ColumnType(TEXT, nullable))

@@ -156,6 +156,18 @@ fn of_timestamp(name: &str, micros: i64, ty: &'static str) -> Result<Numeric> {
     }
 }
 
+/// A field of a moment as the clocks of the session's zone show it.
+fn of_zoned(name: &str, micros: i64, zone: &str) -> Result<Numeric> {
+    let offset = super::written_offset(zone, micros, false)?;
+    match known(name)? {
+        Unit::Epoch => Ok(decimal(micros, 6)),
+        Unit::Timezone => Ok(whole(offset / SECOND)),
+        Unit::TimezoneHour => Ok(whole(offset / HOUR)),
+        Unit::TimezoneMinute => Ok(whole(offset / MINUTE % 60)),
+        _ => of_timestamp(name, super::shift(micros, offset, true)?, TIMESTAMPTZ),
+    }
+}
+
 fn of_date(name: &str, days: i64) -> Result<Numeric> {
     match known(name)? {
         Unit::Epoch => Ok(whole(days * (DAY_MICROS / SECOND))),
@@ -217,6 +229,11 @@ fn clock_unit(at: Unit) -> Option<i64> {
         Unit::Microseconds => 1,
         _ => return None,
     })
+}
+
+/// Whether a unit divides the day.
+pub(super) fn is_of_clock(name: &str) -> bool {
+    unit(name).and_then(clock_unit).is_some()
 }
 
 /// Fields that `extract` knows and nothing can be cut to.
@@ -298,6 +315,8 @@ pub(super) const KERNELS: Table = &[
     kernel!("extract_text_time", |u: &str, a: i64| of_time(u, a)),
     kernel!("extract_text_timestamp", |u: &str, a: i64| of_timestamp(u, a, TIMESTAMP)),
     kernel!("extract_text_timestamptz", |u: &str, a: i64| of_timestamp(u, a, TIMESTAMPTZ)),
+    kernel!("extract_in_zone", |u: &str, a: i64, zone: &str| of_zoned(u, a, zone)),
+    kernel!("date_part_in_zone", |u: &str, a: i64, zone: &str| as_float(of_zoned(u, a, zone))),
     kernel!("extract_text_date", |u: &str, a: i64| of_date(u, a)),
     kernel!("date_part_text_interval", |u: &str, a: Interval| as_float(of_interval(u, &a))),
     kernel!("date_part_text_time", |u: &str, a: i64| as_float(of_time(u, a))),

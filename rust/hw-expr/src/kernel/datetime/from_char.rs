@@ -15,6 +15,8 @@ type Result<T> = std::result::Result<T, EvalError>;
 struct Fields {
     year: Option<i64>,
     century: Option<i64>,
+    /// The year within a century, of a pattern of two digits at most.
+    of_century: Option<i64>,
     before_christ: bool,
     month: Option<i64>,
     day: Option<i64>,
@@ -22,6 +24,7 @@ struct Fields {
     iso_year: Option<i64>,
     iso_week: Option<i64>,
     iso_day: Option<i64>,
+    iso_day_of_year: Option<i64>,
     week: Option<i64>,
     week_of_month: Option<i64>,
     julian: Option<i64>,
@@ -141,7 +144,7 @@ impl Fields {
             "YYYY" => {
                 // A year alone, or before a separator, may have more digits.
                 let (value, tail, _) = digits(if last || !follows_digit(rest, 4) { 9 } else { 4 })?;
-                self.year = Some(value);
+                fill(&mut self.year, value, pattern)?;
                 return Ok(tail);
             }
             "YYY" => digits(3).map(|(v, tail, n)| (near(v, n), tail)),
@@ -163,6 +166,7 @@ impl Fields {
             "MM" => &mut self.month,
             "DD" => &mut self.day,
             "DDD" => &mut self.day_of_year,
+            "IDDD" => &mut self.iso_day_of_year,
             "IW" => &mut self.iso_week,
             "ID" => &mut self.iso_day,
             "WW" => &mut self.week,
@@ -175,7 +179,10 @@ impl Fields {
             "SS" => return Ok(set(&mut self.second, value, tail)),
             _ => return Ok(tail),
         };
-        *slot = Some(value);
+        if upper == "YY" || upper == "Y" {
+            self.of_century = Some(value % 100);
+        }
+        fill(slot, value, pattern)?;
         Ok(tail)
     }
     fn with_month<'t>(&mut self, month: i64, tail: &'t str) -> &'t str {
@@ -220,15 +227,17 @@ impl Fields {
             return Ok(julian - 2_440_588);
         }
         if let (Some(year), Some(week)) = (self.iso_year, self.iso_week) {
-            let january = calendar::days_from_civil(year, 1, 4);
-            return Ok(january - calendar::weekday_monday(january)
-                + (week - 1) * 7
-                + self.iso_day.unwrap_or(1)
-                - 1);
+            return Ok(first_of_iso_year(year) + (week - 1) * 7 + self.iso_day.unwrap_or(1) - 1);
+        }
+        if let (Some(year), Some(day)) = (self.iso_year, self.iso_day_of_year) {
+            return Ok(first_of_iso_year(year) + day - 1);
         }
         let mut year = self.year.or(self.iso_year);
         if let (None, Some(century)) = (year, self.century) {
             year = Some(century * 100 - 99);
+        }
+        if let (Some(century), Some(part)) = (self.century, self.of_century) {
+            year = Some(if part == 0 { century * 100 } else { (century - 1) * 100 + part });
         }
         // Without a year PostgreSQL's texts are of 1 BC.
         let mut year = year.unwrap_or(if self.before_christ { 1 } else { 0 });
@@ -238,7 +247,11 @@ impl Fields {
             year += 1;
         }
         if let Some(day) = self.day_of_year {
-            return Ok(calendar::days_from_civil(year, 1, 1) + day - 1);
+            let first = calendar::days_from_civil(year, 1, 1);
+            if day < 1 || day > calendar::days_from_civil(year + 1, 1, 1) - first {
+                return Err(out_of_range(text));
+            }
+            return Ok(first + day - 1);
         }
         if let Some(week) = self.week {
             return Ok(calendar::days_from_civil(year, 1, 1) + (week - 1) * 7);
@@ -267,6 +280,25 @@ impl Fields {
         }
         Ok(hour * HOUR + self.minute * MINUTE + self.second * SECOND + self.micros)
     }
+}
+
+/// The Monday that an ISO year begins with: that of the week of January 4th.
+fn first_of_iso_year(year: i64) -> i64 {
+    let january = calendar::days_from_civil(year, 1, 4);
+    january - calendar::weekday_monday(january)
+}
+
+/// Takes a field's value, which must be the one it has where the template names it twice.
+fn fill(slot: &mut Option<i64>, value: i64, pattern: &str) -> Result<()> {
+    if slot.is_some_and(|before| before != value) {
+        return Err(EvalError::raise_with_detail(
+            "22007",
+            format!("conflicting values for \"{pattern}\" field in formatting string"),
+            "This value contradicts a previous setting for the same field type.",
+        ));
+    }
+    *slot = Some(value);
+    Ok(())
 }
 
 fn set<'t>(slot: &mut i64, value: i64, tail: &'t str) -> &'t str {

@@ -1,6 +1,6 @@
 //! Dates, times and intervals made of their fields; dates and days.
 
-use super::{shift, zone_offset};
+use super::{shift, written_offset, zone_offset};
 use crate::calendar::{self, HOUR, MINUTE};
 use crate::error::EvalError;
 use crate::kernel::{CallInfo, Evaluated, Table, arg, kernel, many};
@@ -55,7 +55,7 @@ fn moment(args: &[Datum<'_>]) -> Result<i64> {
 fn make_timestamptz<'a>(args: &[Datum<'a>], _: &'a CallInfo, _: &'a Arena) -> Evaluated<'a> {
     let local = moment(args)?;
     let offset = match args.get(6) {
-        Some(Datum::Text(zone)) => zone_offset(zone, local, true)?,
+        Some(Datum::Text(zone)) => written_offset(zone, local, true)?,
         _ => 0,
     };
     Ok(Datum::Int(shift(local, offset, false)?))
@@ -109,7 +109,11 @@ fn overlaps(args: &[Datum<'_>]) -> Result<Option<bool>> {
     // NULL decides nothing unless the other ends say enough.
     let ((s1, e1), (s2, e2)) = if s1 > s2 { ((s1, e1), (s2, e2)) } else { ((s2, e2), (s1, e1)) };
     if s1 > s2 {
-        return Ok(e2.map(|e2| s1 < e2));
+        return Ok(match e2 {
+            Some(e2) if s1 < e2 => Some(true),
+            Some(_) => e1.map(|_| false),
+            None => None,
+        });
     }
     Ok(match (e1, e2) {
         (Some(_), Some(_)) => Some(true),
@@ -125,7 +129,10 @@ fn overlap_kernel<'a>(args: &[Datum<'a>], _: &'a CallInfo, _: &'a Arena) -> Eval
 fn trunc_in_zone(unit: &str, micros: i64, zone: &str) -> Result<i64> {
     let local = shift(micros, zone_offset(zone, micros, false)?, true)?;
     let cut = super::fields::trunc_timestamp(unit, local)?;
-    shift(cut, zone_offset(zone, cut, true)?, false)
+    // Within an hour the moment keeps its offset: an hour that comes twice is two.
+    let of_clock = super::fields::is_of_clock(unit);
+    let offset = if of_clock { zone_offset(zone, micros, false)? } else { zone_offset(zone, cut, true)? };
+    shift(cut, offset, false)
 }
 
 fn timestamptz_of_text(text: &str, zone: &str) -> Result<i64> {
@@ -135,7 +142,7 @@ fn timestamptz_of_text(text: &str, zone: &str) -> Result<i64> {
 /// A moment with time zone as text, in a zone.
 fn text_in_zone(micros: i64, zone: &str) -> Result<String> {
     let mut out = Vec::new();
-    crate::format::timestamptz_in(micros, zone_offset(zone, micros, false)?, &mut out);
+    crate::format::timestamptz_in(micros, written_offset(zone, micros, false)?, &mut out);
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 

@@ -252,9 +252,18 @@ fn make_timestamp<'a>(
     Ok(hw_types::datum::Datum::Int(calendar::check_timestamp(days.and_then(|d| d.checked_add(of_day)))?))
 }
 
+fn no_zone(zone: &str) -> EvalError {
+    EvalError::parameter(format!("invalid time zone '{zone}'"))
+}
+
+/// The offset of a zone that a function's argument names.
 fn zone_offset(zone: &str, micros: i64, is_local: bool) -> Result<i64> {
-    parse::zone::offset(zone, micros, is_local)
-        .ok_or_else(|| EvalError::parameter(format!("invalid time zone '{zone}'")))
+    parse::zone::offset_of_argument(zone, micros, is_local).ok_or_else(|| no_zone(zone))
+}
+
+/// The offset of a zone as literals and the session name it.
+fn written_offset(zone: &str, micros: i64, is_local: bool) -> Result<i64> {
+    parse::zone::offset(zone, micros, is_local).ok_or_else(|| no_zone(zone))
 }
 
 fn fixed(zone: &Interval) -> Result<i64> {

@@ -75,7 +75,9 @@ struct Moment {
 
 /// Digits padded to `width` unless `fill` is off.
 fn number(value: i64, width: usize, fill: bool) -> String {
-    if fill { format!("{value:0width$}") } else { value.to_string() }
+    // PostgreSQL counts digits: a sign comes before them.
+    let sign = if value < 0 { "-" } else { "" };
+    if fill { format!("{sign}{:0width$}", value.unsigned_abs()) } else { value.to_string() }
 }
 
 fn cased(name: &str, pattern: &str, width: usize, fill: bool) -> String {
@@ -185,6 +187,7 @@ impl Moment {
             "IW" => two(iso_week),
             "WW" => two((calendar::day_of_year(self.days) - 1) / 7 + 1),
             "W" => ((self.day - 1) / 7 + 1).to_string(),
+            "CC" if self.year <= 0 && !self.span => two(-((year + 99) / 100)),
             "CC" => two((year + 99) / 100),
             "J" => (self.days + 2_440_588).to_string(),
             "Q" => ((self.month - 1) / 3 + 1).to_string(),

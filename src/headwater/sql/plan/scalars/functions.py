@@ -19,6 +19,7 @@ from headwater.ir.scalar import CallUnmaterializable, Literal, Parameter, Unmate
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import NamedType, Node, ObjectName
 from headwater.sql.plan.calls import apply, choose_function, overloads_of
+from headwater.sql.plan.coerce import zone_argument
 from headwater.sql.plan.context import ExprContext, Handler
 from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.scalars import catalog_functions
@@ -36,6 +37,7 @@ from headwater.types.scalar import (
     INT4,
     INTERVAL,
     MZ_TIMESTAMP,
+    NUMERIC,
     TEXT,
     TIMESTAMP,
     TIMESTAMPTZ,
@@ -77,6 +79,7 @@ _UNMATERIALIZABLE: dict[str, tuple[UnmaterializableFunc, ScalarType]] = {
 _NULLABLE_CALLS = frozenset({U.CURRENT_SCHEMA})
 # Functions of timestamptz that look at its fields.
 _BY_ZONE = frozenset({"date_part", "date_trunc", "extract", "to_char"})
+_FIELDS = frozenset({"date_part", "extract"})
 _UNSAFE = frozenset({"mz_all", "mz_any", "mz_panic", "mz_sleep"})
 # What the front end answers about itself as a map from setting to value.
 _SETTINGS = ColumnType(map_of(TEXT), False)
@@ -163,6 +166,12 @@ def _scalar(
     types = tuple([type_of(arg).type for arg in args])
     positions = [argument.position for argument in node.arguments]
     if ctx.statement.time_zone is not None and name in _BY_ZONE:
+        if name in _FIELDS and len(args) == 2 and types[1].base is BaseType.TIMESTAMPTZ:
+            unit = ctx.coerce(args[0], TEXT, positions[0])
+            nullable = type_of(unit).nullable or type_of(args[1]).nullable
+            result = ColumnType(NUMERIC if name == "extract" else FLOAT8, nullable)
+            zone = text_literal(ctx.statement.time_zone)
+            return HirCall(f"{name}_in_zone", (unit, args[1], zone), result)
         args = _in_zone(ctx, name, args, ctx.statement.time_zone)
         types = tuple([type_of(arg).type for arg in args])
         positions = [*positions, *[0] * (len(args) - len(positions))]
@@ -174,7 +183,7 @@ def _in_zone(ctx: ExprContext, name: str, args: list[HirScalar], zone: str) -> l
     """Return the arguments with moments as they are in the session's zone."""
     if name == "date_trunc":
         is_zoned = len(args) == 2 and type_of(args[1]).type.base is BaseType.TIMESTAMPTZ
-        return [*args, text_literal(zone)] if is_zoned else args
+        return [*args, text_literal(zone_argument(zone))] if is_zoned else args
     return [
         ctx.coerce(arg, TIMESTAMP, 0, CastContext.EXPLICIT)
         if type_of(arg).type.base is BaseType.TIMESTAMPTZ
