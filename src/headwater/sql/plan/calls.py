@@ -64,8 +64,13 @@ def _operator_error(
     )
 
 
-def choose_function(name: str, types: tuple[ScalarType, ...], position: int) -> Choice:
-    """Return the overload that a call means. Raises: UndefinedFunction, AmbiguousFunction."""
+def choose_function(
+    name: str, types: tuple[ScalarType, ...], position: int, *, exists: bool = True
+) -> Choice:
+    """Return the overload that a call means; there is none of this name where not ``exists``.
+
+    Raises: UndefinedFunction, AmbiguousFunction.
+    """
     choice = overload.choose_function(name, types)
     if isinstance(choice, Choice):
         return choice
@@ -85,8 +90,9 @@ def choose_function(name: str, types: tuple[ScalarType, ...], position: int) -> 
         )
     hint = _FUNCTION_HINT
     if not lookup(name):
-        # Materialize's words: whatever the arguments, there is none.
-        shown = f'"{name}"'
+        if not exists:
+            # Materialize's words: whatever the arguments, there is none.
+            shown = f'"{name}"'
         near = get_close_matches(name, function_names(), n=3, cutoff=0.7)
         if near:
             hint = "Perhaps you meant " + " or ".join(f'"{match}"' for match in near) + "."

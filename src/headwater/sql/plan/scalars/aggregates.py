@@ -10,7 +10,7 @@ exact only before it is rounded.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from headwater.errors import DatatypeMismatch, SyntaxError_, UndefinedFunction
+from headwater.errors import DatatypeMismatch, SyntaxError_, UndefinedFunction, WrongObjectType
 from headwater.ir.functions import CastContext, Signature
 from headwater.ir.literals import TRUE, int_literal, literal_from_text, null_literal
 from headwater.ir.scalar import ColumnOrder
@@ -139,7 +139,7 @@ def aggregate_arguments(
             raise UndefinedFunction(f"function {name}() does not exist", position=node.position)
         return []
     if not node.arguments and name == "count":
-        raise SyntaxError_(
+        raise WrongObjectType(
             "count(*) must be used to call a parameterless aggregate function",
             position=node.position,
         )

@@ -226,7 +226,7 @@ def _unknown(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
         )
     args = plan_arguments(ctx, node)
     types = tuple(type_of(arg).type for arg in args)
-    choose_function(name, types, node.position)
+    choose_function(name, types, node.position, exists=name in TYPE_IO)
     raise UndefinedFunction(f"function {name} does not exist", position=node.position)
 
 

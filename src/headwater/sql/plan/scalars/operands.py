@@ -54,6 +54,22 @@ def _number(_ctx: ExprContext, node: ast.Number) -> HirScalar:
         raise
 
 
+def _float(ctx: ExprContext, node: ast.Number, target: ScalarType) -> HirScalar:
+    """Plan a number that is cast to a float at once: it may be beyond what numerics hold."""
+    try:
+        return ctx.plan(node)
+    except NumericValueOutOfRange:
+        pass
+    try:
+        return literal_from_text(node.text, target)
+    except NumericValueOutOfRange as error:
+        error.position = node.position
+        raise
+
+
+_FLOATS = frozenset({BaseType.FLOAT4, BaseType.FLOAT8})
+
+
 def _string(_ctx: ExprContext, node: ast.String) -> HirScalar:
     return Literal(text_datum(node.value), _UNKNOWN_TYPE)
 
@@ -188,6 +204,8 @@ def _cast(ctx: ExprContext, node: ast.Cast) -> HirScalar:
             expr = ctx.plan(operand)
     elif isinstance(operand, ast.ArrayExpr | ast.ListExpr | ast.MapExpr):
         expr = plan_container(ctx, operand, target)
+    elif isinstance(operand, ast.Number) and target.base in _FLOATS:
+        expr = _float(ctx, operand, target)
     else:
         expr = ctx.plan(operand)
     position = operand.position if isinstance(operand, ast.String) else node.position
