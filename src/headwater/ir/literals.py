@@ -255,7 +255,9 @@ def evaluate(expr: ScalarExpr, row: bytes) -> Literal | LiteralError:
     if isinstance(data, bytes):
         return Literal(data, ColumnType(scalar_type(expr), data == NULL_DATUM))
     sqlstate, message = data
-    return LiteralError(ErrorFields(sqlstate, message), ColumnType(scalar_type(expr), True))
+    message, detail, hint = raised.parts(message)
+    fields = ErrorFields(sqlstate, message, detail=detail, hint=hint)
+    return LiteralError(fields, ColumnType(scalar_type(expr), True))
 
 
 def error_of(literal: LiteralError, position: int = 0) -> HeadwaterError:

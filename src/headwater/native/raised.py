@@ -27,11 +27,17 @@ def _class_of(sqlstate: str) -> type[HeadwaterError]:
     return known or type(f"DataError{sqlstate}", (UserError,), {"sqlstate": sqlstate})
 
 
+def parts(message: str) -> tuple[str, str, str]:
+    """Return message, detail and hint, which ``hw_expr::error`` writes one behind the other."""
+    message, _, hint = message.partition(_HINT)
+    message, _, detail = message.partition(_DETAIL)
+    return message, detail, hint
+
+
 def error_of(sqlstate: str, message: str) -> HeadwaterError:
     """Return the error of a SQLSTATE; the extension calls this to raise.
 
-    ``message`` may have a detail and a hint behind it, as ``hw_expr::error`` writes them.
+    ``message`` may have a detail and a hint behind it.
     """
-    message, _, hint = message.partition(_HINT)
-    message, _, detail = message.partition(_DETAIL)
+    message, detail, hint = parts(message)
     return _class_of(sqlstate)(message, detail=detail, hint=hint)
