@@ -138,6 +138,7 @@ fn index() -> DataflowDescription {
             desc: desc(),
             table: false,
             mfp: Some(Mfp::identity(2)),
+            selection: None,
         }],
         indexes: vec![],
         objects: vec![],

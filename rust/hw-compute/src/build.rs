@@ -174,6 +174,7 @@ fn import_source(
         table: import.table,
         as_of: Some(context.as_of),
         until: context.until,
+        selection: import.selection.clone(),
     });
     Ok(())
 }

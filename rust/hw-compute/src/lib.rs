@@ -1,8 +1,9 @@
 //! Dataflows: rendering, arrangements, peeks, subscriptions and the worker loop.
 //!
 //! What comes in: commands of the controller ([`protocol`]), dataflow descriptions within them ([`plan`]),
-//! parts of shards from the shell ([`source`]). What goes out, through a [`gather::Responder`]: frontiers,
-//! answers to peeks, updates of subscriptions, and requests to the shell. Out of scope: all I/O.
+//! parts of shards from the shell ([`source`]; which are of use says [`selection`]). What goes out, through a
+//! [`gather::Responder`]: frontiers, answers to peeks, updates of subscriptions, and requests to the shell. Out
+//! of scope: all I/O.
 //!
 //! In order of reading: [`container`] and [`arrangement`] (how updates are kept), [`check`] and [`render`] (how plans
 //! become operators), [`build`] (one dataflow), [`source`] and [`sink`] (its ends), [`peek`], [`worker`] (the loop),
@@ -19,6 +20,7 @@ pub mod peek;
 pub mod plan;
 pub mod protocol;
 pub mod render;
+pub mod selection;
 pub mod server;
 pub mod sink;
 pub mod source;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::expr::{ErrorFields, Mfp, ScalarExpr};
+use crate::selection::Selection;
 
 /// The name of an object: `u12`, `s3`, `t7`.
 pub type GlobalId = String;
@@ -394,6 +395,9 @@ pub struct SourceImport {
     /// Applied to each row as it is read.
     #[serde(default)]
     pub mfp: Option<Mfp>,
+    /// Which parts the shell need not fetch.
+    #[serde(default)]
+    pub selection: Option<Selection>,
 }
 
 /// An arrangement that another dataflow exports.

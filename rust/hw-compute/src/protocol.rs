@@ -10,6 +10,7 @@ use serde_bytes::ByteBuf;
 
 use crate::expr::Mfp;
 use crate::plan::{DataflowDescription, Frontier, GlobalId};
+use crate::selection::Selection;
 
 /// The channel of commands and of answers other than rows.
 pub const CHANNEL_CONTROL: u8 = 0;
@@ -207,7 +208,7 @@ pub fn frame(header: &Header, body: &[u8]) -> Bytes {
 }
 
 /// Between a replica's workers and the shell around them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ShellRequest {
     /// A dataflow wants the history of a shard.
@@ -222,6 +223,8 @@ pub enum ShellRequest {
         as_of: Frontier,
         /// Until when.
         until: Frontier,
+        /// Which parts need not be fetched.
+        selection: Option<Selection>,
     },
     /// Nobody reads it any more.
     CloseSource {

@@ -164,6 +164,7 @@ async def boot(
         oracle=oracle,
         group_commit=group_commit,
         planner=planner,
+        txns_shard=txns_shard,
     )
     coord.environment_id = durable.state[_ENVIRONMENT]
     coord.secrets = _secrets(durable)

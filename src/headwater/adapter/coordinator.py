@@ -73,6 +73,7 @@ class Coordinator:
         secrets: The bytes of secrets, by id.
         fast_indexes: Indexes that the front reads by itself.
         audit: What catalog transactions tell of themselves.
+        txns_shard: The transaction shard, through which tables are read.
         damage: Fails the reads that wait for what can't be read.
     """
 
@@ -86,6 +87,7 @@ class Coordinator:
         oracle: TimestampOracle,
         group_commit: GroupCommit,
         planner: Planner,
+        txns_shard: ShardId,
     ) -> None:
         self.persist = outside.persist
         self.compute = outside.compute
@@ -102,6 +104,7 @@ class Coordinator:
         self.oracle = oracle
         self.group_commit = group_commit
         self.planner = planner
+        self.txns_shard = txns_shard
         self.environment_id = f"headwater-{durable.epoch}"
         self.started_ms = self.clock.now_ms()
         self.sessions: dict[int, Session] = {}

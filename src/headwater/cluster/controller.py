@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from headwater.cluster.orchestrator import Orchestrator, ProcessEvent, ProcessSpec
-from headwater.cluster.protocol import PROTOCOL_VERSION, Hello, Ready, ShardFailed
+from headwater.cluster.protocol import PROTOCOL_VERSION, Hello, PartsRead, Ready, ShardFailed
 from headwater.cluster.transport import (
     CHANNEL_COMPUTE,
     CHANNEL_SHELL,
@@ -34,7 +34,7 @@ from headwater.types.ids import ClusterId, ReplicaId, ShardId
 
 logger = logging.getLogger(__name__)
 
-_shell_messages = msgspec.msgpack.Decoder(Ready | ShardFailed | StorageResponse)
+_shell_messages = msgspec.msgpack.Decoder(Ready | PartsRead | ShardFailed | StorageResponse)
 
 
 class ReplicaConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,10 @@ class ShardFailure(msgspec.Struct, frozen=True):
 
 
 class ReplicaState(msgspec.Struct, kw_only=True):
-    """A replica as it stands. Times in ms since the epoch."""
+    """A replica as it stands. Times in ms since the epoch.
+
+    ``parts_fetched`` and ``parts_skipped``: of sources, by its dataflows, since headwaterd started.
+    """
 
     cluster: ClusterId
     replica: ReplicaId
@@ -66,6 +69,8 @@ class ReplicaState(msgspec.Struct, kw_only=True):
     reason: str | None = None
     updated_ms: int = 0
     failing: "dict[ShardId, ShardFailure]" = {}
+    parts_fetched: int = 0
+    parts_skipped: int = 0
 
 
 class Environment(Protocol):
@@ -237,6 +242,9 @@ class ClusterController:
         match _shell_messages.decode(payload):
             case Ready(pid=pid):
                 state.pid = pid
+            case PartsRead(fetched=fetched, skipped=skipped):
+                state.parts_fetched += fetched
+                state.parts_skipped += skipped
             case ShardFailed(shard=shard, error=error):
                 self._shard_failed(state, ShardId(shard), error)
             case _ as response:

@@ -40,6 +40,13 @@ class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
     workers: int
 
 
+class PartsRead(msgspec.Struct, frozen=True, tag_field="kind", tag="parts_read"):
+    """Parts of sources that dataflows have fetched, and that they passed over, since last said."""
+
+    fetched: int
+    skipped: int
+
+
 class ShardFailed(msgspec.Struct, frozen=True, tag_field="kind", tag="shard_failed"):
     """A shard can't be read or written on this replica; what depends on it stands still.
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headwater.cluster.protocol import PROTOCOL_VERSION, Hello, Ready, ShardFailed
+from headwater.cluster.protocol import PROTOCOL_VERSION, Hello, PartsRead, Ready, ShardFailed
 from headwater.cluster.transport import (
     CHANNEL_SHELL,
     ControllerConnected,
@@ -119,7 +119,9 @@ class Replica:
         persist = PersistClient(blob, consensus, self._clock, rng, self._tasks, config=_PERSIST)
         await persist.start()
         txns = ShardId(hello.txns)
-        compute = ComputeShell(self._workers, persist, self._tasks, txns, self._shard_failed)
+        compute = ComputeShell(
+            self._workers, persist, self._tasks, txns, self._shard_failed, self._parts_read
+        )
         compute.start()
         storage = StorageShell(persist, txns, self._clock, self._tasks, self._send_shell)
         for payload in self._early:
@@ -132,6 +134,9 @@ class Replica:
     def _send_shell(self, payload: bytes) -> None:
         assert self._link is not None
         self._link.respond(CHANNEL_SHELL, payload)
+
+    def _parts_read(self, fetched: int, skipped: int) -> None:
+        self._send_shell(msgspec.msgpack.encode(PartsRead(fetched, skipped)))
 
     def _shard_failed(self, shard: ShardId, error: HeadwaterError | None) -> None:
         fields = error.fields() if error is not None else None

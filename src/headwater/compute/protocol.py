@@ -11,6 +11,7 @@ import msgspec
 from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.physical import Mfp
 from headwater.ir.relation import RowSetFinishing
+from headwater.ir.selection import Selection
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId
 from headwater.types.time import Timestamp
@@ -147,13 +148,17 @@ ComputeResponse = Frontiers | DataflowFailed | Errors | Inspected
 
 
 class OpenSource(msgspec.Struct, frozen=True, tag_field="kind", tag="open_source"):
-    """A dataflow wants the history of a shard from ``as_of``, under ``token``."""
+    """A dataflow wants the history of a shard from ``as_of``, under ``token``.
+
+    Parts that ``selection`` leaves nothing of need not be fetched.
+    """
 
     token: int
     shard: str
     table: bool
     as_of: Frontier
     until: Frontier
+    selection: Selection | None = None
 
 
 class CloseSource(msgspec.Struct, frozen=True, tag_field="kind", tag="close_source"):

@@ -8,7 +8,9 @@ commit of what a materialized view should hold. The shell answers by ``feed`` an
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -23,12 +25,13 @@ from headwater.compute.protocol import (
     SinkBatch,
     SinkFrontier,
 )
+from headwater.compute.selection import ALL_PARTS, PartSelector
 from headwater.compute.sink import FedPart, SinkWriter
 from headwater.errors import DataCorrupted, HeadwaterError
 from headwater.native.loader import native
 from headwater.persist import flat
 from headwater.persist.client import PersistClient
-from headwater.persist.parts import InlinePart, PartRef
+from headwater.persist.parts import BlobPart, InlinePart, PartRef
 from headwater.persist.read import Reader
 from headwater.runtime.tasks import Tasks
 from headwater.types.frontier import Frontier, precedes
@@ -39,6 +42,10 @@ logger = logging.getLogger(__name__)
 
 # Parts fetched ahead of the one being fed, a source: enough to hide the object store's latency.
 PREFETCH_PARTS = 4
+
+Fetch = Callable[[PartRef], Awaitable[bytes]]
+# Parts of a source that were fetched and that were passed over since the last call.
+Tally = Callable[[int, int], None]
 
 _requests = msgspec.msgpack.Decoder(ShellRequest)
 
@@ -67,7 +74,8 @@ class ComputeShell:
     """Serves the workers of one replica process.
 
     ``report`` is called with a shard and an error when a collection can't be read or written: its
-    dataflows stand still. It is called with None when that is over.
+    dataflows stand still. It is called with None when that is over. ``tally`` is called with how
+    many parts of a source have been fetched, and how many passed over.
     """
 
     def __init__(
@@ -77,12 +85,14 @@ class ComputeShell:
         tasks: Tasks,
         txns: ShardId,
         report: Report,
+        tally: Tally = lambda _fetched, _skipped: None,
     ) -> None:
         self._workers = workers
         self._persist = persist
         self._tasks = tasks
         self._txns = txns
         self._report = report
+        self._tally = tally
         self._perseverance = Perseverance(persist.clock, report)
         self._feeds: dict[int, asyncio.Task[None]] = {}
         self._sinks: dict[int, SinkWriter] = {}
@@ -140,23 +150,19 @@ class ComputeShell:
         reader = await self._perseverance.until_done(
             shard, lambda: self._persist.open_reader(shard, txns=txns)
         )
-        if request.until is None:
+        until = request.until
+        choice = PartSelector(request.selection, until), self._tally
+        if until is None:
             fetch = self._fetch_from(shard, reader)
-            await feed_history(self._workers, reader, fetch, request.token, request.as_of, None)
+            feed = Feed(self._workers, fetch, request.token, *choice)
+            await feed_history(feed, reader, request.as_of, None)
             return
         # Someone waits for the end of this import: damage is an answer too, and ends it.
         reached: list[Frontier] = [request.as_of]
         fetch = self._fetch_from(shard, reader, unless=DataCorrupted)
+        feed = Feed(self._workers, fetch, request.token, *choice)
         try:
-            await feed_history(
-                self._workers,
-                reader,
-                fetch,
-                request.token,
-                request.as_of,
-                request.until,
-                reached.append,
-            )
+            await feed_history(feed, reader, request.as_of, until, reached.append)
         except DataCorrupted as error:
             time = reached[-1]
             assert time is not None  # an import that is closed reads no more
@@ -167,35 +173,70 @@ class ComputeShell:
         shard = ShardId(request.shard)
         reader = await self._perseverance.until_done(shard, sink.open)
         fetch = self._fetch_from(shard, reader)
-        start, fed = request.as_of, sink.set_persisted
+        feed = Feed(self._workers, fetch, request.token)
         async with asyncio.TaskGroup() as group:
-            group.create_task(
-                feed_history(self._workers, reader, fetch, request.token, start, None, fed)
-            )
+            group.create_task(feed_history(feed, reader, request.as_of, None, sink.set_persisted))
             group.create_task(sink.run())
 
     def _fetch_from(
         self, shard: ShardId, reader: Reader, *, unless: tuple[()] | type[HeadwaterError] = ()
-    ) -> "Fetch":
+    ) -> Fetch:
         def fetch(part: PartRef) -> Awaitable[bytes]:
             return self._perseverance.until_done(shard, lambda: reader.fetch(part), unless=unless)
 
         return fetch
 
 
-Fetch = Callable[[PartRef], Awaitable[bytes]]
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An import of the workers: where its parts come from, and which of them it needs."""
+
+    workers: Workers
+    fetch: Fetch
+    token: int
+    selector: PartSelector = ALL_PARTS
+    tally: Tally = lambda _fetched, _skipped: None
+
+    def reach(self, upper: Frontier) -> None:
+        """Say that times before ``upper`` are complete."""
+        self.workers.feed(self.token, (), upper)
+
+    async def give(
+        self, parts: Sequence[PartRef], errors: Sequence[PartRef], since: Timestamp
+    ) -> None:
+        """Feed what is needed of ``parts``, and all ``errors``; no frontier moves.
+
+        No update counts before ``since``. At most :data:`PREFETCH_PARTS` are under way.
+        """
+        waiting = deque((0, ref) for ref in parts if self.selector.wants(ref.part, since))
+        self._count(len(parts) - len(waiting), (*(ref for _, ref in waiting), *errors))
+        waiting.extend((1, ref) for ref in errors)
+        under_way: deque[tuple[int, PartRef, asyncio.Task[bytes]]] = deque()
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < PREFETCH_PARTS:
+                    half, ref = waiting.popleft()
+                    under_way.append((half, ref, asyncio.ensure_future(self.fetch(ref))))
+                half, ref, task = under_way.popleft()
+                self.workers.feed(self.token, [_fed(half, ref, await task)], 0)
+        finally:
+            for _, _, task in under_way:
+                task.cancel()
+
+    def _count(self, skipped: int, wanted: Sequence[PartRef]) -> None:
+        fetched = sum(isinstance(ref.part, BlobPart) for ref in wanted)
+        if fetched or skipped:
+            self.tally(fetched, skipped)
 
 
 async def feed_history(
-    workers: Workers,
+    feed: Feed,
     reader: Reader,
-    fetch: Fetch,
-    token: int,
     as_of: Frontier,
     until: Frontier,
     progressed: Callable[[Frontier], None] = lambda _: None,
 ) -> None:
-    """Feed ``token`` the collection as of ``as_of``, then its changes as they become durable.
+    """Feed the collection as of ``as_of``, then its changes as they become durable.
 
     Frontiers: after each feed the import is complete at times before what ``progressed`` is told.
     Ends when the collection closes or ``until`` is reached; both close the import.
@@ -207,47 +248,25 @@ async def feed_history(
     Cancellation: the import stays where it is.
     """
     if as_of is None:
-        workers.feed(token, (), None)
+        feed.reach(None)
         progressed(None)
         return
     snapshot = await reader.snapshot(as_of)
-    await _feed_parts(workers, fetch, token, snapshot.parts, snapshot.errors)
+    await feed.give(snapshot.parts, snapshot.errors, as_of)
     upper: Frontier = Timestamp(as_of + 1)
-    workers.feed(token, (), upper)
+    feed.reach(upper)
     progressed(upper)
     async for delta in reader.listen(as_of):
-        await _feed_parts(workers, fetch, token, delta.parts, delta.errors)
+        await feed.give(delta.parts, delta.errors, delta.lower)
         upper = delta.upper
         if until is not None and precedes(until, upper):
             upper = None
-        workers.feed(token, (), upper)
+        feed.reach(upper)
         progressed(upper)
         if upper is None:
             return
-    workers.feed(token, (), None)
+    feed.reach(None)
     progressed(None)
-
-
-async def _feed_parts(
-    workers: Workers,
-    fetch: Fetch,
-    token: int,
-    parts: Sequence[PartRef],
-    errors: Sequence[PartRef],
-) -> None:
-    """Feed parts as they arrive, at most :data:`PREFETCH_PARTS` under way; no frontier moves."""
-    waiting = [(0, part) for part in parts] + [(1, part) for part in errors]
-    under_way: list[tuple[int, PartRef, asyncio.Task[bytes]]] = []
-    try:
-        while waiting or under_way:
-            while waiting and len(under_way) < PREFETCH_PARTS:
-                half, part = waiting.pop(0)
-                under_way.append((half, part, asyncio.ensure_future(fetch(part))))
-            half, part, task = under_way.pop(0)
-            workers.feed(token, [_fed(half, part, await task)], 0)
-    finally:
-        for _, _, task in under_way:
-            task.cancel()
 
 
 def _fed_error(error: HeadwaterError, time: Timestamp) -> FedPart:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from headwater.cluster.controller import ReplicaState
@@ -46,7 +46,7 @@ class HeadwaterCollector(Collector):
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
 
-    def collect(self) -> "Iterable[GaugeMetricFamily]":
+    def collect(self) -> "Iterable[CounterMetricFamily | GaugeMetricFamily]":
         """Yield all metrics as of now."""
         now = self._observed.now_ms()
         since = GaugeMetricFamily(
@@ -76,9 +76,22 @@ class HeadwaterCollector(Collector):
             "Whether the replica is connected.",
             labels=["cluster", "replica"],
         )
+        fetched = CounterMetricFamily(
+            "headwater_compute_parts_fetched",
+            "Parts of collections that the replica's dataflows have read.",
+            labels=["cluster", "replica"],
+        )
+        skipped = CounterMetricFamily(
+            "headwater_compute_parts_skipped",
+            "Parts that they passed over, as by their statistics no row is of use.",
+            labels=["cluster", "replica"],
+        )
         for replica in self._observed.replicas():
-            online.add_metric([replica.cluster, replica.replica], int(replica.online))
-        yield online
+            labels = [replica.cluster, replica.replica]
+            online.add_metric(labels, int(replica.online))
+            fetched.add_metric(labels, replica.parts_fetched)
+            skipped.add_metric(labels, replica.parts_skipped)
+        yield from (online, fetched, skipped)
         yield _gauge(
             "headwater_pgwire_connections_total",
             "SQL clients connected.",

@@ -7,6 +7,7 @@ in it refers to the catalog.
 import msgspec
 
 from headwater.ir.physical import ArrangementKey, Mfp, Plan
+from headwater.ir.selection import Selection
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId, ShardId
 from headwater.types.relation import RelationDesc
@@ -15,8 +16,8 @@ from headwater.types.relation import RelationDesc
 class SourceImport(msgspec.Struct, frozen=True):
     """A durable collection read from persist.
 
-    ``mfp`` is applied to each row as it is read, None for none. ``table`` says that the shard's
-    upper is the transaction shard's.
+    ``mfp`` is applied to each row as it is read, None for none; parts that ``selection`` leaves
+    nothing of need not be read. ``table`` says that the shard's upper is the transaction shard's.
     """
 
     id: GlobalId
@@ -24,6 +25,7 @@ class SourceImport(msgspec.Struct, frozen=True):
     desc: RelationDesc
     table: bool = False
     mfp: Mfp | None = None
+    selection: Selection | None = None
 
 
 class IndexImport(msgspec.Struct, frozen=True):

@@ -87,6 +87,7 @@ pub fn dataflow(name: &str, sources: &[(&str, usize)], as_of: u64) -> DataflowDe
         desc: desc(*arity),
         table: false,
         mfp: None,
+        selection: None,
     };
     DataflowDescription {
         name: name.into(),

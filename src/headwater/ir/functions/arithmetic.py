@@ -1,4 +1,8 @@
-"""Operators and functions over numbers."""
+"""Operators and functions over numbers.
+
+Functions that are approximated (``exp``, ``ln``, ``tanh``, …) are not said to be monotone: their
+last digit may fall as the argument rises.
+"""
 
 from headwater.ir.functions.signature import FunctionKind, Signature, parse_table
 
@@ -12,10 +16,10 @@ _OPERATORS = """
     float8->float8 =identity; numeric->numeric =identity
 - neg: int2->int2 #559 {e}; int4->int4 #558 {e}; int8->int8 #484 {e}; float4->float4 #584;
     float8->float8 #585; numeric->numeric #17510
-- sub: int2,int2->int2 #556 {e}; int4,int4->int4 #555 {e}; int8,int8->int8 #685 {e};
-    uint2,uint2->uint2 #16469 {e}; uint4,uint4->uint4 #16470 {e}; uint8,uint8->uint8 #16471 {e};
-    float4,float4->float4 #587 {e}; float8,float8->float8 #592 {e};
-    numeric,numeric->numeric #17590 {e}
+- sub: int2,int2->int2 #556 {em1}; int4,int4->int4 #555 {em1}; int8,int8->int8 #685 {em1};
+    uint2,uint2->uint2 #16469 {em1}; uint4,uint4->uint4 #16470 {em1};
+    uint8,uint8->uint8 #16471 {em1}; float4,float4->float4 #587 {em1};
+    float8,float8->float8 #592 {em1}; numeric,numeric->numeric #17590 {em1}
 * mul: int2,int2->int2 #526 {e}; int4,int4->int4 #514 {e}; int8,int8->int8 #686 {e};
     uint2,uint2->uint2 #16472 {e}; uint4,uint4->uint4 #16473 {e}; uint8,uint8->uint8 #16474 {e};
     float4,float4->float4 #589 {e}; float8,float8->float8 #594 {e};
@@ -41,7 +45,7 @@ _OPERATORS = """
 @ abs: int2->int2 #682 {e}; int4->int4 #773 {e}; int8->int8 #473 {e}; float4->float4 #590;
     float8->float8 #595; numeric->numeric #1763
 |/ sqrt: float8->float8 #596 {em}
-||/ cbrt: float8->float8 #597 {m}
+||/ cbrt: float8->float8 #597
 ^ power: float8,float8->float8 #965 {e}; numeric,numeric->numeric #1038 {e}
 ~ bit_not: int2->int2 #1877; int4->int4 #1883; int8->int8 #1889; uint2->uint2 #16529;
     uint4->uint4 #16530; uint8->uint8 #16531
@@ -54,7 +58,7 @@ acosd: float8->float8 #2732 {e}
 asind: float8->float8 #2731 {e}
 atan2: float8,float8->float8 #1603
 atan2d: float8,float8->float8 #2734
-atand: float8->float8 #2733 {m}
+atand: float8->float8 #2733
 cosd: float8->float8 #2736 {e}
 cotd: float8->float8 #2738 {e}
 div: numeric,numeric->numeric #1973 =whole_quotient_numeric_numeric {e}
@@ -82,13 +86,13 @@ round: float4->float4 #16414 {m}; float8->float8 #1342 {m}; numeric->numeric #17
     numeric,int4->numeric #1707 {e}
 trunc: float4->float4 #16459 {m}; float8->float8 #1343 {m}; numeric->numeric #1710 {m};
     numeric,int4->numeric #1709 {e}
-sqrt: float8->float8 #1344 {em}; numeric->numeric #1730 {em}
-cbrt: float8->float8 #1345 {m}
-exp: float8->float8 #1347 {em}; numeric->numeric #1732 {em}
-ln: float8->float8 #1341 {em}; numeric->numeric #1734 {em}
-log: float8->float8 #1340 =log10_float8 {em}; numeric->numeric #1741 =log10_numeric {em};
+sqrt: float8->float8 #1344 {em}; numeric->numeric #1730 {e}
+cbrt: float8->float8 #1345
+exp: float8->float8 #1347 {e}; numeric->numeric #1732 {e}
+ln: float8->float8 #1341 {e}; numeric->numeric #1734 {e}
+log: float8->float8 #1340 =log10_float8 {e}; numeric->numeric #1741 =log10_numeric {e};
     numeric,numeric->numeric #1736 {e}
-log10: float8->float8 #1194 {em}; numeric->numeric #1481 {em}
+log10: float8->float8 #1194 {e}; numeric->numeric #1481 {e}
 mz_avg_promotion: float4->float4 #16626 =identity; float8->float8 #16627 =identity;
     int2->numeric #16628 =cast_int2_numeric; int4->numeric #16629 =cast_int4_numeric;
     int8->numeric #16630 =cast_int8_numeric; uint2->numeric #16631 =cast_uint2_numeric;
@@ -109,11 +113,11 @@ tan: float8->float8 #1606 {e}
 cot: float8->float8 #1607 {e}
 asin: float8->float8 #1600 {e}
 acos: float8->float8 #1601 {e}
-atan: float8->float8 #1602 {m}
-sinh: float8->float8 #2462 {m}
+atan: float8->float8 #1602
+sinh: float8->float8 #2462
 cosh: float8->float8 #2463
-tanh: float8->float8 #2464 {m}
-asinh: float8->float8 #2465 {m}
+tanh: float8->float8 #2464
+asinh: float8->float8 #2465
 acosh: float8->float8 #2466 {e}
 atanh: float8->float8 #2467 {e}
 """

@@ -33,7 +33,8 @@ class Cast:
             the target's length it raises, while a written cast cuts.
         relabel: Whether the value's bytes stay as they are whatever the call's type.
         could_error: Whether evaluation may raise.
-        monotone: Whether the result never falls as the value rises.
+        monotone: Whether the result never falls as the value rises. If the cast may raise, the
+            values for which it does not are an interval, but for infinities and NaN.
         witness: Whether the kernel wants a typed NULL literal of the source's type after the value.
     """
 
@@ -119,6 +120,14 @@ _MOMENTS = frozenset(
 _CONTAINERS = frozenset(
     {BaseType.ARRAY, BaseType.LIST, BaseType.MAP, BaseType.RECORD, BaseType.RANGE}
 )
+# Between zero and the least value that they take there are some that fail.
+_UNDERFLOWS = frozenset(
+    {
+        (BaseType.FLOAT8, BaseType.FLOAT4),
+        (BaseType.FLOAT8, BaseType.NUMERIC),
+        (BaseType.FLOAT4, BaseType.NUMERIC),
+    }
+)
 _LENGTHS = frozenset({BaseType.VARCHAR, BaseType.BPCHAR})
 _TEXTS = frozenset({BaseType.TEXT, *_LENGTHS, BaseType.NAME, BaseType.CHAR})
 _NEVER_FAILS = frozenset({BaseType.FLOAT8, BaseType.TEXT, BaseType.NAME, BaseType.CHAR})
@@ -157,7 +166,11 @@ def _cast(source: BaseType, target: BaseType, context: CastContext) -> Cast:
     kernel = f"cast_{source}_{target}"
     relabel = target in _WIDENED.get(source, ())
     assign = f"assign_{source}_{target}" if target in _LENGTHS else kernel
-    monotone = {source, target} <= _NUMBERS or {source, target} <= _MOMENTS
+    monotone = (
+        ({source, target} <= _NUMBERS and (source, target) not in _UNDERFLOWS)
+        or {source, target} <= _MOMENTS
+        or (source in _NUMBERS and target is BaseType.MZ_TIMESTAMP)
+    )
     return Cast(
         source=source,
         target=target,

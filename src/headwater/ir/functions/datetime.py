@@ -5,17 +5,17 @@ from headwater.types import scalar
 from headwater.types.scalar import ColumnType
 
 _OPERATORS = """
-+ add: interval,interval->interval #1337 {e}; timestamp,interval->timestamp #2066 {em};
-    interval,timestamp->timestamp #2553 {em}; timestamptz,interval->timestamptz #1327 {em};
-    interval,timestamptz->timestamptz #2554 {em}; date,interval->timestamp #1076 {em};
-    interval,date->timestamp #2551 {em}; date,time->timestamp #1360 {em};
++ add: interval,interval->interval #1337 {e}; timestamp,interval->timestamp #2066 {em1};
+    interval,timestamp->timestamp #2553 {em2}; timestamptz,interval->timestamptz #1327 {em1};
+    interval,timestamptz->timestamptz #2554 {em2}; date,interval->timestamp #1076 {em1};
+    interval,date->timestamp #2551 {em2}; date,time->timestamp #1360 {em};
     time,date->timestamp #1363 {em}; time,interval->time #1800; interval,time->time #1849;
     date,int4->date #1100 {em}; int4,date->date #2555 {em}
 - neg: interval->interval #1336 {e}
 - sub: interval,interval->interval #1338 {e}; timestamp,timestamp->interval #2067 {e};
-    timestamptz,timestamptz->interval #1328 {e}; timestamp,interval->timestamp #2068 {e};
-    timestamptz,interval->timestamptz #1329 {e}; date,date->int4 #1099 {e};
-    date,interval->timestamp #1077 {e}; date,int4->date #1101 {e};
+    timestamptz,timestamptz->interval #1328 {e}; timestamp,interval->timestamp #2068 {em1};
+    timestamptz,interval->timestamptz #1329 {em1}; date,date->int4 #1099 {em1};
+    date,interval->timestamp #1077 {em1}; date,int4->date #1101 {em1};
     time,time->interval #1399; time,interval->time #1801
 * mul: interval,float8->interval #1583 {e}; float8,interval->interval #1584 {e}
 / div: interval,float8->interval #1585 {e}
@@ -25,13 +25,14 @@ _FUNCTIONS = """
 age: timestamp,timestamp->interval #2058 {e}; timestamptz,timestamptz->interval #1199 {e}
 date: text->date #16563 =cast_text_date {e}; timestamp->date #2029 =cast_timestamp_date {m};
     timestamptz->date #1178 =cast_timestamptz_date {m}
-date_bin: interval,timestamp->timestamp #16446 {e}; interval,timestamptz->timestamptz #16447 {e};
+date_bin: interval,timestamp->timestamp #16446 {em2};
+    interval,timestamptz->timestamptz #16447 {em2};
     interval,timestamp,timestamp->timestamp #6177 {e};
     interval,timestamptz,timestamptz->timestamptz #6178 {e}
 date_part: text,interval->float8 #1172 {e}; text,time->float8 #1385 {e};
     text,timestamp->float8 #2021 {e}; text,timestamptz->float8 #1171 {e};
     text,date->float8 #1384 {e}
-date_trunc: text,timestamp->timestamp #2020 {e}; text,timestamptz->timestamptz #1217 {e};
+date_trunc: text,timestamp->timestamp #2020 {em2}; text,timestamptz->timestamptz #1217 {em2};
     text,timestamptz,text->timestamptz #1284 {e};
     text,interval->interval #1218 {e}
 datediff: text,timestamp,timestamp->int8 #16606 {e}; text,timestamptz,timestamptz->int8 #16607 {e};
@@ -64,8 +65,8 @@ overlaps: timestamp,timestamp,timestamp,timestamp->bool #2041 =overlaps {cen};
     timestamptz,interval,timestamptz,timestamptz->bool #1307 =overlaps {cen};
     time,time,time,time->bool #1308 =overlaps {cen}
 timezone: text,timestamp->timestamptz #2069 {e}; text,timestamptz->timestamp #1159 {e};
-    text,time->time #2037 {e}; interval,timestamp->timestamptz #2070 {e};
-    interval,timestamptz->timestamp #1026 {e}; interval,time->time #2038 {e}
+    text,time->time #2037 {e}; interval,timestamp->timestamptz #2070 {em2};
+    interval,timestamptz->timestamp #1026 {em2}; interval,time->time #2038 {e}
 to_char: timestamp,text->text #2049; timestamptz,text->text #1770; interval,text->text #1768;
     int4,text->text #1773 {e}; int8,text->text #1774 {e}; numeric,text->text #1772 {e};
     float4,text->text #1775 {e}; float8,text->text #1776 {e}

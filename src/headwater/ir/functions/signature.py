@@ -9,7 +9,7 @@ where ``types`` are separated by commas (``...`` after the last one: repeated), 
 ``setof type`` or ``setof (name type, name type)``, and flags are letters in braces:
 
     e  may raise an error                     n  may return NULL for arguments that are not
-    c  NULL arguments reach the kernel        m  monotone in each argument
+    c  NULL arguments reach the kernel        m  monotone in each argument, m2: in the second
     s  stable within a transaction            w  wants a type witness an argument
     j  arguments arrive as jsonb              t  arguments arrive as output text
     x  arguments arrive cast to text          v  volatile
@@ -97,7 +97,9 @@ class Signature:
         propagates_nulls: Whether a NULL argument makes the result NULL; else the kernel decides.
         introduces_nulls: Whether the result may be NULL though no argument is.
         could_error: Whether evaluation may raise.
-        monotone: Whether the result never falls as any one argument rises.
+        monotone: The arguments (from 0) as any one of which rises the result never falls. If it
+            may raise, those values of them for which it does not are an interval, but for
+            infinities and NaN.
         volatility: How long a result holds.
         convey: What happens to arguments before the call.
         columns: Table functions: the names and types of the columns.
@@ -114,7 +116,7 @@ class Signature:
     propagates_nulls: bool = True
     introduces_nulls: bool = False
     could_error: bool = False
-    monotone: bool = False
+    monotone: frozenset[int] = frozenset()
     volatility: Volatility = Volatility.IMMUTABLE
     convey: Convey = Convey.AS_IS
     columns: tuple[tuple[str, ArgType], ...] = field(default=())
@@ -184,6 +186,14 @@ def _volatility(flags: str) -> Volatility:
     return Volatility.STABLE if "s" in flags else Volatility.IMMUTABLE
 
 
+def _monotone(flags: str, arity: int) -> frozenset[int]:
+    """Read ``m``: all arguments, or those whose numbers (from 1) follow it."""
+    match = re.search(r"m(\d*)", flags)
+    if match is None:
+        return frozenset()
+    return frozenset(int(digit) - 1 for digit in match[1]) or frozenset(range(arity))
+
+
 def _convey(flags: str) -> Convey:
     match next((flag for flag in flags if flag in "wjtx"), ""):
         case "w":
@@ -232,7 +242,7 @@ def parse_overload(
         propagates_nulls="c" not in flags,
         introduces_nulls="n" in flags,
         could_error="e" in flags,
-        monotone="m" in flags,
+        monotone=_monotone(flags, len(args)),
         volatility=_volatility(flags),
         convey=_convey(flags),
         columns=columns,

@@ -21,6 +21,7 @@ from headwater.ir.typing import Typer, arity
 from headwater.ir.visit import check_depth
 from headwater.ir.visit_physical import map_plan_inputs, walk_plan
 from headwater.sql.lower.plan import RAW, IndexUse, Lowering
+from headwater.sql.lower.selection import derive_selection
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId
 from headwater.types.time import TIMESTAMP_MIN
@@ -137,8 +138,8 @@ def _push_mfps(
             and gets[0].key is None
             and not gets[0].mfp.is_identity
         ):
-            moved[source.id] = gets[0].mfp
-            source = replace(source, mfp=gets[0].mfp)
+            mfp = moved[source.id] = gets[0].mfp
+            source = replace(source, mfp=mfp, selection=derive_selection(mfp))
         pushed.append(source)
     if not moved:
         return sources, objects
