@@ -27,7 +27,6 @@ from headwater.errors import (
     InternalError,
     InvalidParameterValue,
     InvalidTransactionState,
-    ObjectNotInPrerequisiteState,
 )
 from headwater.ir.literals import literal_int
 from headwater.ir.physical import Mfp
@@ -93,27 +92,6 @@ def choose_target(coord: Coordinator, session: Session, planned: Planned) -> Tar
     if replica:
         return Target(cluster.id, cluster.name, coord.snapshot.replica(cluster.name, replica).id)
     return Target(cluster.id, cluster.name)
-
-
-def check_has_replicas(coord: Coordinator, target: Target) -> None:
-    """Refuse to read on a cluster that nothing runs on.
-
-    Raises: ObjectNotInPrerequisiteState.
-    """
-    if target.cluster is None:
-        return
-    cluster = coord.snapshot.cluster_by_id(target.cluster)
-    if cluster.replicas:
-        return
-    hint = "Use CREATE CLUSTER REPLICA to attach cluster replicas to the cluster"
-    if cluster.managed:
-        hint = (
-            "Use ALTER CLUSTER to adjust the replication factor of the cluster. "
-            "Example:`ALTER CLUSTER <cluster-name> SET (REPLICATION FACTOR 1)`"
-        )
-    raise ObjectNotInPrerequisiteState(
-        f'CLUSTER "{cluster.name}" has no replicas available to service request', hint=hint
-    )
 
 
 def is_catalog_query(coord: Coordinator, session: Session, planned: Planned) -> bool:
@@ -381,7 +359,6 @@ def _peek(
 ) -> p.PeekSource:
     if read.target.cluster is None:
         raise InternalError("a peek without a cluster")
-    check_has_replicas(coord, read.target)
     uuid = coord.rng.token()
     peek = Peek(uuid, target, keys, read.ts, mfp, finishing, _RESULT_BYTES_MAX)
     watch_read(coord, read, uuid)
@@ -415,6 +392,11 @@ _RESULT_BYTES_MAX = 1 << 40
 
 def _waiting_notice(coord: Coordinator, read: Read) -> str:
     assert read.target.cluster is not None
+    if not coord.snapshot.cluster_by_id(read.target.cluster).replicas:
+        return (
+            f'cluster "{read.target.name}" has no replicas: the query waits until it has one '
+            "(CREATE CLUSTER REPLICA, or ALTER CLUSTER … SET (REPLICATION FACTOR 1))"
+        )
     if not coord.compute.replicas(read.target.cluster):
         return f'waiting for a replica of cluster "{read.target.name}" to start'
     return (

@@ -13,7 +13,6 @@ from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.sequencer.drop import release_items
-from headwater.adapter.sequencer.read import Target, check_has_replicas
 from headwater.catalog.items import MaterializedView
 from headwater.catalog.ops import DropItem, Update
 from headwater.catalog.snapshot import CatalogSnapshot
@@ -43,7 +42,11 @@ async def wait_for_replacement(coord: Coordinator, plan: AlterApplyReplacementPl
             hint="Use CREATE OR REPLACE MATERIALIZED VIEW, or drop it.",
         )
     cluster = coord.snapshot.cluster_by_id(made.cluster)
-    check_has_replicas(coord, Target(cluster.id, cluster.name))
+    if not cluster.replicas:
+        raise ObjectNotInPrerequisiteState(
+            f'cluster "{cluster.name}" has no replicas: nothing computes the replacement',
+            hint="Use CREATE CLUSTER REPLICA, or ALTER CLUSTER … SET (REPLICATION FACTOR 1).",
+        )
     ts = coord.oracle.read_ts()
     coord.nudge_inputs([made.id], ts)
     await coord.storage.wait_upper(made.id, ts)

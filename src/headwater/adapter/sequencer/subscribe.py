@@ -4,7 +4,6 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import is_long_plan
 from headwater.adapter.sequencer.read import (
     Target,
-    check_has_replicas,
     choose_target,
     choose_time,
     literals,
@@ -49,7 +48,6 @@ async def start_subscribe(
     if target.cluster is None:
         coord.snapshot.cluster(session.cluster)  # says that it does not exist
         raise FeatureNotSupported("SUBSCRIBE needs a cluster")
-    check_has_replicas(coord, target)
     wanted = wanted_time(coord, plan.as_of, params)
     up_to = _up_to(coord, plan, params)
     relations = frozenset(
