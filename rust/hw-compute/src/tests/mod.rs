@@ -2,8 +2,9 @@
 //!
 //! * [`world`]: replicas, and simulated shards between them; [`plans`]: short names for plans;
 //!   [`reference`]: the slow obvious evaluator; [`rng`]: random numbers.
-//! * [`operators`], [`recursion`], [`sinks`], [`protocols`]: the tests.
+//! * [`endless`], [`operators`], [`recursion`], [`sinks`], [`protocols`]: the tests.
 
+mod endless;
 mod operators;
 mod plans;
 mod protocols;
