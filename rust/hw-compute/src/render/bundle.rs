@@ -168,6 +168,12 @@ impl<'s, T: Time + Refines<u64>> Bundle<'s, T> {
     pub fn arrangement(&self, key: &[ScalarExpr]) -> Option<Arrangement<'s, T>> {
         self.arrangements.iter().find(|(by, _)| &by[..] == key).map(|(_, arrangement)| arrangement.clone())
     }
+    /// Leaves of each stream of errors one: a binding that is read at several places brings its errors
+    /// along on each way, and their number would double with every level of a plan of such bindings.
+    pub fn report_once(&mut self) {
+        self.errs.sort_by_key(|stream| *stream.name());
+        self.errs.dedup_by_key(|stream| *stream.name());
+    }
     /// Its errors as one stream.
     pub fn errors(&self, scope: Scope<'s, T>) -> RowStream<'s, T> {
         concatenate(scope, self.errs.clone())

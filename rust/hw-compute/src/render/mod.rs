@@ -3,7 +3,7 @@
 //! [`render`] is generic over [`RenderTime`], which `u64` and [`Dyn`] implement: any nesting of recursion
 //! uses two instantiations of every operator. A name stands for a [`Bundle`]: a raw stream of rows, streams
 //! of errors, and arrangements. Every fallible operator has two outputs; errors bypass what follows and are
-//! added to the errors of the result.
+//! added to the errors of the result, each stream once however many ways lead there.
 //!
 //! * [`bundle`]: bundles, and map-filter-project over them; [`operators`], [`complete`]: what all is built
 //!   from; [`thinning`]: rows from and to keys and vals.
@@ -168,7 +168,8 @@ pub fn render<'s, T: RenderTime>(
 ) -> Result<Bundle<'s, T>, RenderError> {
     let node = context.nodes.borrow_mut().begin();
     let from = context.scope.worker().peek_identifier();
-    let bundle = render_node(context, plan)?;
+    let mut bundle = render_node(context, plan)?;
+    bundle.report_once();
     let to = context.scope.worker().peek_identifier();
     context.nodes.borrow_mut().end(node, from, to);
     Ok(bundle)

@@ -197,6 +197,23 @@ fn bindings_and_constants() {
     check(&Plan::Constant { rows: vec![], arity: 1, error: Some(error) }, 1);
 }
 
+/// Each binding reads the one before twice: with the errors of both, the last would have 2^64 streams.
+#[test]
+fn errors_of_what_is_read_twice_are_reported_once() {
+    let failing =
+        Plan::Mfp { input: Box::new(global("a", 2)), mfp: closure(2, &[0, 2]), key: None, lookups: None };
+    let twice = |id| {
+        let negated = Plan::Negate { input: Box::new(local(id, 2)) };
+        Plan::Union { inputs: vec![local(id, 2), negated], consolidate: true }
+    };
+    let plan = (0..64).rev().fold(local(64, 2), |body, id| Plan::Let {
+        id: id + 1,
+        value: Box::new(twice(id)),
+        body: Box::new(body),
+    });
+    check(&Plan::Let { id: 0, value: Box::new(failing), body: Box::new(plan) }, 2);
+}
+
 /// `sum(b.1 / a.0)`-like closures: some rows fail.
 fn closure(arity: usize, projection: &[usize]) -> Mfp {
     Mfp {
