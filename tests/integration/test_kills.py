@@ -149,7 +149,8 @@ class Load:
         return step
 
     def _log(self, connection: Connection, client: int, n: int) -> None:
-        connection.execute("INSERT INTO log VALUES (%s, %s)", (client, n))
+        # Prepared, so that the store commits it by itself while nobody else writes.
+        connection.execute("INSERT INTO log VALUES (%s, %s)", (client, n), prepare=True)
 
     def _pair(self, connection: Connection, client: int, n: int) -> None:
         with connection.transaction():

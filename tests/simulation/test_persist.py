@@ -24,8 +24,11 @@ from headwater.errors import (
 from headwater.persist import compact, flat
 from headwater.persist.client import PersistClient, PersistConfig
 from headwater.persist.errors import UpperMismatch
-from headwater.persist.parts import PartRef
+from headwater.persist.log import Change
+from headwater.persist.parts import InlinePart, PartRef
 from headwater.persist.read import Reader
+from headwater.persist.txns import TxnsHandle
+from headwater.persist.txns_machine import TxnCommit
 from headwater.persist.write import ShardAppend
 from headwater.runtime.rng import SeededRng
 from headwater.runtime.tasks import SupervisedTasks
@@ -213,7 +216,10 @@ class Simulation:
             tables = self.rng.choice((["t1"], ["t1", "t2"], ["t1", "t2"], []))
             data = flat.build([(number, 0, 1)])
             updates = [(table, (number, time, 1)) for table in tables]
-            work = txns.commit(time, dict.fromkeys(tables, data))
+            if self.rng.random() < 0.3:
+                work = self._leave_open(process, txns, time, dict.fromkeys(tables, data))
+            else:
+                work = txns.commit(time, dict.fromkeys(tables, data))
             error = await self._record(work, updates)
             present = {self._in_history(table, update) for table, update in updates}
             assert len(present) <= 1, "half of a transaction"
@@ -223,6 +229,17 @@ class Simulation:
             if self.rng.random() < 0.3:
                 await txns.apply()
             await asyncio.sleep(self.rng.uniform(0, 0.1))
+
+    async def _leave_open(
+        self, process: Process, txns: TxnsHandle, time: int, writes: dict[str, bytes]
+    ) -> None:
+        """Commit as a round of inserts does after which others may have the same time."""
+        parts = {
+            table: (InlinePart(flat.stamp(data, time), flat.count(data)),)
+            for table, data in writes.items()
+        }
+        commit = TxnCommit(time, txns.epoch, writes=parts, open=True)
+        await process.client.commit([Change(txns.log, (commit,))])
 
     async def _read_shard(self, process: Process) -> None:
         while not self.ending:

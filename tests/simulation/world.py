@@ -125,7 +125,9 @@ class World:
         self.states[op.shard] = state
         assert precedes(before.upper, state.upper), "upper went back"
         if isinstance(state, TxnsState):
-            assert [e.time for e in state.entries] == sorted({e.time for e in state.entries})
+            times = [entry.time for entry in state.entries]
+            assert times == sorted(times)
+            assert all(time <= state.upper for time in times), "more than the upper is open"
         else:
             check_shard(before, state)
 

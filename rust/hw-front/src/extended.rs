@@ -203,13 +203,10 @@ impl<S: Socket> Connection<S> {
                 }
                 let reading =
                     |execution| Reading { execution, describe: false, sync, max_rows: u64::from(max_rows) };
-                if sync && let Some(request) = self.fast_insert(&statement, &params) {
-                    let (id, answer) = self.ask(&request).await?;
-                    if answer != Answer::Again {
-                        portal.state = PortalState::Ran;
-                        self.executed(&answer, sync);
-                        return self.answer(answer, portal, &reading(id)).await;
-                    }
+                if sync && let Some((id, answer)) = self.fast_insert(&statement, &params).await? {
+                    portal.state = PortalState::Ran;
+                    self.executed(&answer, sync);
+                    return self.answer(answer, portal, &reading(id)).await;
                 }
                 let handle = statement.handle;
                 let request = Request::Execute { handle, params, max_rows, sync, portal: name.to_owned() };

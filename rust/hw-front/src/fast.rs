@@ -1,22 +1,29 @@
 //! Prepared point reads that never ask Python: check, choose a time, peek, encode. And prepared
-//! INSERTs of one row, of which Python is told the row alone: no statement, no transaction.
+//! INSERTs of one row, which the store commits without Python while it may, and of which Python is told
+//! the row alone otherwise: no statement, no transaction.
 //!
 //! Python keeps a few numbers here up to date. A plan applies while they say that asking would give
 //! the same plan and a time at which the index can be read; in all other cases, and whenever such a
 //! read fails for any reason, Python is asked as usual.
 
-use crate::connection::{Connection, Socket};
-use crate::protocol::{FastPlan, KeyPart, Request};
+use crate::connection::{Connection, End, Fault, Socket, Waited};
+use crate::protocol::{Answer, ErrorFields, FastInsert, FastPlan, KeyPart, Request};
 use crate::session::Statement;
 use crate::stream::RowStream;
+use hw_consensus::clock::monotonic_ns;
+use hw_consensus::owner::{self, Applied, Consensus};
+use hw_consensus::rounds::{Outcome, Row, Ticket};
+use hw_consensus::store::StoreError;
 use hw_link::finishing::RowSetFinishing;
 use hw_link::peeks::{PeekSpec, Uuid};
 use hw_types::row::NULL_BYTES;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_bytes::{ByteBuf, Bytes};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::oneshot;
 
 /// An index that is behind by more, in milliseconds, is not read without asking: ticks are 1 s apart.
 const BEHIND_MS_MAX: u64 = 5_000;
@@ -62,6 +69,10 @@ impl FastState {
     pub fn set_read_ts(&self, read_ts: u64) {
         self.read_ts.fetch_max(read_ts, Ordering::AcqRel);
     }
+    /// The oracle's read timestamp.
+    pub fn read_ts(&self) -> u64 {
+        self.read_ts.load(Ordering::Acquire)
+    }
     /// Up to this moment no other server has acknowledged anything, so that reads at the read timestamp
     /// are strict: nanoseconds of the monotonic clock. Never goes back.
     pub fn set_lease_until(&self, until_ns: u64) {
@@ -96,7 +107,7 @@ impl FastState {
     }
     /// The time to read at; None where the index cannot be read at it, or not soon.
     fn timestamp(&self, plan: &FastPlan, times: Times) -> Option<u64> {
-        let read_ts = self.read_ts.load(Ordering::Acquire);
+        let read_ts = self.read_ts();
         let timestamp = match times.upper {
             Some(upper) if plan.serializable => upper.saturating_sub(1).min(read_ts).max(times.since),
             // Why the index stands still is for Python to find out.
@@ -108,17 +119,10 @@ impl FastState {
     }
 }
 
-/// The clock of Python's `time.monotonic()`.
-fn monotonic_ns() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that lives through the call.
-    let got = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    // Without a clock no lease holds.
-    if got != 0 {
-        return u64::MAX;
+impl Applied for FastState {
+    fn applied(&self, time: u64) {
+        self.set_read_ts(time);
     }
-    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-    seconds.unwrap_or(u64::MAX).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
 }
 
 impl<S: Socket> Connection<S> {
@@ -168,21 +172,58 @@ impl<S: Socket> Connection<S> {
 }
 
 impl<S: Socket> Connection<S> {
-    /// What to ask for in place of a statement that inserts one row and is a transaction of its own.
-    pub(crate) fn fast_insert(&self, statement: &Statement, params: &[Option<ByteBuf>]) -> Option<Request> {
-        let plan = statement.fast_insert.as_ref()?;
+    /// Runs a statement that inserts one row and is a transaction of its own; None where it is to be
+    /// executed as any other. With the answer goes the request's number.
+    pub(crate) async fn fast_insert(
+        &mut self,
+        statement: &Statement,
+        params: &[Option<ByteBuf>],
+    ) -> Result<Option<(u64, Answer)>, Fault> {
+        let Some(plan) = &statement.fast_insert else { return Ok(None) };
         if !self.is_current(statement, plan.catalog_version) {
-            return None;
+            return Ok(None);
         }
-        let mut row = Vec::new();
-        for part in &plan.row {
-            row.extend_from_slice(match part {
-                KeyPart::Parameter(number) => params.get(*number)?.as_deref().map_or(NULL_BYTES, |v| v),
-                KeyPart::Literal(datum) => datum,
-            });
+        let Some(row) = inserted_row(plan, params) else { return Ok(None) };
+        if let Some(table) = &plan.shard
+            && let Some(store) = self.front.inserts().map(Arc::clone)
+        {
+            match self.insert(&store, table, plan.catalog_version, row.clone()).await? {
+                Outcome::Inserted => {
+                    return Ok(Some((0, Answer::Command { tag: "INSERT 0 1".to_owned() })));
+                }
+                Outcome::Failed(error) => return Err(store_failed(&store, &error).into()),
+                Outcome::Again => {}
+            }
         }
         let (table, catalog_version) = (plan.table.clone(), plan.catalog_version);
-        Some(Request::Insert { table, row: ByteBuf::from(row), catalog_version })
+        let request = Request::Insert { table, row: ByteBuf::from(row), catalog_version };
+        let (id, answer) = self.ask(&request).await?;
+        Ok((answer != Answer::Again).then_some((id, answer)))
+    }
+    /// Has the store commit a row. Up to the moment at which its round begins it can be cancelled.
+    async fn insert(
+        &mut self,
+        store: &Consensus,
+        table: &str,
+        catalog_version: u64,
+        row: Vec<u8>,
+    ) -> Result<Outcome, Fault> {
+        let (done, mut outcome) = oneshot::channel();
+        let ticket = Ticket::default();
+        let table = table.to_owned();
+        let row = Row { table, row, catalog_version, ticket: ticket.clone(), done };
+        store.ask(owner::Request::Insert(row));
+        loop {
+            match self.wait(Pin::new(&mut outcome)).await? {
+                Waited::Done(Ok(outcome)) => return Ok(outcome),
+                Waited::Done(Err(_)) => {
+                    let text = "terminating connection due to administrator command";
+                    return Err(Fault::End(End::Fatal(ErrorFields::fatal("57P01", text))));
+                }
+                Waited::Cancel(reason) if ticket.withdraw() => return Err(reason.fields().into()),
+                Waited::Cancel(_) => {}
+            }
+        }
     }
     /// Whether a plan made with a statement for a version of the catalog still is what planning would
     /// give, in a transaction of its own.
@@ -194,6 +235,34 @@ impl<S: Socket> Connection<S> {
             && statement.settings_version == session.settings_version
             && catalog_version == self.front.state.catalog_version.load(Ordering::Acquire)
     }
+}
+
+/// The row of a fast insert; None where a column has no value that it takes.
+fn inserted_row(plan: &FastInsert, params: &[Option<ByteBuf>]) -> Option<Vec<u8>> {
+    let mut row = Vec::new();
+    for (column, part) in plan.row.iter().enumerate() {
+        let datum = match part {
+            KeyPart::Parameter(number) => params.get(*number)?.as_deref().map_or(NULL_BYTES, |v| v),
+            KeyPart::Literal(datum) => datum,
+        };
+        if datum == NULL_BYTES && plan.not_null.contains(&column) {
+            return None;
+        }
+        row.extend_from_slice(datum);
+    }
+    Some(row)
+}
+
+/// What a client hears of a store that could not commit its row: as `headwater.persist` says it.
+fn store_failed(store: &Consensus, error: &StoreError) -> ErrorFields {
+    let path = store.path().display();
+    if *error == StoreError::Full {
+        let text = format!("could not write consensus store \"{path}\": no space left on device");
+        return ErrorFields::new("53100", text);
+    }
+    let mut fields = ErrorFields::new("58030", format!("consensus store \"{path}\" failed"));
+    fields.detail = format!("{error}. Whether the row was inserted is not known.");
+    fields
 }
 
 /// The row of key datums; None where one is NULL, which no index lookup finds.

@@ -3,6 +3,7 @@
 use crate::fast::FastState;
 use crate::protocol::{Addressed, Command, ErrorFields, Request};
 use bytes::Bytes;
+use hw_consensus::owner::{Applied, Consensus};
 use hw_link::client::Links;
 use hw_link::events::EventQueue;
 use hw_link::peeks::PeekSpec;
@@ -11,7 +12,7 @@ use rustc_hash::FxHashMap;
 use serde_bytes::ByteBuf;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -75,6 +76,8 @@ pub struct Front {
     pub links: Arc<Links>,
     /// What fast plans look at.
     pub state: Arc<FastState>,
+    /// Who commits rows of single-row inserts without Python.
+    inserts: OnceLock<Arc<Consensus>>,
     /// Limits.
     pub config: Config,
 }
@@ -93,8 +96,18 @@ impl Front {
             last_conn: AtomicU32::new(0),
             links,
             state: Arc::default(),
+            inserts: OnceLock::new(),
             config,
         }))
+    }
+    /// Names the store that commits rows of single-row inserts, and is told of reads' times by it; once.
+    pub fn set_inserts(&self, store: Arc<Consensus>) {
+        store.tell_applied(Arc::clone(&self.state) as Arc<dyn Applied>);
+        let _ = self.inserts.set(store);
+    }
+    /// The store that commits rows, while it does.
+    pub fn inserts(&self) -> Option<&Arc<Consensus>> {
+        self.inserts.get().filter(|store| store.is_granted())
     }
     /// What Python drains: encoded requests.
     pub fn requests(&self) -> &EventQueue<Vec<u8>> {

@@ -215,6 +215,12 @@ pub struct FastInsert {
     pub table: String,
     /// The row's columns.
     pub row: Vec<KeyPart>,
+    /// The table's shard, where the store may commit the row without Python.
+    #[serde(default)]
+    pub shard: Option<String>,
+    /// The columns that take no NULL.
+    #[serde(default)]
+    pub not_null: Vec<usize>,
 }
 
 /// What Bind and Describe need of a statement.

@@ -1,5 +1,6 @@
 //! What Python sees of `hw-front`: the queue of requests, replies, commands, and the fast path's numbers.
 
+use crate::consensus::Consensus;
 use crate::link::Links;
 use hw_front::fast::FastState;
 use hw_front::front::{self, Config};
@@ -53,6 +54,10 @@ impl Front {
     fn close(&self) {
         self.listening.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+    /// Names the store that commits rows of single-row inserts under a grant; once.
+    fn set_inserts(&self, store: &Consensus) {
+        self.front.set_inserts(Arc::clone(&store.0));
+    }
     fn fd(&self) -> i32 {
         self.front.requests().fd()
     }
@@ -100,6 +105,10 @@ impl FrontState {
     /// The oracle's read timestamp; to be told before a write at it is acknowledged.
     fn set_read_ts(&self, read_ts: u64) {
         self.0.set_read_ts(read_ts);
+    }
+    /// The same, rounds of the store's own included.
+    fn read_ts(&self) -> u64 {
+        self.0.read_ts()
     }
     /// Until when no other server has acknowledged anything: nanoseconds of the monotonic clock.
     fn set_lease_until(&self, until_ns: u64) {

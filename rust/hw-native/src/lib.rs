@@ -3,6 +3,7 @@
 //! Each file is what Python sees of one crate, and registers its own classes and functions.
 
 mod compute;
+mod consensus;
 mod front;
 mod keys;
 mod link;
@@ -22,6 +23,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     types::register(module)?;
     keys::register(module)?;
     persist::register(module)?;
+    consensus::register(module)?;
     compute::register(module)?;
     storage::register(module)?;
     link::register(module)?;

@@ -15,6 +15,8 @@ catalog, commands to the controllers. Modules, in the order in which a statement
     timestamps.py     which time a query reads at: a pure function
     oracle.py         read and write times, linearized
     group_commit.py   the writes of all sessions: one time, one append a round
+    txns.py           the transaction shard as it sees it
+    lending.py        who commits: the group commit, or the store by itself
     constraints.py    NOT NULL, CHECK and keys: what rows a table may hold
     finishing.py      ORDER BY, LIMIT, projection for rows that stay here
     dataflows.py      indexes and materialized views: made by statements and at boot

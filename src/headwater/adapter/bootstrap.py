@@ -17,6 +17,7 @@ from headwater.adapter.coordinator import Coordinator, Outside
 from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.introspection import Introspection
 from headwater.adapter.lease import wait_out
+from headwater.adapter.lending import Lending
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
 from headwater.adapter.replan import builtin_view, empty_relation, replan
@@ -128,7 +129,9 @@ async def boot(
     txns = await outside.persist.open_txns(txns_shard)
     left = await txns.fence(durable.epoch)
     fenced_at = outside.clock.monotonic()
-    oracle = TimestampOracle(outside.clock, txns.upper)
+    numbers = outside.peeks.state
+    elsewhere = numbers.read_ts if outside.rounds is not None else lambda: 0
+    oracle = TimestampOracle(outside.clock, txns.upper, elsewhere)
     ids = IdAllocator(durable.state)
     await _first_objects(durable, ids, outside)
     planner = Planner(outside.compute)
@@ -146,15 +149,22 @@ async def boot(
     def read_table(shard: ShardId) -> AsyncIterator[bytes]:
         return current_rows(outside.persist, txns_shard, shard, oracle)
 
+    def catalog_version() -> int:
+        return coord.snapshot.version if coord is not None else 0
+
+    lending = None
+    if outside.rounds is not None:
+        lending = Lending(outside.rounds, txns, catalog_version, lambda: outside.rng.token()[:8])
     group_commit = GroupCommit(
         oracle,
         txns,
         outside.clock,
         outside.tasks,
         keys=Keys(read_table),
-        on_applied=outside.peeks.state.set_read_ts,
+        on_applied=numbers.set_read_ts,
         on_failure=failed,
-        on_lease=outside.peeks.state.set_lease_until,
+        on_lease=numbers.set_lease_until,
+        lending=lending,
     )
     coord = Coordinator(
         outside,
@@ -169,7 +179,7 @@ async def boot(
     coord.environment_id = durable.state[_ENVIRONMENT]
     coord.secrets = _secrets(durable)
     outside.peeks.set_catalog_version(snapshot.version)
-    outside.peeks.state.set_read_ts(oracle.read_ts())
+    numbers.set_read_ts(oracle.read_ts())
     await _open_collections(coord, txns)
     for cluster in snapshot.clusters.values():
         start_replicas(coord, cluster)

@@ -100,6 +100,11 @@ class Keys:
         """Return whether a table has keys."""
         return shard in self._tables
 
+    def is_loaded(self, shard: ShardId) -> bool:
+        """Return whether all keys of a table are known already."""
+        found = self._tables.get(shard)
+        return found is None or found.ready
+
     async def load(self, shards: Sequence[ShardId]) -> None:
         """Know all keys of these tables: whoever writes to them must have waited for this."""
         for shard in shards:

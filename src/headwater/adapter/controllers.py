@@ -213,6 +213,10 @@ class FrontNumbers(Protocol):
         """Tell the oracle's read time, before a write at it is acknowledged; never goes back."""
         ...
 
+    def read_ts(self) -> int:
+        """Return what was told last, or by the store after one of its own rounds."""
+        ...
+
     def set_lease_until(self, until_ns: int) -> None:
         """Tell until when reads at the read time are strict; nanoseconds of the monotonic clock."""
         ...

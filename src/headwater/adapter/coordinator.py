@@ -36,6 +36,7 @@ from headwater.catalog.transact import TableUpdate, transact
 from headwater.errors import Fenced, HeadwaterError
 from headwater.persist import flat
 from headwater.persist.client import PersistClient
+from headwater.persist.rounds import RoundStore
 from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
 from headwater.runtime.tasks import Tasks
@@ -61,6 +62,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     rng: Rng
     tasks: Tasks
     version: str
+    rounds: RoundStore | None = None  # a store that commits rows of inserts by itself
 
 
 class Coordinator:
@@ -153,15 +155,16 @@ class Coordinator:
         done = transact(self.snapshot, tuple(ops), by)
         audited = self.audit.records(done.events, None if by is None else self._role_name(by))
         counters = self.ids.changes()
-        try:
-            await self.durable.commit((*done.changes, *counters, *self.audit.changes(audited)))
-        except Fenced as error:
-            self.on_failure(error)
-            raise
-        self.ids.committed(counters)
-        self.snapshot = done.snapshot
-        self.planner.forget()
-        self.peeks.set_catalog_version(self.snapshot.version)
+        async with self.group_commit.changing_catalog():
+            try:
+                await self.durable.commit((*done.changes, *counters, *self.audit.changes(audited)))
+            except Fenced as error:
+                self.on_failure(error)
+                raise
+            self.ids.committed(counters)
+            self.snapshot = done.snapshot
+            self.planner.forget()
+            self.peeks.set_catalog_version(self.snapshot.version)
         for session in self.sessions.values():
             session.variables.set_system(self.snapshot.variables)
         await self.write_tables((*done.table_updates, *self.audit.updates(audited)))

@@ -11,6 +11,9 @@ Keys are enforced here: all writers of a table are seen in one order, and of two
 key in one round the first wins. What a write consists of may depend on the keys that are free when
 its turn comes: a function in place of the updates is called then.
 
+Prepared single-row INSERTs, while nothing else writes, are committed by the store itself
+(``lending``): a round takes the transaction shard back, and lends it again.
+
 Read-then-write statements read at t and must find that nobody has written to what they read since:
 ``unless_written_since``. One that lost such a race once may lock its tables for the next try: then
 other writers to them wait.
@@ -20,12 +23,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from headwater.adapter.constraints import Keys, no_table
 from headwater.adapter.gathering import Gathering
 from headwater.adapter.lease import ReadLease
+from headwater.adapter.lending import Lending
 from headwater.adapter.oracle import TimestampOracle
+from headwater.adapter.txns import Txns, Updates
 from headwater.errors import (
     AdminShutdown,
     ConnectionFailure,
@@ -33,9 +37,9 @@ from headwater.errors import (
     SerializationFailure,
 )
 from headwater.persist import flat
+from headwater.persist.rounds import Round
 from headwater.runtime.clock import Clock
 from headwater.runtime.tasks import Tasks
-from headwater.types.frontier import Frontier
 from headwater.types.ids import ShardId
 from headwater.types.relation import RelationDesc
 from headwater.types.time import Timestamp
@@ -45,45 +49,6 @@ logger = logging.getLogger(__name__)
 # An idle timeline advances this often.
 TICK_S = 1.0
 _RETRY_S = 0.2
-
-
-# Flat batches by table.
-Updates = Mapping[ShardId, bytes]
-
-
-class Txns(Protocol):
-    """The transaction shard; see ``headwater.persist.txns``."""
-
-    @property
-    def upper(self) -> Frontier:
-        """Return the upper of all tables."""
-        ...
-
-    async def commit(self, time: Timestamp, writes: Mapping[ShardId, bytes]) -> None:
-        """Commit updates of several tables at ``time``."""
-        ...
-
-    async def advance(self, time: Timestamp) -> None:
-        """Make ``time + 1`` the upper of all tables."""
-        ...
-
-    async def register(
-        self, time: Timestamp, tables: Sequence[tuple[ShardId, RelationDesc]]
-    ) -> None:
-        """Let tables take part, from ``time`` on."""
-        ...
-
-    async def forget(self, time: Timestamp, tables: Sequence[ShardId]) -> None:
-        """Let tables no longer take part."""
-        ...
-
-    async def confirm(self) -> None:
-        """Ask whether there is no newer server. Raises: Fenced."""
-        ...
-
-    async def leave(self) -> None:
-        """Say that this server is gone."""
-        ...
 
 
 class WriteConflict(SerializationFailure):
@@ -102,8 +67,11 @@ class _Write:
         owner: object,
         resolve: Callable[[], Updates] | None,
         writers: int,
+        *,
+        fast: bool,
     ) -> None:
         self.writers = writers
+        self.fast = fast
         self.updates = updates
         self.resolve = resolve
         self.read_at = read_at
@@ -119,6 +87,7 @@ class GroupCommit:
         on_failure: Called once with the error that ends the server: it is fenced, or lost its
             store for good.
         on_lease: Told until when reads may trust the oracle; nanoseconds of the monotonic clock.
+        lending: Where there is a store that can commit by itself.
     """
 
     def __init__(
@@ -132,6 +101,7 @@ class GroupCommit:
         on_applied: Callable[[Timestamp], None] = lambda _: None,
         on_failure: Callable[[HeadwaterError], None] = lambda _: None,
         on_lease: Callable[[int], None] = lambda _: None,
+        lending: Lending | None = None,
     ) -> None:
         self._oracle = oracle
         self._txns = txns
@@ -154,6 +124,9 @@ class GroupCommit:
         self._writers = 0  # that are pending
         self._enough: asyncio.Future[bool] | None = None  # a round waits for more of them
         self.rounds = 0
+        self._lending = lending
+        if lending is not None:
+            lending.follow(self._followed)
 
     def start(self) -> None:
         """Begin to commit and to tick."""
@@ -161,7 +134,7 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Commit nothing more, and say so to whoever takes over; no session may be left."""
-        async with self._turn:
+        async with self._alone():
             if self._failure is None:
                 self._failure = AdminShutdown("the server is shutting down")
                 await self._txns.leave()
@@ -209,13 +182,15 @@ class GroupCommit:
         resolve: Callable[[], Updates] | None = None,
         *,
         writers: int = 1,
+        fast: bool = False,
     ) -> "asyncio.Future[Timestamp]":
         """Begin what :meth:`write` waits for, with the keys of the tables known already.
 
-        The future is nobody's to cancel. ``writers``: how many sessions wait for it.
+        The future is nobody's to cancel. ``writers``: how many sessions wait for it. ``fast``: the
+        store could commit it by itself.
         """
         self._check()
-        write = _Write(updates, unless_written_since or {}, owner, resolve, writers)
+        write = _Write(updates, unless_written_since or {}, owner, resolve, writers, fast=fast)
         self._pending.append(write)
         self._writers += writers
         self._wake.set()
@@ -225,7 +200,7 @@ class GroupCommit:
 
     async def register(self, tables: Sequence[tuple[ShardId, RelationDesc]]) -> Timestamp:
         """Let new tables take part; return the time from which they are readable (and empty)."""
-        async with self._turn:
+        async with self._alone():
             self._check()
             ts = self._oracle.write_ts()
             await self._guard(lambda: self._txns.register(ts, tables))
@@ -234,7 +209,7 @@ class GroupCommit:
 
     async def forget(self, tables: Sequence[ShardId]) -> None:
         """Let dropped tables no longer take part."""
-        async with self._turn:
+        async with self._alone():
             self._check()
             ts = self._oracle.write_ts()
             await self._guard(lambda: self._txns.forget(ts, tables))
@@ -245,7 +220,11 @@ class GroupCommit:
     def nudge(self, time: Timestamp) -> None:
         """Advance all tables past ``time`` now, or as soon as the wall clock has reached it."""
         upper = self._txns.upper
-        if upper is not None and upper <= time and time > self._nudged:
+        if upper is None or upper > time:
+            return
+        if self._lending is not None and self._lending.nudge(time):
+            return
+        if time > self._nudged:
             self._nudged = time
             self._wake.set()
 
@@ -261,7 +240,7 @@ class GroupCommit:
             await self._unlocked.wait_for(lambda: not any(t in self._locks for t in tables))
             self._locks.update(dict.fromkeys(tables, owner))
         try:
-            async with self._turn:
+            async with self._alone():
                 pass  # a round that was taken before the lock may write what is locked
             yield owner
         finally:
@@ -269,6 +248,41 @@ class GroupCommit:
                 self._locks.pop(table, None)
             async with self._unlocked:
                 self._unlocked.notify_all()
+            self._wake.set()
+
+    @asynccontextmanager
+    async def changing_catalog(self) -> AsyncIterator[None]:
+        """Keep rows that were made for the catalog as it was out, from now on."""
+        if self._lending is None:
+            yield
+            return
+        with self._lending.withheld():
+            await self._lending.take_back()
+            yield
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Be the one writer of the transaction shard."""
+        async with self._turn:
+            if self._lending is None:
+                yield
+                return
+            await self._lending.take_back()
+            yield
+            if self._failure is None and not self._locks and not self._pending:
+                self._lending.lend()
+                if self._lending.lent:
+                    # Who comes next is not waited for here: he goes to the store.
+                    self._gathering = Gathering()
+
+    def _followed(self, round: Round) -> None:
+        """Take note of a round that the store has committed."""
+        self.rounds += 1
+        for shard in round.tables:
+            self._written[shard] = round.time
+        self._lease.confirm(round.began)
+        self._applied(round.time)
+        if self._txns.is_untidy:
             self._wake.set()
 
     # The task
@@ -279,9 +293,10 @@ class GroupCommit:
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
             except TimeoutError:
-                pass
+                if self._lending is not None:
+                    self._lending.ticked()
             await self._gather()
-            async with self._turn:
+            async with self._alone():
                 self._wake.clear()
                 try:
                     await self._round()
@@ -306,7 +321,7 @@ class GroupCommit:
         """Commit what is pending; with nothing pending advance the timeline."""
         batch = self._take()
         if not batch:
-            await self._advance()
+            await (self._tidy() if self._txns.is_untidy else self._advance())
             return
         began = self._clock.monotonic()
         ts = self._oracle.write_ts()
@@ -327,6 +342,8 @@ class GroupCommit:
                 raise
             return  # nothing was written: a full disk, say
         self.rounds += 1
+        if self._lending is not None:
+            self._lending.want(all(write.fast for write in batch))
         answered = sum(write.writers for write in batch)
         self._gathering.ended(answered, self._writers, self._clock.monotonic() - began)
         for shard in merged:
@@ -389,6 +406,15 @@ class GroupCommit:
             await self._clock.sleep(_RETRY_S)
             return
         self._applied(ts)
+
+    async def _tidy(self) -> None:
+        try:
+            await self._guard(self._txns.tidy)
+        except HeadwaterError as error:
+            if not error.retryable or self._fenced(error):
+                raise
+            logger.warning("the transaction shard can't be tidied", extra={"why": str(error)})
+            await self._clock.sleep(_RETRY_S)
 
     def _applied(self, ts: Timestamp) -> None:
         self._oracle.apply_write(ts)

@@ -9,6 +9,8 @@ which the transaction shard holds durably, so a new oracle that begins at the sh
 beyond all of them. Two servers can't both move it: the later one fences the shard.
 """
 
+from collections.abc import Callable
+
 from headwater.errors import invariant
 from headwater.runtime.clock import Clock
 from headwater.types.frontier import Frontier
@@ -21,17 +23,22 @@ class TimestampOracle:
     Args:
         clock: The wall clock that times follow.
         upper: The transaction shard's upper: all times before it are applied.
+        elsewhere: The last write that was applied without this object: by a round of the store's
+            own (``lending``), of which it is told later.
     """
 
-    def __init__(self, clock: Clock, upper: Frontier) -> None:
+    def __init__(
+        self, clock: Clock, upper: Frontier, elsewhere: Callable[[], int] = lambda: 0
+    ) -> None:
         invariant(upper is not None, "the transaction shard is closed")
         self._clock = clock
+        self._elsewhere = elsewhere
         self._read_ts = Timestamp(max((upper or 0) - 1, 0))
         self._write_ts = self._read_ts
 
     def read_ts(self) -> Timestamp:
         """Return the time at which all applied writes are visible."""
-        return self._read_ts
+        return Timestamp(max(self._read_ts, self._elsewhere()))
 
     def write_ts(self) -> Timestamp:
         """Return a time later than every one returned before and every applied one."""

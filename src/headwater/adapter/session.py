@@ -73,6 +73,8 @@ class Session:
         notices: What the next reply tells the client.
         settings_version: Counts changes that void plans made before.
         last_ts: The greatest time this session has read or written at.
+        inserts_unseen: Whether it may have written at times that ``last_ts`` was not told of: all
+            of them are applied.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Session:
         self.executions: dict[int, Execution] = {}
         self.settings_version = 0
         self.last_ts = 0
+        self.inserts_unseen = False
         self.copy: object | None = None  # a sequencer.copy.CopyIn, while one runs
         self.prepared_by_sql: list[PreparedStatement] = []
         self.deallocated: list[str] | None = []

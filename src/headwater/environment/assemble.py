@@ -38,6 +38,8 @@ from headwater.persist.blob import open_blob
 from headwater.persist.client import PersistClient
 from headwater.persist.consensus import Consensus
 from headwater.persist.consensus_rpc import ConsensusServer
+from headwater.persist.consensus_sqlite import SqliteConsensus
+from headwater.persist.rounds import RoundStore
 from headwater.persist.stores import open_consensus
 from headwater.pgwire.server import FrontServer
 from headwater.runtime.clock import SystemClock
@@ -193,6 +195,7 @@ class Environment:
             rng=self.rng,
             tasks=self.tasks,
             version=__version__,
+            rounds=self._round_store(),
         )
 
         owners = self._owners = owners_of(self.config.consensus_url)
@@ -208,6 +211,13 @@ class Environment:
         self.coordinator = await boot(outside, TXNS_SHARD, opened, alone=alone)
         self.coordinator.on_failure = lambda error: self.on_failure(error)
         return self.coordinator
+
+    def _round_store(self) -> RoundStore | None:
+        """Return the consensus store if it can commit rows of inserts that the front hands it."""
+        if not isinstance(self._consensus, SqliteConsensus):
+            return None
+        self.front.hand_inserts_to(self._consensus.native)
+        return self._consensus
 
     def _nudge_tables(self, time: Timestamp) -> None:
         self.coordinator.group_commit.nudge(time)

@@ -14,12 +14,14 @@ Modules, in the order in which an append meets them::
     machine.py            the shard's state machine: pure, deterministic
     log.py                a state machine over a versioned log: optimistic commits, roll-ups, waits
     consensus.py          Consensus (Protocol); consensus_sqlite, consensus_postgres, consensus_rpc
+    rounds.py             RoundStore (Protocol): one that commits single-row inserts by itself
     rpc_wire.py           the messages of the last
     blob.py               Blob (Protocol); a folder, or any object store
     stores.py             open_consensus: a store by its URL
     read.py               ReadHandle: snapshot, listen, fetch
     holds.py              leased and durable read holds
-    txns.py               the transaction shard: one log for all tables, and TableReadHandle
+    txns.py               the transaction shard: one log for all tables
+    txns_read.py          TableReadHandle
     txns_machine.py       its state machine
     maintain.py           the client's background work: leases, roll-ups, the backstop poll
     compact.py            merging batches, removing what nothing refers to

@@ -42,8 +42,9 @@ from headwater.persist.machine import (
 from headwater.persist.maintain import Maintenance
 from headwater.persist.parts import BlobPart, InlinePart, Part, PartRef
 from headwater.persist.read import Reader, ReadHandle
-from headwater.persist.txns import TableReadHandle, TxnsHandle
+from headwater.persist.txns import TxnsHandle
 from headwater.persist.txns_machine import TxnsMachine, UnknownTable, blob_keys
+from headwater.persist.txns_read import TableReadHandle
 from headwater.persist.write import ShardAppend, WriteHandle
 from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
@@ -263,6 +264,10 @@ class PersistClient:
         )
         if rejected is not None:
             raise _error(rejected)
+
+    def token(self) -> bytes:
+        """Return what names a commit: no other has it."""
+        return self.rng.token()
 
     # Parts
 

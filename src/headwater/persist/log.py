@@ -36,7 +36,7 @@ from headwater.types.ids import ShardId
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: times of the transaction shard that are still open
 ROLLUP_EVERY = 64  # versions; replaying one costs some 5 us, so opening a shard takes no 1 ms
 RECENT_TOKENS = 64  # commits of others that a lost answer may be late by
 ROLLUP_BYTES_MAX = 16 << 20  # a state beyond this is a failure of compaction, and is logged
@@ -52,6 +52,7 @@ class VersionLog(Generic[S, O]):
     Attributes:
         seqno: The version that ``state`` reflects; 0 before the first.
         state: An immutable value, replaced as versions arrive.
+        rollup_every: After how many versions maintenance rolls the log up.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class VersionLog(Generic[S, O]):
         self.seqno = SeqNo(0)
         self.state = machine.initial()
         self.rollup_seqno = SeqNo(0)
+        self.rollup_every = ROLLUP_EVERY
         self.lock = asyncio.Lock()
         self.failure: HeadwaterError | None = None
         self._consensus = consensus

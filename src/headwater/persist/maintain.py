@@ -12,7 +12,7 @@ from typing import Any
 from headwater.errors import HeadwaterError, InternalError
 from headwater.persist import compact
 from headwater.persist.holds import ReadHold, ShardLog
-from headwater.persist.log import ROLLUP_EVERY, Rejected, VersionLog, commit
+from headwater.persist.log import Rejected, VersionLog, commit
 from headwater.persist.machine import ShardState, UnknownHold
 from headwater.types.ids import ShardId
 
@@ -110,9 +110,9 @@ class Maintenance:
 
     def _is_long(self, log: VersionLog[Any, Any], *, owned: bool) -> bool:
         """Return whether the log is to be rolled up; shards that tick together take turns."""
-        turn = zlib.crc32(log.shard.encode()) % ROLLUP_EVERY
+        turn = zlib.crc32(log.shard.encode()) % log.rollup_every
         patience = 1 if owned else PATIENCE
-        return log.seqno - log.rollup_seqno >= ROLLUP_EVERY * patience + turn
+        return log.seqno - log.rollup_seqno >= log.rollup_every * patience + turn
 
     async def _look_after(self, log: VersionLog[Any, Any], *, poll: bool) -> None:
         if log.failure is not None:

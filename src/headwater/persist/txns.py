@@ -13,7 +13,7 @@ upper is that of the transaction shard. A reader that looks at the entries first
 afterwards misses nothing, because what leaves the entries has entered the shard.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -23,9 +23,9 @@ from headwater.persist import flat
 from headwater.persist.errors import fenced
 from headwater.persist.holds import ShardLog
 from headwater.persist.log import Change, VersionLog
-from headwater.persist.machine import Append, ShardState
-from headwater.persist.parts import BlobPart, Delta, InlinePart, Part, PartRef, Snapshot
-from headwater.persist.read import Fetcher, check_readable, refs_between, snapshot_of
+from headwater.persist.machine import Append
+from headwater.persist.parts import BlobPart, InlinePart, Part
+from headwater.persist.rounds import Loan
 from headwater.persist.txns_machine import (
     TxnApplied,
     TxnCommit,
@@ -33,19 +33,23 @@ from headwater.persist.txns_machine import (
     TxnLeave,
     TxnOp,
     TxnsState,
+    is_open,
     parts_between,
 )
 from headwater.persist.write import Data, Uploader, WriteHandle
 from headwater.runtime.tasks import Tasks
-from headwater.types.frontier import Frontier, join, less_equal, precedes
 from headwater.types.ids import ShardId
 from headwater.types.relation import RelationDesc
-from headwater.types.time import TIMESTAMP_MIN, Timestamp
+from headwater.types.time import Timestamp
 
 TxnsLog = VersionLog[TxnsState, TxnOp]
 
 APPLY_ENTRIES = 32  # commits that wait before they are applied together
 APPLY_BYTES = 256 << 10  # inline bytes that do: they are part of each roll-up
+# While the shard is lent as many do, because it has to be taken back for it; and it is rolled up
+# every so often. Replaying that many versions takes some 5 ms.
+APPLY_ENTRIES_LENT = 1024
+ROLLUP_VERSIONS_LENT = 1024
 
 
 class TableStore(Uploader, Protocol):
@@ -57,6 +61,10 @@ class TableStore(Uploader, Protocol):
     @property
     def inline_bytes_max(self) -> int:
         """Return the size up to which parts live in the log."""
+        ...
+
+    def token(self) -> bytes:
+        """Return what names a commit."""
         ...
 
     async def open_writer(
@@ -203,6 +211,40 @@ class TxnsHandle:
         moved = [Change(log, self._moving(log, self._last_upper)) for log in logs]
         await self._client.commit([applied, *moved])
 
+    # Lending; see ``headwater.persist.rounds``
+
+    def loan(self, catalog_version: int, token: bytes) -> Loan | None:
+        """Return what a store must know to commit rounds; None while a change is on its way."""
+        if self._applying or self.log.lock.locked():
+            return None
+        self.log.rollup_every = 2 * ROLLUP_VERSIONS_LENT  # :meth:`tidy` does it
+        state = self.log.state
+        return Loan(
+            shard=self.shard,
+            seqno=self.log.seqno,
+            upper=state.upper,
+            open=is_open(state),
+            epoch=self.epoch,
+            catalog_version=catalog_version,
+            inline_bytes_max=self._client.inline_bytes_max,
+            token=token,
+        )
+
+    @property
+    def is_untidy(self) -> bool:
+        """Return whether rounds have left :meth:`tidy` something to do."""
+        log = self.log
+        return (
+            len(log.state.entries) >= APPLY_ENTRIES_LENT
+            or log.seqno - log.rollup_seqno >= ROLLUP_VERSIONS_LENT
+        )
+
+    async def tidy(self) -> None:
+        """Apply what rounds have committed, and roll the log up; the shard is not lent."""
+        await self.apply()
+        if self.log.seqno - self.log.rollup_seqno >= ROLLUP_VERSIONS_LENT:
+            await self.log.rollup(self._client.token())
+
     # Parts of the above
 
     async def _commit(self, op: TxnCommit) -> None:
@@ -241,9 +283,10 @@ class TxnsHandle:
         )
 
     def _last_upper(self, shard: ShardId) -> Timestamp | None:
-        """Return the end of the last entry for a table, None if there is no entry."""
-        for entry in reversed(self.log.state.entries):
-            if shard in entry.writes:
+        """Return the end of the last complete entry for a table, None if there is none."""
+        state = self.log.state
+        for entry in reversed(state.entries):
+            if entry.time < state.upper and shard in entry.writes:
                 return Timestamp(entry.time + 1)
         return None
 
@@ -313,113 +356,3 @@ def _combined(parts: Sequence[Part], bytes_max: int) -> tuple[Part, ...]:
         size += len(part.data)
     flush()
     return tuple(result)
-
-
-class TableReadHandle:
-    """A reader of one table: its shard, and the entries that are not applied yet."""
-
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        log: ShardLog,
-        txns: TxnsLog,
-        close: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.shard = log.shard
-        self.log = log
-        self.txns = txns
-        self._fetcher = fetcher
-        self._close = close
-        self._seen: Frontier = TIMESTAMP_MIN
-
-    @property
-    def desc(self) -> RelationDesc:
-        """Return the table's shape."""
-        desc = self.log.state.desc
-        if desc is None:
-            raise InternalError(f"shard {self.shard} has no shape yet")
-        return desc
-
-    @property
-    def since(self) -> Frontier:
-        """Return the since as this process knows it."""
-        return self.log.state.since
-
-    @property
-    def upper(self) -> Frontier:
-        """Return the upper as this process knows it."""
-        state = self.txns.state
-        own = state.upper if self.shard in state.tables else self.log.state.upper
-        self._seen = join((self._seen, own))
-        return self._seen
-
-    async def wait_upper(self, time: Timestamp) -> None:
-        """Return when ``upper`` is beyond ``time``."""
-        await self.txns.wait(lambda state: state.upper > time or self.shard not in state.tables)
-        if self.shard not in self.txns.state.tables:
-            await self.log.wait(lambda state: not less_equal(state.upper, time))
-
-    async def snapshot(self, as_of: Timestamp) -> Snapshot:
-        """Return the table as of a time, once its upper is beyond it."""
-        check_readable(self.shard, self.since, as_of)
-        await self.wait_upper(as_of)
-        txns, state = await self._both()
-        check_readable(self.shard, state.since, as_of)
-        own = snapshot_of(self.shard, state, as_of)
-        until = Timestamp(as_of + 1)
-        entries = tuple(
-            PartRef(shard=self.shard, part=part, upper=until, as_of=as_of)
-            for part in self._entries(txns, state, TIMESTAMP_MIN, until)
-        )
-        return Snapshot(as_of=as_of, parts=own.parts + entries, errors=own.errors)
-
-    async def listen(self, as_of: Timestamp) -> AsyncIterator[Delta]:
-        """Yield what follows the snapshot at ``as_of``."""
-        check_readable(self.shard, self.since, as_of)
-        lower = Timestamp(as_of + 1)
-        while True:
-            await self.wait_upper(lower)
-            delta = await self._delta(lower)
-            yield delta
-            if delta.upper is None:
-                return
-            lower = delta.upper
-
-    async def fetch(self, ref: PartRef) -> bytes:
-        """Return the part as stored, its checksum verified."""
-        return await self._fetcher.fetch(ref)
-
-    async def fetch_flat(self, ref: PartRef) -> bytes:
-        """Return the updates that count, flat."""
-        return await self._fetcher.fetch_flat(ref, self.desc)
-
-    async def close(self) -> None:
-        """Let go of the table."""
-        await self._close()
-
-    async def _both(self) -> tuple[TxnsState, ShardState]:
-        """Return both states, the shard's at least as new as the entries' want it."""
-        txns = self.txns.state
-        if not precedes(txns.tables.get(self.shard, TIMESTAMP_MIN), self.log.state.upper):
-            await self.log.refresh()
-        return txns, self.log.state
-
-    async def _delta(self, lower: Timestamp) -> Delta:
-        txns, state = await self._both()
-        upper: Frontier = txns.upper if self.shard in txns.tables else state.upper
-        if state.since is None:  # the shard is gone
-            check_readable(self.shard, state.since, Timestamp(lower - 1))
-        parts, errors = refs_between(self.shard, state.batches, lower, upper)
-        entries = tuple(
-            PartRef(shard=self.shard, part=part, lower=lower, upper=upper)
-            for part in self._entries(txns, state, lower, upper)
-        )
-        return Delta(lower=lower, upper=upper, parts=parts + entries, errors=errors)
-
-    def _entries(
-        self, txns: TxnsState, state: ShardState, lower: Timestamp, upper: Frontier
-    ) -> list[Part]:
-        """Return the entries' parts in ``[lower, upper)`` that the shard does not have."""
-        if state.upper is None:
-            return []
-        return parts_between(txns, self.shard, max(lower, state.upper), upper)

@@ -24,7 +24,7 @@ class TxnsState(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that is known of the tables as a whole.
 
     Attributes:
-        upper: The upper of every table.
+        upper: The upper of every table; there may be entries at it, when it is open.
         epoch: The owner's; commits of earlier ones are refused.
         tables: The tables, each with the upper of its own shard: writes before it are there.
         entries: The other writes, by rising time.
@@ -39,13 +39,18 @@ class TxnsState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TxnCommit(Op, frozen=True, tag="txn_commit"):
-    """Commit at ``time``: writes, new tables, tables that end here; possibly nothing."""
+    """Commit at ``time``: writes, new tables, tables that end here; possibly nothing.
+
+    ``open``: more may follow at the same time, which is not complete, and not read, until a commit
+    that is not open, or a new owner, closes it.
+    """
 
     time: Timestamp
     epoch: int
     writes: Writes = {}
     register: dict[ShardId, Timestamp] = {}
     forget: tuple[ShardId, ...] = ()
+    open: bool = False
 
 
 class TxnApplied(Op, frozen=True, tag="txn_applied"):
@@ -107,7 +112,7 @@ class TxnsMachine:
             case TxnApplied():
                 return _applied(state, op)
             case TxnFence():
-                return msgspec.structs.replace(state, epoch=op.epoch)
+                return msgspec.structs.replace(state, epoch=op.epoch, upper=_closed(state))
             case TxnLeave():
                 return msgspec.structs.replace(state, left=op.epoch)
             case _:
@@ -129,12 +134,22 @@ def _commit(state: TxnsState, op: TxnCommit) -> TxnsState | Rejection:
     if op.writes:
         entries = (*entries, Entry(op.time, op.writes))
     return TxnsState(
-        upper=Timestamp(op.time + 1),
+        upper=op.time if op.open else Timestamp(op.time + 1),
         epoch=state.epoch,
         tables=tables,
         entries=entries,
         left=state.left,
     )
+
+
+def _closed(state: TxnsState) -> Timestamp:
+    """Return the upper with everything complete that was written: it may have been acknowledged."""
+    return Timestamp(state.entries[-1].time + 1) if is_open(state) else state.upper
+
+
+def is_open(state: TxnsState) -> bool:
+    """Return whether something was written at ``upper``, which is not complete."""
+    return bool(state.entries) and state.entries[-1].time >= state.upper
 
 
 def _applied(state: TxnsState, op: TxnApplied) -> TxnsState | Rejection:

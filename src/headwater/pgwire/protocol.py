@@ -21,7 +21,7 @@ from headwater.errors import ErrorFields
 from headwater.ir.physical import Mfp
 from headwater.ir.relation import RowSetFinishing
 from headwater.ir.scalar import ColumnOrder
-from headwater.types.ids import GlobalId
+from headwater.types.ids import GlobalId, ShardId
 from headwater.types.scalar import ScalarType
 
 TransactionStatus = Literal["I", "T", "E"]
@@ -81,18 +81,23 @@ class FastPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     serializable: bool = False
 
 
-class FastInsert(msgspec.Struct, frozen=True):
-    """How the front hands a prepared INSERT of one row on as :class:`Insert`.
+class FastInsert(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the front hands a prepared INSERT of one row to the store, or on as :class:`Insert`.
 
     Attributes:
         catalog_version: The catalog that it was planned against.
         table: The table.
         row: For each column the number of a parameter (from 0), or a datum.
+        shard: The table's, where the store may commit the row by itself while it is lent the
+            transaction shard; None where more has to be looked at than NULLs.
+        not_null: The columns that take no NULL: a row with one is executed as any other statement.
     """
 
     catalog_version: int
     table: GlobalId
     row: tuple[int | bytes, ...]
+    shard: ShardId | None = None
+    not_null: tuple[int, ...] = ()
 
 
 class StatementDesc(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,6 +14,7 @@ import msgspec
 from headwater.cluster.transport import Links
 from headwater.errors import AdminShutdown, ErrorFields, HeadwaterError, QueryCanceled
 from headwater.errors import InternalError as _InternalError
+from headwater.native.loader import native
 from headwater.pgwire import protocol as p
 from headwater.pgwire.session_api import Adapter, Session, fields_of
 from headwater.runtime.tasks import Tasks
@@ -140,6 +141,10 @@ class FrontServer:
     def set_catalog_version(self, version: int) -> None:
         """Void the fast plans made for other versions of the catalog."""
         self.state.set_catalog_version(version)
+
+    def hand_inserts_to(self, store: "native.Consensus") -> None:
+        """Hand rows of single-row inserts to a store, whenever it takes them."""
+        self._native.set_inserts(store)
 
     async def collect_peek(self, source: p.PeekSource) -> bytes:
         """Run a peek and return its finished rows as a flat batch, for readers in Python.

@@ -64,7 +64,7 @@ class FakePeeks:
         self.asked: list[p.PeekSource] = []
         self.subscribed: list[GlobalId] = []
         self.version = 0
-        self.read_ts = 0
+        self._read_ts = 0
         self.sinces: dict[str, int] = {}
 
     async def collect_peek(self, source: p.PeekSource) -> bytes:
@@ -104,7 +104,10 @@ class FakePeeks:
         self.sinces.pop(id, None)
 
     def set_read_ts(self, ts: int) -> None:
-        self.read_ts = ts
+        self._read_ts = ts
+
+    def read_ts(self) -> int:
+        return self._read_ts
 
     def set_lease_until(self, until_ns: int) -> None:
         pass

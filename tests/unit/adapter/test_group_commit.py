@@ -56,6 +56,11 @@ class FakeTxns:
     async def confirm(self):
         pass
 
+    is_untidy = False
+
+    async def tidy(self):
+        pass
+
     async def leave(self):
         self.left = True
 

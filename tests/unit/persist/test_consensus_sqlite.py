@@ -81,17 +81,14 @@ async def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     writer = await client.open_writer("s", DESC)
     await writer.compare_and_append(flat.build([(b"\x18", 0, 1)]), 0, 1)
 
-    async def limit(pages: int) -> None:
-        await store.on_thread(lambda db: db.execute(f"PRAGMA max_page_count={pages}").fetchall())
-
-    ((used,),) = await store.on_thread(lambda db: db.execute("PRAGMA page_count").fetchall())
-    await limit(used + 4)
+    used = await store.pragma("page_count")
+    await store.pragma("max_page_count", used + 4)
     large = flat.build_at([b"\x18"] * 2900, 1)
     with pytest.raises(DiskFull, match="no space left on device"):
         await writer.compare_and_append(large, 1, 2)
     assert writer.upper == 1
     assert await writer.refresh() == 1
-    await limit(1 << 30)
+    await store.pragma("max_page_count", 1 << 30)
     await writer.compare_and_append(large, 1, 2)
     assert await writer.refresh() == 2
     await store.close()

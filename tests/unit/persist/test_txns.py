@@ -9,6 +9,10 @@ from headwater.persist import flat
 from headwater.persist import txns as txns_module
 from headwater.persist.client import PersistClient
 from headwater.persist.errors import UpperMismatch
+from headwater.persist.log import Change
+from headwater.persist.parts import InlinePart
+from headwater.persist.txns import TxnsHandle
+from headwater.persist.txns_machine import TxnCommit
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import INT8
 
@@ -55,6 +59,56 @@ async def test_applying_changes_nothing_for_readers(client, contents) -> None:
     assert txns.log.state.tables == {"t1": 7, "t2": 0}
     other = await client.open_reader("t2", txns="txns")
     assert await contents(other, await other.snapshot(6)) == []
+
+
+def open_commit(txns: TxnsHandle, time: int, **tables: bytes) -> Change:
+    """Return what a round of inserts commits that leaves its time open."""
+    writes = {
+        table: (InlinePart(flat.stamp(data, time), flat.count(data)),)
+        for table, data in tables.items()
+    }
+    return Change(txns.log, (TxnCommit(time, txns.epoch, writes=writes, open=True),))
+
+
+async def test_an_open_time_is_read_once_it_is_closed(client, contents) -> None:
+    txns = await client.open_txns("txns")
+    await txns.register(1, [("t1", DESC)])
+    await client.commit([open_commit(txns, 5, t1=rows("a"))])
+    await client.commit([open_commit(txns, 5, t1=rows("b"))])
+    reader = await client.open_reader("t1", txns="txns")
+    assert reader.upper == 5
+    assert await contents(reader, await reader.snapshot(4)) == []
+    await txns.apply()
+    assert txns.log.state.tables == {"t1": 0}, "what is not complete is not moved"
+    deltas = reader.listen(4)
+    reading = asyncio.ensure_future(reader.snapshot(5))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    await txns.commit(5, {"t1": rows("c")})
+    assert await contents(reader, await reading) == [(b"a", 5, 1), (b"b", 5, 1), (b"c", 5, 1)]
+    delta = await anext(deltas)
+    assert (delta.lower, delta.upper) == (5, 6)
+    assert len(delta.parts) == 3
+    await txns.apply()
+    assert txns.log.state.entries == ()
+    assert len(await contents(reader, await reader.snapshot(5))) == 3
+
+
+async def test_a_new_owner_closes_what_is_open(make_client, contents) -> None:
+    """It may have been acknowledged: reads begin at the upper, and must see it."""
+    old = await make_client()
+    txns = await old.open_txns("txns")
+    await txns.fence(1)
+    await txns.register(1, [("t1", DESC)])
+    await old.commit([open_commit(txns, 5, t1=rows("a"))])
+    new = await make_client()
+    taken = await new.open_txns("txns")
+    await taken.fence(2)
+    assert taken.upper == 6
+    reader = await new.open_reader("t1", txns="txns")
+    assert await contents(reader, await reader.snapshot(5)) == [(b"a", 5, 1)]
+    with pytest.raises(Fenced):
+        await old.commit([open_commit(txns, 6, t1=rows("b"))])
 
 
 async def test_many_commits_are_applied_in_the_background(client, contents) -> None:

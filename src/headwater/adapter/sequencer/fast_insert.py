@@ -1,5 +1,8 @@
 """Prepared INSERTs of one row whose statement the front has put into the row already.
 
+While the store is lent the transaction shard (``adapter.lending``) it commits such rows by itself,
+where nothing has to be looked at but NULLs. All others, and those of other moments, come here.
+
 The front sends the row alone (``pgwire.protocol.Insert``) where it is a transaction of its own; all
 that have come in one turn of the loop are one write of the group commit. Nothing of a session is
 needed: it has no transaction, and does nothing else until it is answered.
@@ -34,9 +37,17 @@ def fast_insert(
     if planned.notices or isolation_of(session) is Isolation.STRONG_SESSION_SERIALIZABLE:
         return None
     table = writable_table(coord, planned.plan.id)
-    if coord.group_commit.keys.has(table.shard):
-        return None  # whether a row is taken is decided for each by itself
-    return p.FastInsert(coord.snapshot.version, planned.plan.id, template)
+    shard = table.shard if _is_lendable(coord, table) else None
+    if shard is not None:
+        session.inserts_unseen = True
+    columns = enumerate(table.desc.columns)
+    not_null = tuple(i for i, column in columns if not column.nullable)
+    return p.FastInsert(coord.snapshot.version, planned.plan.id, template, shard, not_null)
+
+
+def _is_lendable(coord: Coordinator, table: Table) -> bool:
+    """Return whether the store may commit rows of a table: they have neither keys nor CHECKs."""
+    return not table.checks and not coord.group_commit.keys.has(table.shard)
 
 
 _INSERTED = p.Command(tag="INSERT 0 1")
@@ -60,24 +71,41 @@ def insert_rows(coord: Coordinator, inserts: Sequence[p.Insert], reply: Reply) -
 def _insert_into(
     coord: Coordinator, id: GlobalId, inserts: Sequence[p.Insert], reply: Reply
 ) -> None:
+    table = writable_table(coord, id)
+    keys = coord.group_commit.keys
+    if not keys.has(table.shard):
+        good = _checked(table, inserts, reply)
+        if good:
+            _submit(coord, table, good, reply)
+        return
+    if not keys.is_loaded(table.shard):
+        reply([insert.id for insert in inserts], p.Again())  # who executes it waits for them
+        return
+    keys.declare(table, empty=False)  # it may have been renamed
+    for insert in _checked(table, inserts, reply):
+        _submit(coord, table, (insert,), reply)  # the group commit decides about each by itself
+
+
+def _submit(coord: Coordinator, table: Table, inserts: Sequence[p.Insert], reply: Reply) -> None:
+    """Write rows as one, and answer all of them alike."""
+
     def answer(done: "asyncio.Future[Timestamp]") -> None:
         error = done.exception()
         if error is not None:
             reply(ids, p.Failed(error=fields_of(error)))
             return
-        for insert in good:
+        for insert in inserts:
             session = coord.sessions.get(insert.conn)
             if session is not None:
                 session.last_ts = max(session.last_ts, done.result())
         reply(ids, _INSERTED)
 
-    good = _checked(writable_table(coord, id), inserts, reply)
-    ids = [insert.id for insert in good]
-    if not good:
-        return
+    ids = [insert.id for insert in inserts]
     try:
-        rows = flat.build((insert.row, TIMESTAMP_MIN, 1) for insert in good)
-        done = coord.group_commit.submit({writable_table(coord, id).shard: rows}, writers=len(good))
+        rows = flat.build((insert.row, TIMESTAMP_MIN, 1) for insert in inserts)
+        done = coord.group_commit.submit(
+            {table.shard: rows}, writers=len(inserts), fast=_is_lendable(coord, table)
+        )
     except HeadwaterError as error:
         reply(ids, p.Failed(error=error.fields()))
         return

@@ -207,13 +207,14 @@ def choose_time(
             coord.snapshot, coord.compute, target.cluster or ClusterId(""), domain.relations
         )
     holds = ReadHolds.acquire(coord.compute, coord.storage, bundle)
+    oracle_ts = coord.oracle.read_ts()
     try:
         chosen = determine(
             isolation_of(session),
-            coord.oracle.read_ts(),
+            oracle_ts,
             holds.frontiers(coord.compute, coord.storage),
             wanted=wanted,
-            session_ts=Timestamp(session.last_ts),
+            session_ts=oracle_ts if session.inserts_unseen else Timestamp(session.last_ts),
         )
         holds.downgrade(chosen.read_ts)
         if domain is None:

@@ -1,0 +1,219 @@
+//! Rows that wait for their round, and what becomes of them.
+
+use crate::gathering::Gathering;
+use crate::grant::{Grant, LEAD_MS_MAX};
+use crate::store::{Cas, StoreError};
+use crate::version::{self, Commit};
+use hw_types::flat::Updates;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Rows in a round at most.
+const ROWS_MAX: usize = 1024;
+/// What the flat codec adds to a row.
+const ROW_OVERHEAD_BYTES: usize = 20;
+/// A time that nothing follows is closed after so long.
+const CLOSE_AFTER: Duration = Duration::from_millis(1);
+
+/// How a row ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is durable, and seen by every read that begins from now on.
+    Inserted,
+    /// Nothing was done: Python is to be asked.
+    Again,
+    /// It was not inserted; or, where the store failed, that is not known.
+    Failed(StoreError),
+}
+
+const WAITING: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// Lets the one who waits for a row change his mind, up to the moment at which its round begins.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket(Arc<AtomicU8>);
+
+impl Ticket {
+    /// Takes the row back; false where its round has begun.
+    pub fn withdraw(&self) -> bool {
+        self.settle(WITHDRAWN)
+    }
+    fn take(&self) -> bool {
+        self.settle(TAKEN)
+    }
+    fn settle(&self, to: u8) -> bool {
+        self.0.compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// A row that is a transaction of its own.
+#[derive(Debug)]
+pub struct Row {
+    /// The table's shard.
+    pub table: String,
+    /// Its bytes.
+    pub row: Vec<u8>,
+    /// The catalog for which they were made.
+    pub catalog_version: u64,
+    /// Whether somebody still wants it.
+    pub ticket: Ticket,
+    /// Who waits.
+    pub done: oneshot::Sender<Outcome>,
+}
+
+impl Row {
+    /// Tells who waits.
+    pub fn end(self, outcome: Outcome) {
+        // A client that is gone does not ask.
+        let _ = self.done.send(outcome);
+    }
+}
+
+/// A round on its way.
+pub struct Round {
+    /// Who is to be answered.
+    pub rows: Vec<Row>,
+    /// The version.
+    pub cas: Cas,
+    /// Its time.
+    pub time: u64,
+    /// Whether more may follow at this time.
+    pub open: bool,
+    /// What is written to.
+    pub tables: Vec<String>,
+}
+
+impl Round {
+    /// Tells everybody how it ended.
+    pub fn end(self, outcome: &Outcome) {
+        self.rows.into_iter().for_each(|row| row.end(outcome.clone()));
+    }
+}
+
+/// The rows that wait, and the grant under which they are committed.
+#[derive(Default)]
+pub struct Rounds {
+    grant: Option<Grant>,
+    waiting: VecDeque<Row>,
+    gathering: Gathering,
+    /// The round that is being gathered begins at this moment.
+    gather_until: Option<Instant>,
+    /// It waits for rows that have not come yet.
+    in_vain: bool,
+    /// Times up to these are asked for; none of them is complete.
+    nudged: BTreeSet<u64>,
+    ended: Option<(usize, Duration)>,
+    last: Option<Instant>,
+}
+
+impl Rounds {
+    /// The grant.
+    pub fn grant(&self) -> Option<&Grant> {
+        self.grant.as_ref()
+    }
+    /// Begins to commit rows.
+    pub fn give(&mut self, grant: Grant) {
+        self.grant = Some(grant);
+        self.last = Some(Instant::now());
+    }
+    /// Commits no more: who waits is to ask Python. Returns whether there was a grant.
+    pub fn take_back(&mut self) -> bool {
+        self.waiting.drain(..).for_each(|row| row.end(Outcome::Again));
+        (self.gather_until, self.ended) = (None, None);
+        self.nudged.clear();
+        self.grant.take().is_some()
+    }
+    /// Takes a row.
+    pub fn take(&mut self, row: Row) {
+        match &self.grant {
+            Some(grant)
+                if grant.catalog_version == row.catalog_version
+                    && row.row.len() + 2 * ROW_OVERHEAD_BYTES < grant.inline_bytes_max =>
+            {
+                self.waiting.push_back(row);
+            }
+            _ => row.end(Outcome::Again),
+        }
+    }
+    /// Asks for all times up to `time` to be complete.
+    pub fn nudge(&mut self, time: u64) {
+        if self.grant.as_ref().is_some_and(|grant| time >= grant.upper) {
+            self.nudged.insert(time);
+        }
+    }
+    /// Notes that all that had come meanwhile has been taken.
+    pub fn drained(&mut self, now: Instant) {
+        if let Some((answered, took)) = self.ended.take() {
+            self.gathering.ended(answered, self.waiting.len(), took);
+        }
+        match self.gather_until {
+            None if !self.waiting.is_empty() => {
+                let moment = self.gathering.moment(self.waiting.len());
+                self.in_vain = !moment.is_zero();
+                self.gather_until = Some(now + moment);
+            }
+            Some(_) if self.in_vain && self.waiting.len() >= self.gathering.expected => {
+                self.in_vain = false;
+                self.gathering.waited(false);
+                self.gather_until = Some(now);
+            }
+            Some(_) | None => {}
+        }
+    }
+    /// When a round is due; None where there is nothing to do.
+    pub fn due(&self, now_ms: u64) -> Option<Instant> {
+        let grant = self.grant.as_ref()?;
+        let gathered = if self.waiting.is_empty() { None } else { self.gather_until };
+        let closing = self.last.filter(|_| grant.open).map(|last| last + CLOSE_AFTER);
+        let ahead = |time: &u64| Duration::from_millis(time.saturating_sub(now_ms));
+        let nudged = self.nudged.first().map(|time| Instant::now() + ahead(time));
+        [gathered, closing, nudged].into_iter().flatten().min()
+    }
+    /// Makes the round that is due: with the rows that wait, or with none to complete a time.
+    pub fn begin(&mut self, now_ms: u64) -> Option<Round> {
+        let grant = self.grant.as_ref()?;
+        if std::mem::take(&mut self.in_vain) && self.gather_until.is_some() {
+            self.gathering.waited(true);
+        }
+        self.gather_until = None;
+        let awaited = self.nudged.first().is_some_and(|time| *time <= now_ms + LEAD_MS_MAX);
+        let fresh = self.waiting.is_empty() || awaited;
+        let (time, open) = grant.next_time(now_ms, fresh);
+        let mut writes: BTreeMap<String, Updates> = BTreeMap::new();
+        let mut rows = Vec::new();
+        while rows.len() < ROWS_MAX {
+            let Some(row) = self.waiting.front() else { break };
+            let bytes = writes
+                .get(&row.table)
+                .map_or(0, |updates| updates.row_bytes() + (updates.len() + 2) * ROW_OVERHEAD_BYTES);
+            if bytes + row.row.len() > grant.inline_bytes_max {
+                break;
+            }
+            let Some(row) = self.waiting.pop_front() else { break };
+            if row.ticket.take() {
+                writes.entry(row.table.clone()).or_default().push(&row.row, time, 1);
+                rows.push(row);
+            }
+        }
+        let token = grant.next_token();
+        let commit = Commit { token: &token, time, epoch: grant.epoch, open, writes: &writes };
+        let data = version::encode(&commit).expect("a round is far below what a batch can hold");
+        let cas = Cas { shard: grant.shard.clone(), expected: grant.seqno, data };
+        Some(Round { rows, cas, time, open, tables: writes.into_keys().collect() })
+    }
+    /// Notes that a round was committed, before it is answered.
+    pub fn committed(&mut self, round: &Round, took: Duration) {
+        if let Some(grant) = &mut self.grant {
+            grant.committed(round.time, round.open);
+            self.nudged = self.nudged.split_off(&grant.upper);
+        }
+        self.last = Some(Instant::now());
+        if !round.rows.is_empty() {
+            self.ended = Some((round.rows.len(), took));
+        }
+    }
+}
