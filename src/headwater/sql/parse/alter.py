@@ -56,7 +56,8 @@ def alter(p: TokenStream) -> Statement:
     if p.accept_all("DEFAULT", "PRIVILEGES"):
         return alter_default_privileges(p, position)
     kind = object_kind(p)
-    if kind is ObjectKind.ROLE and p.key != "IF" and p.peek() not in ("RENAME", "OWNER"):
+    of_role = kind is ObjectKind.ROLE and not p.at("IF", "EXISTS")
+    if of_role and p.peek() not in ("RENAME", "OWNER"):
         return alter_role(p, position)
     if_exists = p.if_exists()
     name = kind_name(p, kind)

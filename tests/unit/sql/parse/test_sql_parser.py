@@ -247,3 +247,12 @@ def test_redacted_text_has_no_literals() -> None:
     shown = to_sql(one.statement, redacted=True)
     assert "hush" not in shown
     assert shown == "CREATE SECRET s AS decode('<REDACTED>', '<REDACTED>')"
+
+
+@pytest.mark.parametrize("rest", ["SET a TO 1", "RESET a", "NOLOGIN", "RENAME TO b", "OWNER TO b"])
+def test_if_is_a_role_like_any_other(rest: str) -> None:
+    (parsed,) = parse_statements(f"ALTER ROLE if {rest}")
+    assert "IF EXISTS" not in to_sql(parsed.statement)
+    assert to_sql(parse_statements(to_sql(parsed.statement))[0].statement) == to_sql(
+        parsed.statement
+    )
