@@ -162,9 +162,6 @@ fn translate(text: &str, from: &str, to: &str) -> String {
 }
 
 fn chr(code: i64) -> Result<String> {
-    if code < 0 {
-        return Err(EvalError::parameter("character number must be positive"));
-    }
     if code == 0 {
         return Err(EvalError::raise("54000", "null character not permitted"));
     }
