@@ -37,7 +37,7 @@ def refused(connection: Connection, statement: str) -> psycopg.Error:
         ("CREATE TABLE x (a int b)", "42601", "23", "b"),
         ("SELECT * FROM customer", "42P01", "15", 'relation "customer" does not exist'),
         ("SELECT nam FROM customers", "42703", "8", 'column "nam" does not exist'),
-        ("SELECT uper(name) FROM customers", "42883", "8", "uper(text) does not exist"),
+        ("SELECT uper(name) FROM customers", "42883", "8", '"uper" does not exist'),
         ("SELECT id + name FROM customers", "42883", "11", "operator does not exist"),
         ("SELECT id::colour FROM customers", "42704", "12", 'type "colour" does not exist'),
         ("SELECT 'x'::int", "22P02", "8", "invalid input syntax for type integer"),
