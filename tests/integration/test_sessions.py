@@ -54,7 +54,7 @@ def test_a_read_write_transaction_sees_itself_and_is_serializable(server: Headwa
         (("BEGIN", "DECLARE c CURSOR FOR SELECT 1", "FETCH BACKWARD 1 c"), "55000"),
         (("EXECUTE nothing",), "26000"),
         (("PREPARE p AS SELECT 1", "PREPARE p AS SELECT 1"), "42P05"),
-        (("SAVEPOINT s",), "0A000"),
+        (("SAVEPOINT s",), "25P01"),
         (("SET statement_timeout = 'soon'",), "22023"),
         (("SET server_version = '16'",), "55P02"),
         (("SHOW nothing_of_the_kind",), "42704"),
