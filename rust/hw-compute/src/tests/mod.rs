@@ -2,9 +2,8 @@
 //!
 //! * [`world`]: replicas, and simulated shards between them; [`plans`]: short names for plans;
 //!   [`reference`]: the slow obvious evaluator; [`rng`]: random numbers.
-//! * [`endless`], [`operators`], [`recursion`], [`sinks`], [`protocols`]: the tests.
+//! * [`operators`], [`recursion`], [`sinks`], [`protocols`]: the tests.
 
-mod endless;
 mod operators;
 mod plans;
 mod protocols;
