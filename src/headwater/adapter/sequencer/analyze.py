@@ -1,7 +1,7 @@
 """EXPLAIN ANALYZE: what the nodes of running plans cost, asked of one replica's workers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from headwater.adapter.coordinator import Coordinator
@@ -44,13 +44,12 @@ class _Line:
     cost: _Cost
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Measure:
     """One measured property: where it is in a cost, and how it is shown."""
 
     of: Callable[[_Cost], list[int]]
     show: Callable[[int], bytes]
-    values: list[int] = field(default_factory=list)
 
 
 _MEASURES: dict[str, tuple[_Measure, ...]] = {
