@@ -31,7 +31,7 @@ def big(server: Headwater) -> Iterator[None]:
         connection.execute(
             f"INSERT INTO big SELECT n, repeat('x', 500) FROM generate_series(1, {ROWS}) AS n"
         )
-        connection.execute("CREATE CLUSTER nobody REPLICAS (r (COMPUTE ADDRESSES ['127.0.0.1:1']))")
+        connection.execute("CREATE CLUSTER nobody REPLICAS ()")
     yield
     with server.connect() as connection:
         connection.execute("DROP TABLE big CASCADE")
