@@ -49,11 +49,15 @@ def _text_of_intervals(theirs: Outcome, ours: Outcome, query: Query) -> bool:
 
 
 def _months_written_out(outcome: Outcome) -> Outcome:
-    rows = tuple(
-        tuple(_MONTHS.sub("month", value) if isinstance(value, str) else value for value in row)
-        for row in outcome.rows
-    )
+    rows = tuple(tuple(map(_month_written_out, row)) for row in outcome.rows)
     return replace(outcome, rows=rows)
+
+
+def _month_written_out(value: object) -> object:
+    """Return a value in whose texts, also in those of an array, months are written in one way."""
+    if isinstance(value, tuple):
+        return tuple(map(_month_written_out, value))
+    return _MONTHS.sub("month", value) if isinstance(value, str) else value
 
 
 _MONTHS = re.compile(r"\bmon(th)?s?\b")

@@ -79,6 +79,10 @@ RISKY = Query(QUERY.piece, ordered=True, fallible=True, strict=False)
 SURE = Query(QUERY.piece, ordered=True, fallible=True, strict=True)
 
 
+def _array(*texts: str) -> Outcome:
+    return Outcome(None, "", (1009,), ((("list", texts),),))
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "query", "verdict"),
     [
@@ -94,6 +98,14 @@ SURE = Query(QUERY.piece, ordered=True, fallible=True, strict=True)
         (Outcome(None, "", (23,)), Outcome("XX000", "bug"), RISKY, 5),
         (Outcome(None, "", (23,)), Outcome("57014", "stopped"), QUERY, 4),
         (Outcome(None), Outcome("22003", "value overflows numeric format"), QUERY, 1),
+        (
+            Outcome(None, "", (25,), (("2 mons",),)),
+            Outcome(None, "", (25,), (("2 months",),)),
+            SURE,
+            1,
+        ),
+        (_array("1 ye", "r 2 mons"), _array("1 ye", "r 2 months"), SURE, 1),
+        (_array("1 ye", "r 2 mons"), _array("1 ye", "r 3 months"), SURE, 5),
     ],
 )
 def test_verdicts(theirs: Outcome, ours: Outcome, query: Query, verdict: int) -> None:
