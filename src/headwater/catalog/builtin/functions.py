@@ -6,11 +6,13 @@ that has no object id of its own gets one from a hash of its signature.
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import product
 
 import msgspec
 
 from headwater.catalog import rows as r
 from headwater.catalog.builtin.casts import CastRow, casts
+from headwater.catalog.builtin.function_oids import FUNCTION_OIDS
 from headwater.catalog.builtin.initial import MZ_SYSTEM
 from headwater.catalog.builtin.pack import type_id
 from headwater.catalog.builtin.pg_rows import hashed_oid
@@ -18,43 +20,53 @@ from headwater.catalog.builtin.sql_functions import FUNCTIONS, KINDS
 from headwater.catalog.builtin.types import show_type
 from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.ir.functions import SIGNATURES, FunctionKind, Pseudo, Signature
+from headwater.ir.functions import SIGNATURES, FunctionKind, Pseudo, Signature, Volatility
+from headwater.ir.functions.schemas import schema_of
 from headwater.ir.functions.signature import ArgType
 from headwater.types.ids import GlobalId
 from headwater.types.scalar import BaseType, ScalarType
 
 # Ids of functions are above those of builtin items.
 _FIRST_ID = 1_000_000
-# Object ids below are PostgreSQL's own.
-_POSTGRES_OIDS_END = 10_000
-# What planning answers by itself: name, result and PostgreSQL's object id.
-_PLANNED = (
-    ("now", "timestamptz", 1299),
-    ("transaction_timestamp", "timestamptz", 2647),
-    ("statement_timestamp", "timestamptz", 2648),
-    ("clock_timestamp", "timestamptz", 2649),
-    ("current_user", "text", 745),
-    ("session_user", "text", 746),
-    ("current_database", "text", 861),
-    ("current_schema", "text", 1402),
-    ("current_schemas", "text[]", 1403),
-    ("current_setting", "text", 2077),
-    ("pg_backend_pid", "int4", 2026),
-    ("pg_typeof", "regtype", 1619),
-    ("version", "text", 89),
-    ("mz_now", "mz_timestamp", 0),
-    ("mz_version", "text", 0),
-    ("mz_environment_id", "text", 0),
-    ("mz_session_id", "uuid", 0),
-    ("mz_uptime", "interval", 0),
-    ("mz_is_superuser", "bool", 0),
+# What planning answers by itself: name, arguments and result.
+_PLANNED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("now", (), "timestamptz"),
+    ("transaction_timestamp", (), "timestamptz"),
+    ("statement_timestamp", (), "timestamptz"),
+    ("clock_timestamp", (), "timestamptz"),
+    ("current_timestamp", (), "timestamptz"),
+    ("current_user", (), "text"),
+    ("current_role", (), "text"),
+    ("user", (), "text"),
+    ("session_user", (), "text"),
+    ("current_database", (), "text"),
+    ("current_catalog", (), "text"),
+    ("current_schema", (), "text"),
+    ("current_schemas", ("bool",), "text[]"),
+    ("current_setting", ("text",), "text"),
+    ("current_setting", ("text", "bool"), "text"),
+    ("pg_backend_pid", (), "int4"),
+    ("pg_typeof", ("any",), "regtype"),
+    ("pg_get_keywords", (), "setof record"),
+    ("pretty_sql", ("text",), "text"),
+    ("pretty_sql", ("text", "int4"), "text"),
+    ("redact_sql", ("text",), "text"),
+    ("version", (), "text"),
+    ("mz_now", (), "mz_timestamp"),
+    ("mz_version", (), "text"),
+    ("mz_environment_id", (), "text"),
+    ("mz_session_id", (), "uuid"),
+    ("mz_uptime", (), "interval"),
+    ("mz_is_superuser", (), "bool"),
 )
-_PLANNED_ARGS = {"current_schemas": "bool", "current_setting": "text", "pg_typeof": "any"}
 _PSEUDO_NAMES = {
     Pseudo.LIST_ELEMENT: "anyelement",
     Pseudo.MAP_VALUE: "anyelement",
 }
 _KINDS = {FunctionKind.AGGREGATE: "a", FunctionKind.WINDOW: "w"}
+_VOLATILITIES = {Volatility.STABLE: "s", Volatility.VOLATILE: "v"}
+# How an object may be named in a call, by its kind; which are listed is told by the object ids.
+_NAMED_BY = {"class": ("regclass", "text", "oid")}
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -67,6 +79,12 @@ class Function(msgspec.Struct, frozen=True):
     returns_set: bool = False
     variadic: bool = False
     kind: str = "f"
+    volatility: str = "i"
+
+    @property
+    def schema(self) -> str:
+        """Return the schema that shows it."""
+        return schema_of(self.name)
 
 
 def _type_name(type_: ArgType) -> str:
@@ -80,7 +98,7 @@ def _type_name(type_: ArgType) -> str:
 
 
 def _oid(oid: int, name: str, args: tuple[str, ...]) -> int:
-    return oid or hashed_oid(f"{name}({', '.join(args)})")
+    return oid or FUNCTION_OIDS.get((name, args)) or hashed_oid(f"{name}({', '.join(args)})")
 
 
 def _of_signature(signature: Signature) -> Function:
@@ -93,7 +111,25 @@ def _of_signature(signature: Signature) -> Function:
         signature.kind is FunctionKind.TABLE,
         signature.variadic,
         _KINDS.get(signature.kind, "f"),
+        _VOLATILITIES.get(signature.volatility, "i"),
     )
+
+
+def _over_catalog(name: str, signature: str) -> Iterator[Function]:
+    """Yield what one overload of SQL is listed as: a row for each way to name its objects."""
+    arguments, _, result = (part.strip() for part in signature.partition("->"))
+    taken = [part.strip() for part in arguments.split(",") if part.strip()]
+    ways = [_NAMED_BY.get(part, ("text", "oid")) if part in KINDS else (part,) for part in taken]
+    listed = [args for args in product(*ways) if (name, args) in FUNCTION_OIDS]
+    returns_set = result.startswith("setof ")
+    for args in listed or [tuple("oid" if part in KINDS else part for part in taken)]:
+        shown = "record" if returns_set else result.partition("[text=>")[0]
+        yield Function(name, _oid(0, name, args), args, shown, returns_set, volatility="s")
+
+
+def _planned(name: str, args: tuple[str, ...], result: str) -> Function:
+    oid, is_set = _oid(0, name, args), result.startswith("setof ")
+    return Function(name, oid, args, result.removeprefix("setof "), is_set, volatility="s")
 
 
 @lru_cache(maxsize=1)
@@ -102,15 +138,8 @@ def functions() -> tuple[Function, ...]:
     found = [_of_signature(s) for s in SIGNATURES if s.kind is not FunctionKind.OPERATOR]
     for name, overloads in FUNCTIONS.items():
         for signature, _ in overloads:
-            arguments, _, result = (part.strip() for part in signature.partition("->"))
-            names = tuple(part.strip() for part in arguments.split(",") if part.strip())
-            args = tuple("oid" if part in KINDS else part for part in names)
-            returns_set = result.startswith("setof ")
-            result = "record" if returns_set else result
-            found.append(Function(name, _oid(0, name, names), args, result, returns_set))
-    for name, result, oid in _PLANNED:
-        args = (_PLANNED_ARGS[name],) if name in _PLANNED_ARGS else ()
-        found.append(Function(name, _oid(oid, name, args), args, result))
+            found.extend(_over_catalog(name, signature))
+    found.extend(_planned(*listed) for listed in _PLANNED)
     known = {function.oid for function in found}
     for cast in casts():
         oid = _cast_function(cast)
@@ -175,7 +204,7 @@ def rows(snapshot: CatalogSnapshot) -> Iterator[TableRow]:
     schema_oids = {s.name: s.oid for s in snapshot.schemas.values() if s.database is None}
     schemas = {s.name: s.id for s in snapshot.schemas.values() if s.database is None}
     for function in functions():
-        shown = "pg_catalog" if function.oid < _POSTGRES_OIDS_END else "mz_catalog"
+        shown = function.schema
         args = [ids(arg) or "" for arg in function.args]
         plain = args[:-1] if function.variadic else args
         yield (
@@ -234,6 +263,7 @@ def _argument_row(ids: "_TypeIds", function: Function, schema_oid: int) -> Table
         r.integer(len(oids)),
         r.integer_array(oids),
         r.integer(oids[-1] if function.variadic else 0),
+        r.text(function.volatility),
     )
     return "mz_internal.mz_function_arguments", b"".join(datums)
 

@@ -274,7 +274,7 @@ _PG: tuple[tuple[str, str], ...] = (
                NULL::text AS proargdefaults, a.result AS prorettype,
                NULL::text[] AS proacl, 12::oid AS prolang, a.name AS prosrc,
                a.kind::"char" AS prokind, a.kind = 'a' AS proisagg, a.kind = 'w' AS proiswindow,
-               a.returns_set AS proretset, 'i'::"char" AS provolatile,
+               a.returns_set AS proretset, a.volatility::"char" AS provolatile,
                's'::"char" AS proparallel, false AS prosecdef, false AS proleakproof,
                false AS proisstrict, a.nargs AS pronargs, a.types AS proargtypes,
                a.variadic AS provariadic, NULL::text[] AS proargnames,

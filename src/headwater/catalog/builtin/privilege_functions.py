@@ -205,6 +205,29 @@ PRIVILEGE_FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "mz_aclitem_privileges": (
         ("mz_aclitem -> text", f"CASE WHEN p1 IS NOT NULL THEN {_GIVEN.format(p='p1')} END"),
     ),
+    "aclitem_grantee": (
+        (
+            "aclitem -> oid",
+            f"CASE WHEN p1 IS NOT NULL THEN"
+            f" COALESCE(NULLIF({_GRANTEE.format(p='p1')}, ''), '0')::oid END",
+        ),
+    ),
+    "aclitem_grantor": (
+        ("aclitem -> oid", f"CASE WHEN p1 IS NOT NULL THEN {_GRANTOR.format(p='p1')}::oid END"),
+    ),
+    "aclitem_privileges": (
+        ("aclitem -> text", f"CASE WHEN p1 IS NOT NULL THEN {_GIVEN.format(p='p1')} END"),
+    ),
+    "mz_role_oid_memberships": (
+        (
+            " -> map[text=>text[]]",
+            "(SELECT map_agg(x.member, x.roles) FROM (SELECT m.member::text AS member,"
+            " array_agg(m.role::text ORDER BY m.role::text) AS roles"
+            " FROM mz_internal.mz_memberships AS m WHERE m.member <> 0 AND m.role <> 0"
+            " GROUP BY m.member) AS x)",
+        ),
+    ),
+    "mz_validate_role_privilege": (("text -> bool", _KIND_OF_ROLE.format(p="p1")),),
     "mz_acl_item_contains_privilege": (
         (
             "mz_aclitem, text -> bool",

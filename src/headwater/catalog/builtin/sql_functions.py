@@ -49,12 +49,19 @@ _VIEW = (
     " UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v"
     " WHERE v.{by} = p1)"
 )
-_FORMAT_TYPE = (
-    "(SELECT CASE WHEN p1 IS NULL THEN NULL WHEN p1 = 0 THEN '-' ELSE"
-    " COALESCE(max(t.shown) || CASE WHEN p2 IS NULL OR p2 < 0 THEN ''"
+# What a type's modifier says, in parentheses; timestamps' goes between the words of their name.
+_TYPMOD = (
+    "CASE WHEN p1 IS NULL OR p2 IS NULL THEN NULL WHEN p2 < 0 THEN ''"
     " WHEN p1 IN (1042, 1043) THEN '(' || (p2 - 4)::text || ')'"
     " WHEN p1 = 1700 THEN '(39,' || ((p2 - 4) % 65536)::text || ')'"
-    " ELSE '' END, '???') END FROM mz_internal.mz_type_details AS t WHERE t.oid = p1)"
+    " WHEN p1 IN (1114, 1184) THEN '(' || p2::text || ')' ELSE '' END"
+)
+_FORMAT_TYPE = (
+    "(SELECT CASE WHEN p1 IS NULL THEN NULL WHEN p1 = 0 THEN '-' ELSE"
+    " COALESCE(CASE WHEN p1 IN (1114, 1184)"
+    f" THEN replace(max(t.shown), 'timestamp', 'timestamp' || COALESCE({_TYPMOD}, ''))"
+    f" ELSE max(t.shown) || COALESCE({_TYPMOD}, '') END, '???') END"
+    " FROM mz_internal.mz_type_details AS t WHERE t.oid = p1)"
 )
 _SIZE = (
     "CASE WHEN abs(p1) < 10240 THEN p1::text || ' bytes'"
@@ -62,6 +69,11 @@ _SIZE = (
     " WHEN abs(p1) < 10737418240 THEN round(p1 / 1048576)::text || ' MB'"
     " WHEN abs(p1) < 10995116277760 THEN round(p1 / 1073741824)::text || ' GB'"
     " ELSE round(p1 / 1099511627776)::text || ' TB' END"
+)
+# As ``server_version_num``: 1.23.4 is 102304.
+_VERSION_NUMBER = (
+    "(SELECT p[1]::int4 * 100000 + p[2]::int4 * 100 + p[3]::int4"
+    " FROM (SELECT regexp_match(mz_version(), '^v?([0-9]+)\\.([0-9]+)\\.([0-9]+)') AS p) AS v)"
 )
 _TYPE_NAME = "(SELECT max(t.name) FROM mz_catalog.mz_types AS t WHERE t.oid = p1)"
 _INDEX = (
@@ -273,6 +285,37 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "pg_is_other_temp_schema": (("oid -> bool", "false"),),
     "is_rbac_enabled": ((" -> bool", "false"),),
     "mz_type_name": (("oid -> text", _TYPE_NAME),),
+    "mz_version_num": ((" -> int4", _VERSION_NUMBER),),
+    "mz_render_typmod": (("oid, int4 -> text", _TYPMOD),),
+    "mz_minimal_name_qualification": (
+        (
+            "text[], text -> text[]",
+            "(SELECT CASE WHEN p1 IS NULL OR p2 IS NULL THEN NULL"
+            " WHEN p1[1] <> current_database() THEN p1"
+            " WHEN array_position(current_schemas(true), p1[2]) IS NULL THEN ARRAY[p1[2], p1[3]]"
+            " WHEN array_position(current_schemas(true), p1[2])"
+            f" > min({_AT.format(of='n')}) THEN ARRAY[p1[2], p1[3]] ELSE ARRAY[p1[3]] END"
+            " FROM mz_internal.mz_oid_names AS n WHERE n.name = p1[3]"
+            " AND n.kind = (SELECT max(o.kind) FROM mz_internal.mz_oid_names AS o"
+            f" WHERE o.id = p2) AND {_HERE.format(of='n')})",
+        ),
+    ),
+    "mz_resolve_object_name": (
+        (
+            "text, text -> setof text",
+            "SELECT o.id, o.oid, o.schema_id, o.name, o.type, o.owner_id, o.cluster_id,"
+            " o.privileges FROM mz_catalog.mz_objects AS o"
+            " JOIN mz_internal.mz_object_oid_alias AS a ON a.object_type = o.type"
+            " JOIN mz_catalog.mz_schemas AS s ON s.id = o.schema_id"
+            " LEFT JOIN mz_catalog.mz_databases AS d ON d.id = s.database_id"
+            " CROSS JOIN (SELECT mz_internal.mz_normalize_object_name(p2) AS n) AS w"
+            " WHERE a.oid_alias = p1 AND o.name = w.n[3]"
+            " AND s.name = COALESCE(w.n[2], s.name)"
+            " AND (w.n[2] IS NOT NULL OR s.name = ANY (current_schemas(true)))"
+            " AND (d.name IS NULL OR d.name = COALESCE(w.n[1], current_database()))"
+            " ORDER BY array_position(current_schemas(true), s.name) LIMIT 1",
+        ),
+    ),
     "mz_role_oid": (("role -> oid", "p1"),),
     "mz_schema_oid": (("schema -> oid", "p1"),),
     "mz_database_oid": (("database -> oid", "p1"),),

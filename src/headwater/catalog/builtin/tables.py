@@ -106,7 +106,8 @@ _OWN = {
     "mz_casts": "oid:oid, castsource:oid, casttarget:oid, castfunc:oid, castcontext:text, "
     "castmethod:text",
     "mz_function_arguments": "oid:oid, name:text, schema_oid:oid, arguments:text, kind:text, "
-    "result:oid, returns_set:bool, nargs:int2, types:oid[], variadic:oid",
+    "result:oid, returns_set:bool, nargs:int2, types:oid[], variadic:oid, "
+    "volatility:text",
 }
 _OWN_RUNNING = {
     "mz_session_rows": "id:text, connection_id:uint4, role_id:text, client_ip:text?, "

@@ -20,6 +20,11 @@ avg: int8->numeric #2100 {en}; int4->numeric #2101 {en}; int2->numeric #2102 {en
     uint8->numeric #16507 {en}; uint4->numeric #16506 {en}; uint2->numeric #16505 {en};
     float4->float8 #2104 {en}; float8->float8 #2105 {en}; numeric->numeric #2103 {en};
     interval->interval #2106 {en}
+avg_internal_v1: int8->numeric #16635 =avg_int8 {en}; int4->numeric #16636 =avg_int4 {en};
+    int2->numeric #16637 =avg_int2 {en}; uint8->numeric #16638 =avg_uint8 {en};
+    uint4->numeric #16639 =avg_uint4 {en}; uint2->numeric #16640 =avg_uint2 {en};
+    float4->float8 #16641 =avg_float4 {en}; float8->float8 #16642 =avg_float8 {en};
+    interval->interval #16643 =avg_interval {en}
 bool_and: bool->bool #2517 =bool_and {n}
 bool_or: bool->bool #2518 =bool_or {n}
 every: bool->bool #2519 =bool_and {n}
@@ -107,10 +112,10 @@ jsonb_object_agg: any,any->jsonb #3270 =jsonb_object_agg {cenj}
 _ORDERED_SETS = """
 percentile_cont: float8,float8->float8 #3974 =percentile_cont {en};
     float8,interval->interval #3976 =percentile_cont {en};
-    float8[],float8->float8[] #3978 =percentile_cont {en};
-    float8[],interval->interval[] #3980 =percentile_cont {en}
+    float8[],float8->float8[] #3980 =percentile_cont {en};
+    float8[],interval->interval[] #3982 =percentile_cont {en}
 percentile_disc: float8,anyelement->anyelement #3972 =percentile_disc {en};
-    float8[],anyelement->anyarray #3982 =percentile_disc {en}
+    float8[],anyelement->anyarray #3978 =percentile_disc {en}
 mode: anyelement->anyelement #3984 =mode {n}
 rank: any...->int8 #3986 =hypothetical_rank {c}
 percent_rank: any...->float8 #3988 =hypothetical_percent_rank {c}

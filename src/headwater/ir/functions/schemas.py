@@ -9,8 +9,8 @@ _NAMES = {
         has_cluster_privilege has_connection_privilege has_role has_secret_privilege
         has_system_privilege has_type_privilege kafka_murmur2 list_agg list_append list_cat
         list_length list_length_max list_n_layers list_prepend list_remove map_agg map_build
-        map_length mz_environment_id mz_is_superuser mz_logical_timestamp mz_now mz_row_size
-        mz_uptime mz_version mz_version_num pretty_sql regexp_extract repeat_row
+        map_length mz_environment_id mz_is_superuser mz_logical_timestamp mz_now mz_uptime
+        mz_version mz_version_num pretty_sql regexp_extract repeat_row
         repeat_row_non_negative seahash starts_with timezone_offset
         try_parse_monotonic_iso8601_timestamp unnest
     """,

@@ -38,12 +38,14 @@ from headwater.sql.plan.hir import (
     ScalarSubquery,
 )
 from headwater.sql.plan.hir_visit import Rewriter, shift
+from headwater.sql.plan.scalars.statement_texts import KEYWORDS_FUNCTION
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import BUILTIN_TYPES
 from headwater.sql.resolve.scope import Scope, ScopeColumn
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import OID, TEXT, BaseType, ColumnType, ScalarType, array_of
+from headwater.types.scalar import OID, TEXT, BaseType, ColumnType, ScalarType, array_of, map_of
 
+_MAP = "map[text=>"
 _UNIT = HirConstant(((b"", 1),), RelationDesc((), ((),)))
 _SIMPLE = (ColumnRef, Literal, Param, CallUnmaterializable)
 _TEXTS = frozenset({BaseType.UNKNOWN, BaseType.TEXT, BaseType.VARCHAR, BaseType.NAME})
@@ -66,6 +68,8 @@ class Overload(msgspec.Struct, frozen=True):
 
 
 def _type(name: str) -> ScalarType:
+    if name.startswith(_MAP):
+        return map_of(_type(name[len(_MAP) : -1]))
     return array_of(_type(name[:-2])) if name.endswith("[]") else BUILTIN_TYPES[name]
 
 
@@ -87,7 +91,8 @@ def _overload(signature: str, body: str) -> Overload:
 
 def overloads_of(name: str) -> tuple[Overload, ...]:
     """Return the overloads of a catalog function; empty if unknown."""
-    return tuple(_overload(signature, body) for signature, body in FUNCTIONS.get(name, ()))
+    listed = KEYWORDS_FUNCTION if name == "pg_get_keywords" else FUNCTIONS.get(name, ())
+    return tuple(_overload(signature, body) for signature, body in listed)
 
 
 def is_set_returning(name: str) -> bool:

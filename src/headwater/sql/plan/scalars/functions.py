@@ -14,7 +14,13 @@ from headwater.errors import (
 )
 from headwater.ir.functions import CastContext, FunctionKind, Signature, lookup
 from headwater.ir.functions.schemas import TYPE_IO, is_in_schema
-from headwater.ir.literals import bool_literal, literal_bool, literal_from_text, text_literal
+from headwater.ir.literals import (
+    bool_literal,
+    literal_bool,
+    literal_from_text,
+    null_literal,
+    text_literal,
+)
 from headwater.ir.scalar import CallUnmaterializable, Literal, Parameter, UnmaterializableFunc
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import NamedType, Node, ObjectName
@@ -26,6 +32,7 @@ from headwater.sql.plan.scalars import catalog_functions
 from headwater.sql.plan.scalars.aggregates import plan_aggregate
 from headwater.sql.plan.scalars.catalog_functions import plan_catalog_function
 from headwater.sql.plan.scalars.ordered_sets import plan_ordered_set, takes_order
+from headwater.sql.plan.scalars.statement_texts import plan_pretty_sql, plan_redact_sql
 from headwater.sql.plan.scalars.windows import plan_window
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import BUILTIN_TYPES, show_type
@@ -317,16 +324,16 @@ def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
     ctx.statement.uses_now.append(settings)
     lowered = HirCall("lower_text", (name,), ColumnType(TEXT, type_of(name).nullable))
     found = HirCall("get_map_text", (settings, lowered), ColumnType(TEXT, True))
-    if len(node.arguments) == 2:
-        missing_ok = node.arguments[1]
-        if isinstance(missing_ok, ast.Boolean) and missing_ok.value:
-            return found
-        if not isinstance(missing_ok, ast.Boolean):
-            raise FeatureNotSupported(
-                "missing_ok of current_setting must be a constant", position=missing_ok.position
-            )
     message = text_literal("unrecognized configuration parameter")
-    return HirCall("error_if_null", (found, message), ColumnType(TEXT, False))
+    strict = HirIf(
+        HirCall("is_null", (name,), ColumnType(BOOL, False)),
+        null_literal(TEXT),
+        HirCall("error_if_null", (found, message), ColumnType(TEXT, False)),
+    )
+    if len(node.arguments) == 1:
+        return strict
+    missing_ok = ctx.plan_as(node.arguments[1], BOOL)
+    return HirIf(missing_ok, found, strict)
 
 
 def _current_schemas(ctx: ExprContext, node: ast.Function) -> HirScalar:
@@ -363,6 +370,8 @@ _SPECIAL: dict[str, Handler] = {
     "current_setting": _current_setting,
     "current_schemas": _current_schemas,
     "mz_logical_timestamp": _old_now,
+    "pretty_sql": plan_pretty_sql,
+    "redact_sql": plan_redact_sql,
 }
 
 HANDLERS: dict[type[Node], Handler] = {ast.Function: _function}
