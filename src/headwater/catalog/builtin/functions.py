@@ -48,6 +48,7 @@ _PLANNED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("pg_backend_pid", (), "int4"),
     ("pg_typeof", ("any",), "regtype"),
     ("pg_get_keywords", (), "setof record"),
+    ("pi", (), "float8"),
     ("pretty_sql", ("text",), "text"),
     ("pretty_sql", ("text", "int4"), "text"),
     ("redact_sql", ("text",), "text"),

@@ -63,13 +63,6 @@ _FORMAT_TYPE = (
     f" ELSE max(t.shown) || COALESCE({_TYPMOD}, '') END, '???') END"
     " FROM mz_internal.mz_type_details AS t WHERE t.oid = p1)"
 )
-_SIZE = (
-    "CASE WHEN abs(p1) < 10240 THEN p1::text || ' bytes'"
-    " WHEN abs(p1) < 10485760 THEN round(p1 / 1024)::text || ' kB'"
-    " WHEN abs(p1) < 10737418240 THEN round(p1 / 1048576)::text || ' MB'"
-    " WHEN abs(p1) < 10995116277760 THEN round(p1 / 1073741824)::text || ' GB'"
-    " ELSE round(p1 / 1099511627776)::text || ' TB' END"
-)
 # As ``server_version_num``: 1.23.4 is 102304.
 _VERSION_NUMBER = (
     "(SELECT p[1]::int4 * 100000 + p[2]::int4 * 100 + p[3]::int4"
@@ -279,7 +272,6 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "pg_tablespace_size": (("oid -> int8", "NULL::int8"),),
     "pg_stat_get_numscans": (("oid -> int8", "(-1)::int8"),),
     "pg_tablespace_location": (("oid -> text", "NULL::text"),),
-    "pg_size_pretty": (("numeric -> text", _SIZE),),
     "pg_postmaster_start_time": ((" -> timestamptz", "now() - mz_uptime()"),),
     "pg_my_temp_schema": ((" -> oid", "0::oid"),),
     "pg_is_other_temp_schema": (("oid -> bool", "false"),),
