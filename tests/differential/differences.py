@@ -34,6 +34,11 @@ def _numeric_precision(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
     return theirs.sqlstate is None and ours.sqlstate == "22003" and "numeric" in ours.message
 
 
+def _declared_precision(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
+    """The precision of numeric(p, s) bounds nothing; the scale rounds."""
+    return "A field with precision" in theirs.message and ours.sqlstate is None
+
+
 def _unknown_is_text(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
     """A string without a type is text where any type is taken."""
     undetermined = theirs.sqlstate == "42804" and "polymorphic type" in theirs.message
@@ -63,6 +68,7 @@ def _month_written_out(value: object) -> object:
 _MONTHS = re.compile(r"\bmon(th)?s?\b")
 
 RULES: dict[str, Rule] = {
+    "declared precision": _declared_precision,
     "numeric precision": _numeric_precision,
     "text of intervals": _text_of_intervals,
     "unknown is text": _unknown_is_text,

@@ -74,6 +74,11 @@ def test_smaller_trees_leave_out_or_replace_one_piece() -> None:
     assert {"SELECT 1 WHERE c", "SELECT a + 1 WHERE c"} <= found
 
 
+TOO_LONG = Outcome(
+    "22003",
+    "numeric field overflow\nDETAIL:  A field with precision 3, scale 2 must round to an absolute"
+    " value less than 10^1.",
+)
 QUERY = Query(Piece("statement", ("SELECT 1",)), ordered=False, fallible=False, strict=False)
 RISKY = Query(QUERY.piece, ordered=True, fallible=True, strict=False)
 SURE = Query(QUERY.piece, ordered=True, fallible=True, strict=True)
@@ -98,6 +103,8 @@ def _array(*texts: str) -> Outcome:
         (Outcome(None, "", (23,)), Outcome("XX000", "bug"), RISKY, 5),
         (Outcome(None, "", (23,)), Outcome("57014", "stopped"), QUERY, 4),
         (Outcome(None), Outcome("22003", "value overflows numeric format"), QUERY, 1),
+        (TOO_LONG, Outcome(None, "", (1700,), (("1.01e+1",),)), SURE, 1),
+        (TOO_LONG, Outcome("XX000", "bug"), SURE, 5),
         (
             Outcome(None, "", (25,), (("2 mons",),)),
             Outcome(None, "", (25,), (("2 months",),)),

@@ -7,37 +7,41 @@ empty, the other while they are filled (which is which changes from query to que
 change and come back, and after each step one transaction reads the query itself and both views:
 they must be equal, row by row or error by error.
 
-``python -m tests.slt.maintained [--all | --queries N] [PATH …]`` runs it over files of the corpus.
-A query that is not answered in time, by itself or as a view, is not compared but counted.
+``python -m tests.slt.maintained [--all | --grouped | --queries N] [PATH …]`` runs it over files of
+the corpus. A query that is not answered in time, by itself or as a view, is not compared but
+counted. ``--grouped`` looks at all queries too, but at those beyond the ``N`` of a file in groups
+that are one query, and one view, together; the members of a group that fails or disagrees are
+looked at by themselves.
 """
 
 import argparse
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
-from tests.fixtures.headwater import Headwater, running
+from tests.fixtures.headwater import Headwater
 from tests.slt import corpus
+from tests.slt.queries import QUERIES_A_FILE, Item, Query, files_of, grouped_items_of, items_of
+from tests.slt.servers import servers
 
 BATCH_MAX = 20
 """Queries whose views live at a time."""
 ROWS_MAX = 500
 """Rows of a table that is changed; what is larger stays as it is."""
-QUERIES_A_FILE = 60
-"""Queries of a file that are looked at, spread evenly, unless all are asked for."""
 STATEMENT_SECONDS = 30
 _STOPPED = "57014"
 
 _HALF = "get_byte(decode(md5(coalesce({}::text, '')), 'hex'), 0) % 2 = {}"
-_VIEWLESS = ("0A", "42", "25", "54", "28", "3F")
+_VIEWLESS = ("0A", "42", "25", "54", "28", "3D", "3F")
 """Classes of errors with which a query is refused as a view: it is none."""
+_ROWS_ONLY = ("INSERT", "UPDATE", "DELETE", "COPY", "SELECT")
+"""Statements that leave the tables' names and columns as they are."""
 
 Connection = psycopg.Connection[tuple[object, ...]]
 Answer = Counter[tuple[object, ...]] | str
@@ -83,14 +87,6 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Query:
-    """A query of a file, without a semicolon."""
-
-    line: int
-    text: str
-
-
-@dataclass(frozen=True)
 class _Views:
     query: Query
     names: tuple[str, ...]
@@ -106,8 +102,11 @@ class FileRun:
         self._connection: Connection | None = None
         self._database = f"maintained_{time.monotonic_ns()}"
         self._count = 0
+        self._grouped_no_more: set[Query] = set()
+        self._apart: list[Query] = []
+        self._columns: dict[str, list[str]] | None = None
 
-    def run(self, items: "list[str | Query]") -> Report:
+    def run(self, items: Sequence[Item]) -> Report:
         """Play statements and queries; return what was compared."""
         with self._server.connect() as admin:
             admin.execute(f"CREATE DATABASE {self._database}".encode())
@@ -121,6 +120,8 @@ class FileRun:
             batch = []
             if isinstance(item, str):
                 self._try(item)
+                if item.split(None, 1)[:1] and item.split(None, 1)[0].upper() not in _ROWS_ONLY:
+                    self._columns = None
         self._look_at(batch)
         if self._connection is not None:
             self._connection.close()
@@ -148,18 +149,19 @@ class FileRun:
 
     def _look_at(self, batch: list[Query]) -> None:
         """Compare a batch; one in which a step of our own fails is counted, not compared."""
-        try:
-            self._compare(batch)
-        except psycopg.Error as error:
-            self.report.refused[f"the batch failed: {error.sqlstate}"] += len(batch)
+        self.report.queries += sum(query.size for query in batch)
+        while batch:
+            try:
+                self._compare(batch)
+            except psycopg.Error as error:
+                size = sum(query.size for query in batch)
+                self.report.refused[f"the batch failed: {error.sqlstate}"] += size
+            batch, self._apart = self._apart[:BATCH_MAX], self._apart[BATCH_MAX:]
 
     def _compare(self, batch: list[Query]) -> None:
-        if not batch:
-            return
-        self.report.queries += len(batch)
         in_transaction = self._session().info.transaction_status
         if in_transaction != psycopg.pq.TransactionStatus.IDLE:
-            self.report.refused["inside a transaction"] += len(batch)
+            self.report.refused["inside a transaction"] += sum(query.size for query in batch)
             return
         tables = self._tables()
         for table in tables:
@@ -187,21 +189,27 @@ class FileRun:
 
     def _tables(self) -> "list[_Table]":
         """Return the tables of the database that may be changed, with their rows."""
-        found = self._session().execute(
-            """SELECT t.id, s.name, t.name FROM mz_tables t JOIN mz_schemas s ON t.schema_id = s.id
-            JOIN mz_databases d ON s.database_id = d.id WHERE d.name = current_database()"""
-        )
+        if self._columns is None:
+            self._columns = self._columns_of_tables()
         tables = []
-        for id_, schema, name in found.fetchall():
-            columns = self._session().execute(
-                "SELECT name FROM mz_columns WHERE id = %s ORDER BY position", (id_,)
-            )
-            quoted = [_quoted(str(column)) for (column,) in columns]
-            full = f"{_quoted(str(schema))}.{_quoted(str(name))}"
-            rows = self._rows_of(full)
-            if quoted and rows is not None:
-                tables.append(_Table(full, quoted, rows))
+        for name, columns in self._columns.items():
+            rows = self._rows_of(name)
+            if rows is not None:
+                tables.append(_Table(name, columns, rows))
         return tables
+
+    def _columns_of_tables(self) -> dict[str, list[str]]:
+        """Return the columns of each table of the database that has any, quoted as it is."""
+        found = self._session().execute(
+            """SELECT s.name, t.name, c.name FROM mz_tables t JOIN mz_columns c ON c.id = t.id
+            JOIN mz_schemas s ON t.schema_id = s.id JOIN mz_databases d ON s.database_id = d.id
+            WHERE d.name = current_database() ORDER BY t.oid, c.position"""
+        )
+        columns: dict[str, list[str]] = {}
+        for schema, table, column in found.fetchall():
+            name = f"{_quoted(str(schema))}.{_quoted(str(table))}"
+            columns.setdefault(name, []).append(_quoted(str(column)))
+        return columns
 
     def _rows_of(self, table: str) -> bytes | None:
         """Return a table's rows as COPY writes them, None where they are too many."""
@@ -243,6 +251,9 @@ class FileRun:
             state = self._try(f"CREATE DEFAULT INDEX ON {name}")
             if state:
                 self._try(f"DROP VIEW {name}")
+        if state and query.members:
+            self._look_apart(query)
+            return ()
         if state:
             self.report.refused[state] += 1
             if state[:2] not in _VIEWLESS and self._answer(query.text) != state:
@@ -255,7 +266,8 @@ class FileRun:
         """Compare all views with their queries, at one time where no query fails."""
         connection = self._session()
         for each in made:
-            texts = [each.query.text, *(f"SELECT * FROM {name}" for name in each.names)]
+            query = each.query
+            texts = [query.text, *(f"SELECT * FROM {name}" for name in each.names)]
             answers: list[Answer] = []
             try:
                 with connection.transaction():
@@ -265,12 +277,21 @@ class FileRun:
                 # An error ends a transaction. No one else writes, so time does not matter here.
                 answers = [self._answer(text) for text in texts]
             for name, answer in zip(each.names, answers[1:], strict=True):
+                if query.members and (answer != answers[0] or isinstance(answer, str)):
+                    self._look_apart(query)
+                    continue
                 if _STOPPED in (answer, answers[0]):
                     self.report.refused["stopped: no answer in time"] += 1
                     continue
-                self.report.comparisons += 1
+                self.report.comparisons += query.size
                 if answer != answers[0]:
-                    self._disagree(each.query, after, name, answer, answers[0])
+                    self._disagree(query, after, name, answer, answers[0])
+
+    def _look_apart(self, query: Query) -> None:
+        """Have a group's members looked at by themselves, after this batch."""
+        if query not in self._grouped_no_more:
+            self._grouped_no_more.add(query)
+            self._apart += query.members
 
     def _answer(self, text: str) -> Answer:
         try:
@@ -310,61 +331,23 @@ def _rows(connection: Connection, text: str) -> Answer:
     )
 
 
-def items_of(path: Path, queries_max: int | None = QUERIES_A_FILE) -> "list[str | Query]":
-    """Return a file's statements and queries in order; of its queries at most ``queries_max``."""
-    sys.path.insert(0, str(corpus.SHARED))
-    from slt_parse import parse_file  # type: ignore[import-not-found]
-
-    _, records = parse_file(path)
-    items: list[str | Query] = []
-    for record in records:
-        if record.skip or record.error is not None or record.conn:
-            continue
-        text = record.sql.strip().rstrip(";")
-        if record.kind == "query" and text.split(None, 1)[0].upper() in (
-            "SELECT",
-            "WITH",
-            "VALUES",
-        ):
-            items.append(Query(record.line, text))
-        elif record.kind in ("statement", "simple"):
-            items.append(text)
-    total = sum(isinstance(item, Query) for item in items)
-    if queries_max is None or total <= queries_max:
-        return items
-    wanted = {total * i // queries_max for i in range(queries_max)}
-    numbers = iter(range(total))
-    return [item for item in items if isinstance(item, str) or next(numbers) in wanted]
+Items = Callable[[Path], list[Item]]
 
 
-def files_of(paths: list[str]) -> Iterator[Path]:
-    """Yield the corpus' files under ``paths``, all of them if there are none."""
-    for path in paths or ["."]:
-        found = corpus.CORPUS / path
-        yield from sorted(found.rglob("*.slt")) if found.is_dir() else [found]
+def compare(paths: list[str], items: Items) -> Iterator[Report]:
+    """Compare the ``items`` of the files under ``paths``; yield each file's report.
 
-
-@contextmanager
-def _server() -> Iterator[Headwater]:
-    with (
-        tempfile.TemporaryDirectory(prefix="maintained-") as folder,
-        running(Path(folder)) as server,
-    ):
-        yield server
-
-
-def compare(paths: list[str], queries_max: int | None) -> Iterator[Report]:
-    """Compare the files under ``paths``; yield each file's report.
-
-    Files of a part that assume a server of their own get one.
+    Files of a part that assume a server of their own get one in which nothing is left of others.
     """
     for part in corpus.PARTS:
         files = [p for p in files_of(paths) if p.relative_to(corpus.CORPUS).parts[0] == part.name]
-        for group in [[file] for file in files] if part.alone else [files] if files else []:
-            with _server() as server:
-                for path in group:
-                    name = str(path.relative_to(corpus.CORPUS))
-                    yield FileRun(server, name).run(items_of(path, queries_max))
+        with servers() as shared:
+            server: Headwater | None = None
+            for path in files:
+                if server is None or part.alone:
+                    server = shared.clean()
+                name = str(path.relative_to(corpus.CORPUS))
+                yield FileRun(server, name).run(items(path))
 
 
 def main() -> int:
@@ -373,12 +356,17 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", help="files or folders, relative to the corpus")
     parser.add_argument("--queries", type=int, default=QUERIES_A_FILE, help="at most, of a file")
     parser.add_argument("--all", action="store_true", help="all queries of each file")
+    parser.add_argument("--grouped", action="store_true", help="all, most of them in groups")
     options = parser.parse_args()
     if (why := corpus.missing()) is not None:
         print(why, file=sys.stderr)
         return 2
     total = Report()
-    for report in compare(options.paths, None if options.all else options.queries):
+    if options.grouped:
+        items = partial(grouped_items_of, alone=options.queries)
+    else:
+        items = partial(items_of, queries_max=None if options.all else options.queries)
+    for report in compare(options.paths, items):
         total.add(report)
         print(report.summary(), flush=True)
         for found in report.disagreements:

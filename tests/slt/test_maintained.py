@@ -6,7 +6,9 @@ import pytest
 
 from tests.fixtures.headwater import running
 from tests.slt import corpus
-from tests.slt.maintained import FileRun, Query, items_of
+from tests.slt.maintained import FileRun
+from tests.slt.queries import Query, group, items_of
+from tests.slt.servers import servers
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -54,6 +56,46 @@ def test_views_are_what_their_queries_say(tmp_path: Path) -> None:
     assert not report.refused
     assert report.views == 2 * len(QUERIES)
     assert report.comparisons == 3 * report.views
+
+
+def test_queries_that_are_one_query_together_are_compared_and_those_that_fail_one_by_one(
+    tmp_path: Path,
+) -> None:
+    queries = [Query(line, text) for line, text in enumerate(QUERIES, 1)]
+    fails = next(query for query in queries if query.text.startswith("SELECT 10 /"))
+    together = group([query for query in queries if query != fails])
+    with running(tmp_path) as server:
+        good = FileRun(server, "good").run([*TABLES, together])
+        bad = FileRun(server, "bad").run([*TABLES, group([queries[0], fails])])
+    assert not good.disagreements + bad.disagreements
+    assert not good.refused + bad.refused
+    assert (good.queries, good.views) == (together.size, 2)
+    assert good.comparisons == 3 * 2 * together.size
+    assert (bad.queries, bad.views) == (2, 2 + 2 * 2)
+
+
+def test_a_server_is_cleaned_of_what_a_file_left_or_else_made_anew() -> None:
+    with servers() as shared:
+        first = shared.clean()
+        with first.internal() as connection:
+            for statement in (
+                "CREATE ROLE left_over",
+                "CREATE CLUSTER left_over (SIZE '1', REPLICATION FACTOR 0)",
+                "CREATE DATABASE left_over",
+                "CREATE TABLE left_over.public.t (a int)",
+                "ALTER SYSTEM SET max_tables = 7",
+            ):
+                connection.execute(statement.encode())
+        again = shared.clean()
+        assert shared.started == 1
+        with again.internal() as connection:
+            for kind in ("roles", "clusters", "databases"):
+                names = connection.execute(f"SELECT name FROM mz_{kind}".encode()).fetchall()
+                assert ("left_over",) not in names
+            assert connection.execute("SHOW max_tables").fetchone() != ("7",)
+            connection.execute("CREATE TABLE materialize.public.t (a int)")
+        shared.clean()
+        assert shared.started == 2
 
 
 @pytest.mark.skipif(corpus.missing() is not None, reason=corpus.missing() or "")
