@@ -75,6 +75,11 @@ RULES: dict[str, Rule] = {
 }
 
 _ROW_ERRORS = ("22", "54000")
+# What a conversion of a numeric NaN or infinity to an integer says, under the state of what is
+# missing: PostgreSQL's words, and ours.
+_UNCONVERTED = re.compile(
+    r"cannot convert (NaN|infinity) to |int out of range|integer out of range"
+)
 MISSING_STATES = ("0A000", "42883", "42704")
 
 
@@ -93,15 +98,22 @@ def compare(theirs: Outcome, ours: Outcome, query: Query) -> tuple[Verdict, str]
             return Verdict.DOCUMENTED, name
     if "57014" in (theirs.sqlstate, ours.sqlstate):
         return Verdict.STOPPED, what
-    if theirs.sqlstate is None and ours.sqlstate in MISSING_STATES:
+    if theirs.sqlstate is None and ours.sqlstate in MISSING_STATES and not _by_a_row(ours):
         return Verdict.MISSING, ours.message
-    states = {theirs.sqlstate, ours.sqlstate} - {None}
     # Which of several rows' errors shows, and whether a row is looked at that no one asks for, is
     # nobody's promise. Where all there is is evaluated, it is determined.
-    in_rows = bool(states) and all(state and state.startswith(_ROW_ERRORS) for state in states)
+    failed = [outcome for outcome in (theirs, ours) if outcome.sqlstate is not None]
+    in_rows = bool(failed) and all(map(_by_a_row, failed))
     if in_rows and query.fallible and not query.strict:
         return Verdict.ORDER, what
     return Verdict.DIFFERS, what
+
+
+def _by_a_row(failed: Outcome) -> bool:
+    """Return whether it is a row's value that a statement failed by."""
+    assert failed.sqlstate is not None
+    unconverted = failed.sqlstate == "0A000" and _UNCONVERTED.search(failed.message) is not None
+    return unconverted or failed.sqlstate.startswith(_ROW_ERRORS)
 
 
 def _rows_differ(theirs: Outcome, ours: Outcome, query: Query) -> str:

@@ -79,6 +79,7 @@ TOO_LONG = Outcome(
     "numeric field overflow\nDETAIL:  A field with precision 3, scale 2 must round to an absolute"
     " value less than 10^1.",
 )
+NO_INTEGER = Outcome("0A000", "cannot convert NaN to integer")
 QUERY = Query(Piece("statement", ("SELECT 1",)), ordered=False, fallible=False, strict=False)
 RISKY = Query(QUERY.piece, ordered=True, fallible=True, strict=False)
 SURE = Query(QUERY.piece, ordered=True, fallible=True, strict=True)
@@ -103,6 +104,10 @@ def _array(*texts: str) -> Outcome:
         (Outcome(None, "", (23,)), Outcome("XX000", "bug"), RISKY, 5),
         (Outcome(None, "", (23,)), Outcome("57014", "stopped"), QUERY, 4),
         (Outcome(None), Outcome("22003", "value overflows numeric format"), QUERY, 1),
+        (NO_INTEGER, Outcome(None, "", (23,)), RISKY, 2),
+        (NO_INTEGER, Outcome(None, "", (23,)), SURE, 5),
+        (Outcome(None, "", (23,)), Outcome("0A000", '"NaN" integer out of range'), RISKY, 2),
+        (Outcome("0A000", "no such thing"), Outcome(None, "", (23,)), RISKY, 5),
         (TOO_LONG, Outcome(None, "", (1700,), (("1.01e+1",),)), SURE, 1),
         (TOO_LONG, Outcome("XX000", "bug"), SURE, 5),
         (

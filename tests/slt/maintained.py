@@ -120,7 +120,7 @@ class FileRun:
             batch = []
             if isinstance(item, str):
                 self._try(item)
-                if item.split(None, 1)[:1] and item.split(None, 1)[0].upper() not in _ROWS_ONLY:
+                if not item.upper().startswith(_ROWS_ONLY):
                     self._columns = None
         self._look_at(batch)
         if self._connection is not None:
