@@ -200,3 +200,32 @@ def test_time_zones_are_those_of_the_tz_database(connection: Connection) -> None
             "SELECT utc_offset, is_dst FROM pg_timezone_abbrevs WHERE abbrev = %s", [abbreviation]
         )
         assert found.fetchone() == (timedelta(minutes=minutes), summer)
+
+
+def test_rows_have_their_relation_as_a_system_column(connection: Connection) -> None:
+    """``tableoid`` is seen where it is named alone. Source: PostgreSQL, section 5.5."""
+    connection.execute("INSERT INTO u VALUES (1)")
+    found = connection.execute("SELECT tableoid::regclass::text, x.tableoid = 'u'::regclass, x.*"
+                               " FROM u AS x")  # fmt: skip
+    assert found.fetchall() == [("u", True, 1)]
+    assert (
+        one(connection, "SELECT c.tableoid::regclass::text FROM pg_class c LIMIT 1") == "pg_class"
+    )
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        connection.execute("SELECT x.tableoid FROM t LEFT JOIN u AS x ON true")
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        connection.execute("SELECT x.tableoid FROM (SELECT 1) AS x")
+
+
+def test_settings_are_those_of_the_session(connection: Connection) -> None:
+    connection.execute("SET application_name = 'mine'")
+    found = connection.execute(
+        "SELECT setting, source, context, vartype, boot_val FROM pg_settings"
+        " WHERE name IN ('application_name', 'standard_conforming_strings') ORDER BY name"
+    )
+    assert found.fetchall() == [
+        ("mine", "session", "user", "string", ""),
+        ("on", "default", "user", "bool", "on"),
+    ]
+    connection.execute("RESET application_name")
+    assert one(connection, "SELECT count(*) FROM pg_settings WHERE source = 'session'") == 0

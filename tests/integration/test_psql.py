@@ -115,6 +115,17 @@ def psql(dsn: str, command: str) -> str:
         (r"\du+", ["joe|Cannot login|{team}|"]),
         (r"\da count", ["pg_catalog|count|bigint|*|"]),
         (r"\encoding", ["UTF8"]),
+        (r"\dconfig", ["application_name|psql"]),
+        (r"\dconfig max_secrets", ["max_secrets|100"]),
+        (r"\dLS", ["internal|mz_system|f|"]),
+        (
+            r"\sf pg_table_is_visible",
+            [
+                "CREATE OR REPLACE FUNCTION pg_catalog.pg_table_is_visible(oid)",
+                " RETURNS boolean",
+                "AS $function$pg_table_is_visible$function$",
+            ],
+        ),
     ],
 )
 def test_a_command_shows_what_is_there(filled: Headwater, command: str, lines: list[str]) -> None:
@@ -129,7 +140,8 @@ def test_a_command_shows_what_is_there(filled: Headwater, command: str, lines: l
         *(r"\d mv", r"\di+", r"\ds", r"\df+", r"\dT+", r"\dn+", r"\dv+", r"\dm+", r"\dx"),
         *(r"\do+", r"\dS+", r"\da"),
         *(r"\dD", r"\dO", r"\dE", r"\des", r"\dy", r"\dc", r"\drds", r"\db+", r"\sv v"),
-        *(r"\conninfo", r"\dS pg_am"),
+        *(r"\conninfo", r"\dS pg_am", r"\dL", r"\dd", r"\dC+", r"\dcS+", r"\dDS+"),
+        *(r"\des+", r"\dew+", r"\det+", r"\deu+"),
     ],
 )
 def test_a_command_succeeds(filled: Headwater, command: str) -> None:

@@ -24,6 +24,7 @@ from headwater.adapter.replan import builtin_view, empty_relation, replan
 from headwater.adapter.running import sink_of
 from headwater.adapter.sequencer.cluster import start_replicas
 from headwater.adapter.sequencer.source import run_source
+from headwater.adapter.variable_rows import variable_rows
 from headwater.catalog.allocate import BuiltinIds, IdAllocator
 from headwater.catalog.builtin import functions
 from headwater.catalog.builtin.initial import (
@@ -506,6 +507,7 @@ def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
     )
     rows = [row for entity in entities for row in rows_of(snapshot, entity)]
     rows.extend(comment_row(key, comment) for key, comment in snapshot.comments.items())
+    rows.extend(variable_rows())
     rows.extend(variable_row(name, value) for name, value in snapshot.variables.items())
     rows.extend(role_rows(snapshot.roles, snapshot.system_privileges))
     rows.extend(system_privilege_row(item) for item in snapshot.system_privileges)

@@ -413,6 +413,25 @@ def shown_name(variable: Variable) -> str:
     return _SHOWN.get(variable.name, variable.name)
 
 
+def kind_of(variable: Variable) -> str:
+    """Return what values a variable takes, as PostgreSQL's ``pg_settings.vartype`` says it."""
+    if variable.parse is _boolean or variable.default in ("on", "off"):
+        return "bool"
+    if variable.parse in _BOUNDS:
+        return "integer"
+    return "enum" if variable.parse in _AVAILABLE else "string"
+
+
+def range_of(variable: Variable) -> tuple[int, int] | None:
+    """Return the least and greatest value of a whole number, None of others."""
+    return _BOUNDS.get(variable.parse)
+
+
+def choices_of(variable: Variable) -> tuple[str, ...] | None:
+    """Return the words that a variable may be set to, None where they are not listed."""
+    return _AVAILABLE.get(variable.parse)
+
+
 def parse_value(variable: Variable, values: Sequence[str]) -> str:
     """Return the canonical text of ``values``. Raises: InvalidParameterValue."""
     parsed = variable.parse(values)

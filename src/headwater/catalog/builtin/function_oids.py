@@ -70,12 +70,13 @@ pg_get_viewdef(text,bool)#2505 pg_has_role(oid,oid,text)#2708 pg_has_role(oid,te
 pg_has_role(oid,text,text)#2707 pg_has_role(text,oid,text)#2706 pg_has_role(text,text)#2709
 pg_has_role(text,text,text)#2705 pg_indexes_size(regclass)#2998 pg_is_in_recovery()#3810
 pg_is_other_temp_schema(oid)#2855 pg_my_temp_schema()#2854 pg_opclass_is_visible(oid)#2083
-pg_operator_is_visible(oid)#2082 pg_opfamily_is_visible(oid)#3829 pg_postmaster_start_time()#2560
-pg_relation_is_publishable(regclass)#6121 pg_relation_size(regclass)#2325
-pg_relation_size(regclass,text)#2332 pg_size_pretty(numeric)#3166 pg_stat_get_numscans(oid)#1928
-pg_statistics_obj_is_visible(oid)#3403 pg_table_is_visible(oid)#2079 pg_table_size(regclass)#2997
-pg_tablespace_location(oid)#3778 pg_tablespace_size(oid)#2322 pg_total_relation_size(regclass)#2286
-pg_ts_config_is_visible(oid)#3758 pg_ts_dict_is_visible(oid)#3757 pg_ts_parser_is_visible(oid)#3756
+pg_operator_is_visible(oid)#2082 pg_opfamily_is_visible(oid)#3829 pg_options_to_table(text[])#2289
+pg_postmaster_start_time()#2560 pg_relation_is_publishable(regclass)#6121
+pg_relation_size(regclass)#2325 pg_relation_size(regclass,text)#2332 pg_size_pretty(numeric)#3166
+pg_stat_get_numscans(oid)#1928 pg_statistics_obj_is_visible(oid)#3403 pg_table_is_visible(oid)#2079
+pg_table_size(regclass)#2997 pg_tablespace_location(oid)#3778 pg_tablespace_size(oid)#2322
+pg_total_relation_size(regclass)#2286 pg_ts_config_is_visible(oid)#3758
+pg_ts_dict_is_visible(oid)#3757 pg_ts_parser_is_visible(oid)#3756
 pg_ts_template_is_visible(oid)#3768 pg_type_is_visible(oid)#2080 pg_typeof(any)#1619 pi()#1610
 pretty_sql(text)#16648 pretty_sql(text,int4)#16647 redact_sql(text)#17074 session_user()#746
 shobj_description(oid,text)#1993 statement_timestamp()#2648 to_regclass(text)#3495

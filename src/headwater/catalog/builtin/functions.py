@@ -57,6 +57,7 @@ _PLANNED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("mz_version", (), "text"),
     ("mz_environment_id", (), "text"),
     ("mz_session_id", (), "uuid"),
+    ("mz_session_settings", (), "map"),
     ("mz_uptime", (), "interval"),
     ("mz_is_superuser", (), "bool"),
 )

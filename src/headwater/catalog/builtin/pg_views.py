@@ -367,8 +367,22 @@ _PG: tuple[tuple[str, str], ...] = (
         "pg_settings",
         # The width of an index's key is asked for by PostgreSQL's JDBC driver.
         """
-        SELECT name, setting FROM mz_internal.mz_settings WHERE name <> 'max_index_keys'
-        UNION ALL SELECT 'max_index_keys', '32'
+        SELECT x.name, x.setting, NULL::text AS unit, x.context AS category,
+               x.description AS short_desc, NULL::text AS extra_desc, x.context, x.vartype,
+               CASE WHEN x.context = 'internal' THEN 'default'
+                    WHEN x.setting <> x.reset_val THEN 'session'
+                    WHEN x.reset_val <> x.boot THEN 'configuration file'
+                    ELSE 'default' END AS source,
+               x.minimum AS min_val, x.maximum AS max_val, x.choices AS enumvals,
+               x.boot AS boot_val, x.reset_val, NULL::text AS sourcefile,
+               NULL::int4 AS sourceline, false AS pending_restart
+        FROM (SELECT v.*, COALESCE(s.setting, v.boot) AS reset_val,
+                     COALESCE(mz_internal.mz_session_settings() -> lower(v.name), s.setting,
+                              v.boot) AS setting
+              FROM mz_internal.mz_variables AS v
+              LEFT JOIN mz_internal.mz_settings AS s ON s.name = lower(v.name)
+              UNION ALL SELECT 'max_index_keys', 'Columns of an index''s key at most.', 'internal',
+                     'integer', '32', '32', '32', NULL, '32', '32') AS x
         """,
     ),
     (

@@ -233,7 +233,26 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "pg_get_functiondef": (
-        ("oid -> text", "mz_error_if_null(NULL::text, 'functions have no definition in SQL')"),
+        (
+            "oid -> text",
+            "(SELECT max(CASE WHEN a.kind = 'a' THEN mz_error_if_null(NULL::text,"
+            " '\"' || a.name || '\" is an aggregate function') ELSE 'CREATE OR REPLACE FUNCTION '"
+            " || s.name || '.' || quote_ident(a.name) || '(' || a.arguments || E')\\n RETURNS '"
+            " || CASE WHEN a.returns_set THEN 'SETOF ' ELSE '' END || format_type(a.result, NULL)"
+            " || E'\\n LANGUAGE internal\\n ' || CASE a.volatility WHEN 'v' THEN 'VOLATILE'"
+            " WHEN 's' THEN 'STABLE' ELSE 'IMMUTABLE' END || E'\\nAS $function$' || a.name"
+            " || E'$function$\\n' END)"
+            " FROM mz_internal.mz_function_arguments AS a"
+            " JOIN mz_catalog.mz_schemas AS s ON s.oid = a.schema_oid WHERE a.oid = p1)",
+        ),
+    ),
+    "pg_options_to_table": (
+        (
+            "text[] -> setof text",
+            "SELECT split_part(o.option, '=', 1) AS option_name, CASE WHEN o.option LIKE '%=%'"
+            " THEN substr(o.option, position('=' IN o.option) + 1) END AS option_value"
+            " FROM unnest(p1) AS o(option)",
+        ),
     ),
     "pg_get_indexdef": (
         ("oid -> text", _INDEX.format(part="0")),

@@ -100,6 +100,8 @@ _OWN = {
     "index_oid:oid, columns:int2[], definition:text, predicate:text?, nulls_distinct:bool",
     "mz_index_definitions": "oid:oid, position:int4, definition:text",
     "mz_settings": "name:text, setting:text",
+    "mz_variables": "name:text, description:text, context:text, vartype:text, boot:text, "
+    "minimum:text?, maximum:text?, choices:text[]?",
     "mz_retained_histories": "id:text, milliseconds:int8",
     "mz_audit_rows": "id:uint8, event_type:text, object_type:text, details:text, user:text?, "
     "occurred_at:timestamptz",

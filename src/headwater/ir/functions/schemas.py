@@ -20,7 +20,8 @@ _NAMES = {
         mz_aclitem_privileges mz_connection_oid mz_database_oid mz_format_privileges
         mz_global_id_to_name mz_minimal_name_qualification mz_name_rank mz_normalize_object_name
         mz_normalize_schema_name mz_render_typmod mz_resolve_object_name
-        mz_role_oid mz_role_oid_memberships mz_schema_oid mz_secret_oid mz_session_id mz_type_name
+        mz_role_oid mz_role_oid_memberships mz_schema_oid mz_secret_oid mz_session_id
+        mz_session_settings mz_type_name
         mz_validate_privileges mz_validate_role_privilege parse_catalog_create_sql
         parse_catalog_id parse_catalog_privileges redact_sql
     """,

@@ -15,6 +15,8 @@ from headwater.types.relation import RelationDesc
 from headwater.types.scalar import ColumnType
 
 _NEAR_MISS_CUTOFF = 0.6
+TABLE_OID = "tableoid"
+"""The system column that every relation has, which only its name selects."""
 
 
 class ScopeColumn:
@@ -32,17 +34,21 @@ class ScopeTable:
 
     ``path`` is the whole name of a catalog relation without an alias, so that ``s.t.c`` works;
     just ``(name,)`` under an alias, which hides the name of the ``relation``. ``columns`` pairs
-    names with indexes, in the table's order.
+    names with indexes, in the table's order. ``oid`` is the relation's object id: what its rows
+    have as their system column ``tableoid``; None for what is no relation, and where a join may
+    have padded the rows.
     """
 
-    __slots__ = ("columns", "name", "path", "relation")
+    __slots__ = ("columns", "name", "oid", "path", "relation")
 
     def __init__(
         self,
         path: tuple[str, ...],
         columns: tuple[tuple[str, int], ...],
         relation: str | None = None,
+        oid: int | None = None,
     ) -> None:
+        self.oid = oid
         self.path = path
         self.name = path[-1]
         self.columns = columns
@@ -51,7 +57,11 @@ class ScopeTable:
     def shifted(self, offset: int) -> "ScopeTable":
         """Return the table with its columns ``offset`` further to the right."""
         columns = tuple((name, index + offset) for name, index in self.columns)
-        return ScopeTable(self.path, columns, self.relation)
+        return ScopeTable(self.path, columns, self.relation, self.oid)
+
+    def padded(self) -> "ScopeTable":
+        """Return the table as a join leaves it that may fill its columns with NULL."""
+        return ScopeTable(self.path, self.columns, self.relation)
 
     def matches(self, qualifier: tuple[str, ...]) -> bool:
         """Return whether ``[[db.]schema.]table`` can mean this table."""
@@ -113,6 +123,7 @@ class Scope:
         outer: "Scope | None",
         names: Sequence[str] = (),
         relation: str | None = None,
+        oid: int | None = None,
     ) -> "Scope":
         """Return the scope of a relation's rows, its first columns renamed to ``names``."""
         columns = [ScopeColumn(c.name, ColumnType(c.type, c.nullable)) for c in desc.columns]
@@ -122,7 +133,7 @@ class Scope:
         tables = []
         if path is not None:
             pairs = tuple((c.name, i) for i, c in enumerate(columns))
-            tables.append(ScopeTable(path, pairs, relation))
+            tables.append(ScopeTable(path, pairs, relation, oid))
         return Scope(columns, star, tables, outer)
 
     def with_outer(self, outer: "Scope | None") -> "Scope":
@@ -226,6 +237,21 @@ class Scope:
             scope = scope.outer
             level += 1
         return None
+
+    def table_oid(self, parts: tuple[str, ...], position: int = 0) -> int | None:
+        """Return what ``[table.]tableoid`` is, where the scope itself has no such column.
+
+        Without a table it is asked of the only one in sight. Source: PostgreSQL, section 5.5.
+        """
+        if parts[-1] != TABLE_OID:
+            return None
+        if len(parts) == 1:
+            is_column = TABLE_OID in self.by_name or len(self.tables) != 1
+            return None if is_column else self.tables[0].oid
+        table = self.table(parts[:-1], position)
+        if table is None or any(name == TABLE_OID for name, _ in table.columns):
+            return None
+        return table.oid
 
     def missing_table(self, name: str, position: int) -> UndefinedTable:
         """Return the error for a table that is not in FROM, or hidden there by an alias."""

@@ -134,7 +134,7 @@ class FromPlanner:
             )
         self.ctx.reads[item.id] = None
         path = self.ctx.catalog.full_name(item)
-        return HirGet(item.id, desc), self._aliased(node.alias, path, desc, item.name)
+        return HirGet(item.id, desc), self._aliased(node.alias, path, desc, item.name, item.oid)
 
     def _aliased(
         self,
@@ -142,6 +142,7 @@ class FromPlanner:
         path: tuple[str, ...] | None,
         desc: RelationDesc,
         relation: str | None = None,
+        oid: int | None = None,
     ) -> Scope:
         names: tuple[str, ...] = ()
         if alias is not None:
@@ -153,7 +154,7 @@ class FromPlanner:
                     position=alias.position,
                 )
         hidden = relation if alias is not None else None
-        return Scope.of_relation(path, desc, self.hidden, names, hidden)
+        return Scope.of_relation(path, desc, self.hidden, names, hidden, oid)
 
     def _functions(self, nodes: Sequence[ast.Expr], *, ordinality: bool) -> Made:
         # Whether or not LATERAL is written, a function sees what stands before it.
@@ -364,14 +365,20 @@ def _padded(both: Scope, offset: int, kind: HirJoinKind) -> Scope:
     if kind is HirJoinKind.INNER:
         return both
     columns = []
+
+    def _is_padded(index: int) -> bool:
+        return kind is HirJoinKind.FULL or (index < offset) == (kind is HirJoinKind.RIGHT)
+
     for index, column in enumerate(both.columns):
-        is_left = index < offset
-        padded = kind is HirJoinKind.FULL or is_left == (kind is HirJoinKind.RIGHT)
-        if padded and not column.type.nullable:
+        if _is_padded(index) and not column.type.nullable:
             columns.append(ScopeColumn(column.name, ColumnType(column.type.type, True)))
         else:
             columns.append(column)
-    return Scope(columns, both.star, both.tables, both.outer)
+    tables = [
+        table.padded() if _is_padded(table.columns[0][1] if table.columns else 0) else table
+        for table in both.tables
+    ]
+    return Scope(columns, both.star, tables, both.outer)
 
 
 def is_lateral(node: ast.TableExpr) -> bool:

@@ -80,6 +80,7 @@ _UNMATERIALIZABLE: dict[str, tuple[UnmaterializableFunc, ScalarType]] = {
     "mz_version": (U.MZ_VERSION, TEXT),
     "mz_environment_id": (U.MZ_ENVIRONMENT_ID, TEXT),
     "mz_session_id": (U.MZ_SESSION_ID, UUID),
+    "mz_session_settings": (U.CURRENT_SETTING, map_of(TEXT)),
     "mz_uptime": (U.MZ_UPTIME, INTERVAL),
     "mz_is_superuser": (U.IS_SUPERUSER, BOOL),
 }

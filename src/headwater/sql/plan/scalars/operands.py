@@ -26,6 +26,7 @@ from headwater.types.scalar import (
     INT8,
     INTERVAL,
     NUMERIC,
+    OID,
     TEXT,
     UNKNOWN,
     BaseType,
@@ -154,6 +155,9 @@ def _interval_with_fields(node: ast.IntervalLiteral) -> str:
 
 def identifier(ctx: ExprContext, node: ast.Identifier) -> HirScalar:
     """Plan a column reference, or a whole row by its table's name."""
+    oid = ctx.scope.table_oid(node.parts, node.position)
+    if oid is not None:
+        return int_literal(oid, OID)
     found = ctx.scope.resolve(node.parts, node.position)
     if found is not None:
         if ctx.aggregates is not None or found.level:
