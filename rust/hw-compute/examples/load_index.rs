@@ -104,7 +104,11 @@ impl Responder for Listener {
 
 fn desc() -> RelationDesc {
     let column = |name: &str, base: BaseType| Column { name: name.into(), ty: base.into(), nullable: false };
-    RelationDesc { columns: vec![column("k", BaseType::Int8), column("v", BaseType::Uint8)], keys: vec![] }
+    RelationDesc {
+        columns: vec![column("k", BaseType::Int8), column("v", BaseType::Uint8)],
+        keys: vec![],
+        added: vec![],
+    }
 }
 
 fn parts(updates: u64, keys: u64, encoding: Encoding) -> (Vec<PartBytes>, usize) {

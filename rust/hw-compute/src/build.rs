@@ -161,6 +161,7 @@ fn import_source(
         as_of: context.as_of,
         until: context.until,
         desc: &import.desc,
+        grows: import.table,
         mfp: import.mfp.as_ref(),
         share: (processes > 1).then_some((process as u64, processes as u64)),
     };
@@ -303,6 +304,7 @@ fn export_sink(
                 as_of: context.as_of,
                 until: None,
                 desc,
+                grows: false,
                 mfp: None,
                 share: None,
             };

@@ -108,14 +108,13 @@ pub struct Reading<'a> {
     pub until: Option<u64>,
     /// The shard's columns.
     pub desc: &'a RelationDesc,
+    /// Whether columns may be added to the shard, which are not of concern here.
+    pub grows: bool,
     /// Applied to rows.
     pub mfp: Option<&'a Mfp>,
     /// This process and how many share the rows among them by hash; each is fed all.
     pub share: Option<(u64, u64)>,
 }
-
-/// Errors are rows of one text.
-const ERROR_ARITY: usize = 1;
 
 /// Makes the operator, and the feed that the worker's loop fills; `moved` is set where reading fails.
 pub fn source<'s>(
@@ -131,6 +130,9 @@ pub fn source<'s>(
             reading.until,
         )?,
         desc: reading.desc.clone(),
+        errors: hw_persist::Half::Errors.desc(reading.desc),
+        grows: reading.grows,
+        room: Vec::new(),
         share: reading.share,
         as_of: reading.as_of,
     };
@@ -193,6 +195,9 @@ pub fn source<'s>(
 struct Reader {
     rows: Mapper,
     desc: RelationDesc,
+    errors: RelationDesc,
+    grows: bool,
+    room: Vec<u8>,
     share: Option<(u64, u64)>,
     as_of: u64,
 }
@@ -204,15 +209,18 @@ impl Reader {
         out: &mut Out<u64>,
         mut ship: impl FnMut(&mut Out<u64>),
     ) -> Result<(), String> {
-        let arity = if part.half == Half::Ok { self.desc.arity() } else { ERROR_ARITY };
+        let desc = if part.half == Half::Ok { &self.desc } else { &self.errors };
+        let fits = part.encoding == Encoding::Flat && part.half == Half::Ok && self.grows;
         let mut malformed = None;
         let visit = |row: &[u8], time: u64, diff: i64| {
+            // Of rows that do not fit the check below says why.
+            let row = if fits { desc.fit(row, &mut self.room).unwrap_or(row) } else { row };
             if self.share.is_some_and(|(mine, of)| (hash(row) >> 16) % of != mine) {
                 return;
             }
             // Parquet columns are typed, and make well-formed rows or none.
             if part.encoding == Encoding::Flat
-                && let Err(error) = row::check(row, arity)
+                && let Err(error) = row::check(row, desc.arity())
             {
                 malformed = Some(error.to_string());
                 return;
@@ -225,7 +233,7 @@ impl Reader {
                 ship(out);
             }
         };
-        let read = visit_part(&self.desc, part.encoding.name(), &part.bytes, &part.filter, visit);
+        let read = visit_part(desc, part.encoding.name(), &part.bytes, &part.filter, visit);
         if !out.oks.is_empty() {
             ship(out);
         }

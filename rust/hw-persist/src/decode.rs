@@ -9,6 +9,7 @@ use hw_types::flat::Updates;
 use hw_types::relation::RelationDesc;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const BATCH_ROWS: usize = 8192;
@@ -57,7 +58,7 @@ pub fn decode_part_filtered(
     bytes: &[u8],
     filter: &PartFilter,
 ) -> Result<Updates, PartError> {
-    if encoding == "flat" && *filter == PartFilter::default() {
+    if encoding == "flat" && *filter == PartFilter::default() && desc.added.is_empty() {
         return Ok(Updates::decode(bytes)?);
     }
     let mut updates = Updates::new();
@@ -66,6 +67,10 @@ pub fn decode_part_filtered(
 }
 
 /// Hands what counts of a part to `visit`, update by update.
+///
+/// A part may be older than the last columns of `desc`, whose rows get what these hold in older rows;
+/// a Parquet part may also have columns that `desc` has not, which are left out. Rows of a flat part
+/// are otherwise handed on as they are.
 ///
 /// # Errors
 /// Where the part is malformed; what was visited before stays visited.
@@ -78,10 +83,11 @@ pub fn visit_part(
 ) -> Result<(), PartError> {
     match encoding {
         "flat" => {
+            let mut room = Vec::new();
             for (row, time, diff) in Updates::decode(bytes)?.iter() {
-                if let Some(time) = filter.time(time) {
-                    visit(row, time, diff);
-                }
+                let Some(time) = filter.time(time) else { continue };
+                let row = if desc.added.is_empty() { row } else { desc.fit(row, &mut room)? };
+                visit(row, time, diff);
             }
             Ok(())
         }
@@ -114,12 +120,11 @@ fn visit_parquet(
     let half = if value(HALF_KEY) == ERRORS { Half::Errors } else { Half::Ok };
     let forms = value(FORMS_KEY).as_bytes().to_vec();
     let desc = half.desc(desc);
-    if forms.len() != desc.arity() {
-        let found = forms.len();
-        return Err(PartError::Shape(format!("{found} columns where {} are expected", desc.arity())));
-    }
+    let found = forms.len();
+    let shape = || PartError::Shape(format!("{found} columns where {} are expected", desc.arity()));
+    let missing = if found < desc.arity() { desc.missing(found).ok_or_else(shape)? } else { &[] };
     for batch in builder.with_batch_size(BATCH_ROWS).build()? {
-        visit_batch(&desc, &forms, &batch?, filter, visit)?;
+        visit_batch(&desc, &forms, missing, &batch?, filter, visit)?;
     }
     Ok(())
 }
@@ -127,11 +132,12 @@ fn visit_parquet(
 fn visit_batch(
     desc: &RelationDesc,
     forms: &[u8],
+    missing: &[ByteBuf],
     batch: &RecordBatch,
     filter: &PartFilter,
     visit: &mut impl FnMut(&[u8], u64, i64),
 ) -> Result<(), PartError> {
-    let arity = desc.arity();
+    let arity = forms.len();
     if batch.num_columns() != arity + 2 {
         return Err(PartError::Shape(format!("{} columns", batch.num_columns())));
     }
@@ -151,6 +157,7 @@ fn visit_batch(
         for column in &columns {
             column.push(i, &mut row)?;
         }
+        missing.iter().for_each(|datum| row.extend_from_slice(datum));
         visit(&row, time, diffs.value(i));
     }
     Ok(())

@@ -53,7 +53,7 @@ impl Half {
         }
     }
     /// The shape of the half's rows, where `desc` is the collection's.
-    pub(crate) fn desc(self, desc: &RelationDesc) -> RelationDesc {
+    pub fn desc(self, desc: &RelationDesc) -> RelationDesc {
         match self {
             Half::Ok => desc.clone(),
             Half::Errors => RelationDesc {
@@ -63,6 +63,7 @@ impl Half {
                     nullable: false,
                 }],
                 keys: Vec::new(),
+                added: Vec::new(),
             },
         }
     }
@@ -105,9 +106,22 @@ pub struct Encoded {
     pub info: PartInfo,
 }
 
-/// Writes updates as a part, sorted by row and consolidated.
+/// Writes updates as a part, sorted by row and consolidated; rows may lack columns that were added.
 pub fn encode_part(desc: &RelationDesc, half: Half, updates: &Updates) -> Result<Encoded, PartError> {
-    encode_consolidated(&half.desc(desc), half, &updates.consolidate())
+    let desc = half.desc(desc);
+    if desc.added.is_empty() {
+        return encode_consolidated(&desc, half, &updates.consolidate());
+    }
+    let mut fitted = Updates::new();
+    let mut room = Vec::new();
+    for (row, time, diff) in updates.iter() {
+        let whole = desc.fit(row, &mut room)?;
+        if whole.len() < row.len() {
+            return Err(RowError::Trailing.into());
+        }
+        fitted.push(whole, time, diff);
+    }
+    encode_consolidated(&desc, half, &fitted.consolidate())
 }
 
 /// Writes updates that are sorted by row; `desc` is the half's.

@@ -48,16 +48,16 @@ pub fn merge_parts(
     since: u64,
     target_bytes: usize,
 ) -> Result<Vec<Encoded>, PartError> {
+    let desc = half.desc(desc);
     let mut all = Updates::new();
     for input in inputs {
         let filter = PartFilter { stamp: input.stamp, as_of: Some(since), ..PartFilter::default() };
-        visit_part(desc, input.encoding, input.bytes, &filter, |row, time, diff| {
+        visit_part(&desc, input.encoding, input.bytes, &filter, |row, time, diff| {
             if range.contains(row) {
                 all.push(row, time, diff);
             }
         })?;
     }
-    let desc = half.desc(desc);
     let all = all.consolidate();
     let mut outputs = Vec::new();
     let mut chunk = Updates::new();

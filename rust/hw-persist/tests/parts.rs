@@ -11,6 +11,7 @@ use hw_types::relation::{Column, RelationDesc};
 use hw_types::row::pack;
 use hw_types::scalar::{BaseType, ScalarType};
 use proptest::prelude::*;
+use serde_bytes::ByteBuf;
 
 fn desc(types: &[BaseType]) -> RelationDesc {
     let column = |(i, base): (usize, &BaseType)| Column {
@@ -18,7 +19,11 @@ fn desc(types: &[BaseType]) -> RelationDesc {
         ty: ScalarType::simple(*base),
         nullable: true,
     };
-    RelationDesc { columns: types.iter().enumerate().map(column).collect(), keys: Vec::new() }
+    RelationDesc {
+        columns: types.iter().enumerate().map(column).collect(),
+        keys: Vec::new(),
+        added: Vec::new(),
+    }
 }
 
 fn batch<'a>(rows: impl IntoIterator<Item = Vec<Datum<'a>>>) -> Updates {
@@ -200,7 +205,8 @@ fn damaged_parts_are_errors() {
     let _ = std::panic::take_hook();
     assert!(decode_part(&desc, "parquet", b"").is_err());
     assert!(decode_part(&desc, "orc", &part).is_err());
-    assert!(decode_part(&crate::desc(&[BaseType::Int8]), "parquet", &part).is_err());
+    let wider = crate::desc(&[BaseType::Int8, BaseType::Text, BaseType::Text]);
+    assert!(decode_part(&wider, "parquet", &part).is_err());
 }
 
 proptest! {
@@ -217,4 +223,40 @@ proptest! {
         }
         survives(&desc(&[BaseType::Int8, BaseType::Text]), &updates);
     }
+}
+
+/// What a table holds for rows that are older than its last column.
+fn with_added(types: &[BaseType], added: &[Datum<'_>]) -> RelationDesc {
+    let added = added.iter().map(|datum| ByteBuf::from(pack([*datum]))).collect();
+    RelationDesc { added, ..desc(types) }
+}
+
+#[test]
+fn parts_are_read_in_the_shape_that_is_asked_for() {
+    let types = [BaseType::Int4, BaseType::Text, BaseType::Int4];
+    let (old, new) = (desc(&types[..1]), with_added(&types, &[Datum::Text("none"), Datum::Null]));
+    let before = batch([vec![Datum::Int(1)], vec![Datum::Int(2)]]);
+    let after = batch([vec![Datum::Int(1), Datum::Text("a"), Datum::Int(7)]]);
+    let filled = batch([
+        vec![Datum::Int(1), Datum::Text("none"), Datum::Null],
+        vec![Datum::Int(2), Datum::Text("none"), Datum::Null],
+    ]);
+    let part = encode_part(&old, Half::Ok, &before).expect("encodes").bytes;
+    assert_eq!(decode_part(&new, "parquet", &part).expect("decodes"), filled);
+    let flat = before.encode().expect("encodes");
+    assert_eq!(decode_part(&new, "flat", &flat).expect("decodes"), filled);
+    let part = encode_part(&new, Half::Ok, &after).expect("encodes").bytes;
+    let first = batch([vec![Datum::Int(1)]]);
+    assert_eq!(decode_part(&old, "parquet", &part).expect("decodes"), first);
+    // What was written in the old shape is stored in the new one, by writers and by compaction.
+    let part = encode_part(&new, Half::Ok, &before).expect("encodes").bytes;
+    assert_eq!(decode_part(&new, "parquet", &part).expect("decodes"), filled);
+    let input = MergeInput { encoding: "flat", bytes: &flat, stamp: None };
+    let merged = merge_parts(&new, Half::Ok, &[input], RowRange::default(), 0, 1 << 20).expect("merges");
+    assert_eq!(decode_part(&new, "parquet", &merged[0].bytes).expect("decodes"), filled);
+    // Columns that were there from the beginning are never missing.
+    let wider = with_added(&types, &[Datum::Null]);
+    assert!(decode_part(&wider, "flat", &flat).is_err());
+    let part = encode_part(&old, Half::Ok, &before).expect("encodes").bytes;
+    assert!(decode_part(&wider, "parquet", &part).is_err());
 }

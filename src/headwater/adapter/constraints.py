@@ -84,13 +84,23 @@ class Keys:
 
     def declare(self, table: Table, *, empty: bool) -> None:
         """Enforce a table's keys from now on; ``empty``: it was made just now."""
-        known = self._tables.get(table.shard)
-        if known is not None and known.table.keys == table.keys:
-            known.table = table  # renamed, or with more columns
-        elif table.keys:
+        if table.keys:
             self._tables[table.shard] = _TableKeys(table, empty=empty)
         else:
             self.forget(table.shard)
+
+    def note(self, table: Table) -> None:
+        """Note that a table may have another name, or more columns."""
+        known = self._tables.get(table.shard)
+        if known is not None and known.table.keys == table.keys:
+            known.table = table
+
+    def install(self, table: Table, taken: TableKeys | None) -> None:
+        """Enforce other keys of a table from now on, all of which are ``taken`` if given."""
+        self.declare(table, empty=False)
+        found = self._tables.get(table.shard)
+        if found is not None and taken is not None:
+            found.taken, found.ready = taken, True
 
     def forget(self, shard: ShardId) -> None:
         """Forget a table that is gone."""

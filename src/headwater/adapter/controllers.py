@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from headwater.cluster.controller import ReplicaConfig, ReplicaState
+from headwater.compute.collections import ExportState
 from headwater.compute.protocol import ErrorReport, Inspected
 from headwater.errors import ErrorFields, HeadwaterError
 from headwater.ir.dataflow import DataflowDescription
@@ -97,6 +98,10 @@ class ComputeController(Protocol):
 
     def cluster_of(self, id: GlobalId) -> ClusterId | None:
         """Return the cluster that maintains export ``id``; None if none does."""
+        ...
+
+    def exports(self, cluster: ClusterId) -> Iterable[ExportState]:
+        """Return the state of all exports of a cluster."""
         ...
 
     def imports(

@@ -143,12 +143,18 @@ class Coordinator:
         if not task.cancelled():
             task.exception()  # who waits for it is told; who was cancelled does not want to know
 
-    async def transact(self, ops: Sequence[Op], by: RoleId | None = None) -> CatalogSnapshot:
+    async def transact(
+        self,
+        ops: Sequence[Op],
+        by: RoleId | None = None,
+        published: Sequence[Callable[[], None]] = (),
+    ) -> CatalogSnapshot:
         """Commit ``ops``; the caller has the turn (:meth:`changing`) and is in :meth:`finish`.
 
         Args:
             ops: What to do.
             by: The role that does it, None for the system.
+            published: Called at the moment at which the new version shows.
 
         Raises: what ``catalog.transact`` raises; Fenced.
         """
@@ -163,6 +169,8 @@ class Coordinator:
                 raise
             self.ids.committed(counters)
             self.snapshot = done.snapshot
+            for act in published:
+                act()
             self.planner.forget()
             self.peeks.set_catalog_version(self.snapshot.version)
         for session in self.sessions.values():

@@ -8,6 +8,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import Planner, World, is_long_plan, is_txn_table
 from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
 from headwater.catalog.snapshot import CatalogSnapshot
+from headwater.compute.collections import ExportKind
 from headwater.errors import InternalError
 from headwater.ir.dataflow import (
     DataflowDescription,
@@ -139,6 +140,49 @@ async def create_index(coord: Coordinator, snapshot: CatalogSnapshot, index: Ind
         for hold in holds:
             hold.release()
     coord.planner.forget()
+
+
+async def rebuild_indexes(coord: Coordinator, snapshot: CatalogSnapshot, on: GlobalId) -> None:
+    """Build the indexes of a relation that has more columns now again, and all that reads them."""
+    items = [snapshot.items[id] for id in _reading_indexes(coord, snapshot, on)]
+    for item in items:
+        assert isinstance(item, Index | MaterializedView)
+        coord.forget_index(item.id)
+        coord.compute.drop(item.cluster, [item.id])
+    coord.planner.forget()
+    for item in sorted(items, key=lambda item: (isinstance(item, MaterializedView), item.oid)):
+        if isinstance(item, Index):
+            await create_index(coord, snapshot, item)
+        elif isinstance(item, MaterializedView):
+            await create_materialized_view(coord, snapshot, item, exists=True)
+
+
+def _reading_indexes(
+    coord: Coordinator, snapshot: CatalogSnapshot, on: GlobalId
+) -> dict[GlobalId, None]:
+    """Return the indexes of a relation, and what is maintained from them, directly or not."""
+    found: dict[GlobalId, None] = {index.id: None for index in snapshot.indexes_on(on)}
+    maintained = [i for i in snapshot.items.values() if isinstance(i, Index | MaterializedView)]
+    before = -1
+    while before != len(found):
+        before = len(found)
+        for item in maintained:
+            if item.id not in found and coord.compute.has(item.cluster, item.id):
+                _, indexes = coord.compute.imports(item.cluster, item.id)
+                if not found.keys().isdisjoint(indexes):
+                    found[item.id] = None
+    return found
+
+
+def subscriptions_of(coord: Coordinator, id: GlobalId) -> list[GlobalId]:
+    """Return the subscriptions that read a collection, by the ids of their exports."""
+    return [
+        export.id
+        for cluster in coord.snapshot.clusters
+        for export in coord.compute.exports(cluster)
+        if export.kind is ExportKind.SUBSCRIBE
+        and id in coord.compute.imports(cluster, export.id)[0]
+    ]
 
 
 async def create_materialized_view(

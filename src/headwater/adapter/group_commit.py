@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 _RETRY_S = 0.2
 
+# Tells, when the turn of a write has come, why it must not be made; None where it may.
+Refusal = Callable[[], HeadwaterError | None]
+
 
 class WriteConflict(SerializationFailure):
     """A table that a statement has read was written to before the statement could write."""
@@ -66,10 +69,12 @@ class _Write:
         read_at: Mapping[ShardId, Timestamp],
         owner: object,
         resolve: Callable[[], Updates] | None,
+        refusal: Refusal | None,
         writers: int,
         *,
         fast: bool,
     ) -> None:
+        self.refusal = refusal
         self.writers = writers
         self.fast = fast
         self.updates = updates
@@ -158,11 +163,13 @@ class GroupCommit:
         unless_written_since: Mapping[ShardId, Timestamp] | None = None,
         owner: object = None,
         resolve: Callable[[], Updates] | None = None,
+        refusal: Refusal | None = None,
     ) -> Timestamp:
         """Commit ``updates`` (flat batches by table; times are ignored) and return their time.
 
         Durable, and visible to every read that begins after the return. ``resolve`` gives the
-        updates when the write's turn comes; ``updates`` only names their tables then.
+        updates when the write's turn comes; ``updates`` only names their tables then. ``refusal``
+        is asked before: what it returns is raised.
 
         Raises:
             UniqueViolation: A key is taken.
@@ -172,7 +179,8 @@ class GroupCommit:
         Cancellation: the write may or may not happen.
         """
         await self.keys.load(list(updates))
-        return await asyncio.shield(self.submit(updates, unless_written_since, owner, resolve))
+        done = self.submit(updates, unless_written_since, owner, resolve, refusal=refusal)
+        return await asyncio.shield(done)
 
     def submit(
         self,
@@ -181,6 +189,7 @@ class GroupCommit:
         owner: object = None,
         resolve: Callable[[], Updates] | None = None,
         *,
+        refusal: Refusal | None = None,
         writers: int = 1,
         fast: bool = False,
     ) -> "asyncio.Future[Timestamp]":
@@ -190,7 +199,8 @@ class GroupCommit:
         store could commit it by itself.
         """
         self._check()
-        write = _Write(updates, unless_written_since or {}, owner, resolve, writers, fast=fast)
+        read_at = unless_written_since or {}
+        write = _Write(updates, read_at, owner, resolve, refusal, writers, fast=fast)
         self._pending.append(write)
         self._writers += writers
         self._wake.set()
@@ -374,6 +384,10 @@ class GroupCommit:
                     write,
                     WriteConflict("could not serialize access due to concurrent update"),
                 )
+                continue
+            refused = None if write.refusal is None else write.refusal()
+            if refused is not None:
+                _refuse(write, refused)
                 continue
             if write.resolve is not None:
                 write.updates = write.resolve()

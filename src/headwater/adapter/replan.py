@@ -162,14 +162,15 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
     depends_on = tuple(getattr(plan, "depends_on", ()))
     match plan:
         case ddl.CreateTablePlan():
+            desc = msgspec.structs.replace(plan.desc, added=stored.added)
             made: CatalogItem = _new(
                 Table,
                 common,
                 depends_on=depends_on,
-                desc=plan.desc,
+                desc=desc,
                 shard=_shard(stored),
                 keys=plan.keys,
-                checks=planner.checks(stored.id, plan.desc, plan.checks),
+                checks=planner.checks(stored.id, desc, plan.checks),
                 defaults=tuple(c.default_sql for c in plan.columns),
                 retain_history_ms=stored.retain_history_ms,
             )

@@ -14,6 +14,7 @@ from headwater.adapter.constraints import Pending
 from headwater.adapter.holds import ReadHolds
 from headwater.adapter.timestamps import Determination
 from headwater.adapter.variables import Values
+from headwater.catalog.items import Table
 from headwater.errors import (
     ActiveSqlTransaction,
     FeatureNotSupported,
@@ -78,6 +79,7 @@ class Transaction:
     Attributes:
         implicit: Not begun by BEGIN.
         writes: Flat batches by table, in order.
+        tables: The tables as they were when they were first written to.
         read_at: Tables that a read-then-write has read, and when.
         pending_keys: What it takes and gives back of its tables' keys.
         read_only: Whether READ ONLY was asked for, or READ WRITE; None where neither.
@@ -98,6 +100,7 @@ class Transaction:
         self.failed = False
         self.reads: ReadState | None = None
         self.writes: dict[GlobalId, list[bytes]] = {}
+        self.tables: dict[GlobalId, Table] = {}
         self.read_at: dict[GlobalId, Timestamp] = {}
         self.pending_keys = Pending()
         self.read_only: bool | None = None
@@ -241,9 +244,10 @@ class Transaction:
             del self.cursors[name]
         self.closed_cursors |= gone
 
-    def add_writes(self, table: GlobalId, rows: bytes) -> None:
+    def add_writes(self, table: Table, rows: bytes) -> None:
         """Buffer a flat batch of a table until COMMIT."""
-        self.writes.setdefault(table, []).append(rows)
+        self.writes.setdefault(table.id, []).append(rows)
+        self.tables.setdefault(table.id, table)
 
     def add_read_for_write(self, tables: "set[GlobalId]", ts: Timestamp) -> None:
         """Note that a write depends on what ``tables`` held at ``ts``, and still does at COMMIT."""

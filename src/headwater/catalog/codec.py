@@ -85,6 +85,7 @@ class DurableItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     as_of: Timestamp | None = None
     version: int = 0
     retain_history_ms: int | None = None
+    added: tuple[bytes, ...] = ()  # as ``RelationDesc.added``
     granted: Acl | None = None  # None in rows written before privileges were recorded
 
     @property
@@ -112,6 +113,7 @@ def durable_item(item: CatalogItem) -> DurableItem:
                 "source": item.source,
                 "reference": item.reference,
                 "retain_history_ms": item.retain_history_ms,
+                "added": item.desc.added,
             }
         case Source():
             more = {

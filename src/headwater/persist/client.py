@@ -138,7 +138,7 @@ class PersistClient:
         """Open a shard for appending, making it if it does not exist.
 
         Raises:
-            ObjectNotInPrerequisiteState: The shard has another shape.
+            ObjectNotInPrerequisiteState: The shard has a shape that ``desc`` does not follow.
         """
         log = await self.shard_log(shard)
         self.owned.add(shard)

@@ -51,8 +51,13 @@ class RowRange(msgspec.Struct, frozen=True):
         """Return whether a part may have such rows."""
         if not isinstance(part, BlobPart):
             return True
-        before = self.low is not None and part.last is not None and part.last < self.low
-        return not before and (self.high is None or part.first < self.high)
+        return not self._follows(part.last) and (self.high is None or part.first < self.high)
+
+    def _follows(self, last: bytes | None) -> bool:
+        """Return whether the range begins after ``last``, with what columns added to it give."""
+        if self.low is None or last is None:
+            return False
+        return last < self.low and not self.low.startswith(last)
 
 
 EVERYWHERE = RowRange()
@@ -101,7 +106,7 @@ def decode(desc: RelationDesc, ref: PartRef, data: bytes) -> bytes:
         raise DataCorrupted(
             f"part of shard {ref.shard} has {flat.count(data)} updates, not {part.updates}"
         )
-    if encoding == FLAT and stamp is None and _counts_whole(ref, data):
+    if encoding == FLAT and stamp is None and not desc.added and _counts_whole(ref, data):
         return data
     try:
         return native.persist_decode(

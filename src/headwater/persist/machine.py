@@ -70,7 +70,7 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
 
 
 class Describe(Op, frozen=True, tag="describe"):
-    """Give the shard its shape; refused if it has another one."""
+    """Give the shard its shape; refused unless rows of the one that it has can be read in it."""
 
     desc: RelationDesc
 
@@ -294,7 +294,7 @@ class ShardMachine:
                 left = tuple(garbage for garbage in state.garbage if garbage.key not in gone)
                 return msgspec.structs.replace(state, garbage=left)
             case Describe():
-                if state.desc is None or state.desc == op.desc:
+                if state.desc is None or op.desc.follows(state.desc):
                     return msgspec.structs.replace(state, desc=op.desc)
                 return WrongDesc(state.desc)
             case Fence():

@@ -48,3 +48,23 @@ async def test_the_catalog_shows_statements_with_the_names_of_today(server, clie
     await client.run("ALTER TABLE t RENAME TO t2")
     rows = desired_rows(server.coord.snapshot)["mz_catalog.mz_views"]
     assert any(b"SELECT a FROM materialize.public.t2;" in row for row in rows)
+
+
+async def test_views_mean_a_table_by_the_columns_that_it_had(server, client):
+    await client.run(
+        "CREATE TABLE t (a int UNIQUE, CHECK (a > 0)); CREATE VIEW v AS SELECT * FROM t"
+    )
+    await client.run("ALTER TABLE t ADD COLUMN b text DEFAULT 'x', ADD UNIQUE (b)")
+    await client.run("CREATE VIEW w AS SELECT * FROM t; ALTER TABLE t ADD COLUMN c int")
+    snapshot = server.coord.snapshot
+    stored = {
+        name: snapshot.resolve_item((name,), ("public",), "materialize").create_sql
+        for name in ("t", "v", "w")
+    }
+    assert stored["t"] == (
+        "CREATE TABLE materialize.public.t (a int4 CONSTRAINT t_a_key UNIQUE, b text DEFAULT 'x',"
+        " c int4, CONSTRAINT t_a_check CHECK (a > 0), CONSTRAINT t_b_key UNIQUE (b))"
+    )
+    assert stored["v"].endswith("FROM [u1 AS materialize.public.t VERSION 0]")
+    assert stored["w"].endswith("FROM [u1 AS materialize.public.t VERSION 1]")
+    assert shown(server, "v").endswith("AS SELECT * FROM materialize.public.t;")

@@ -10,6 +10,7 @@ from headwater.persist.machine import (
     Batch,
     Close,
     Collected,
+    Describe,
     DowngradeSince,
     Expire,
     Fence,
@@ -25,6 +26,8 @@ from headwater.persist.machine import (
     ShardState,
 )
 from headwater.persist.parts import BlobPart, InlinePart
+from headwater.types.relation import Column, RelationDesc
+from headwater.types.scalar import INT4, TEXT
 
 MACHINE = ShardMachine()
 PART = InlinePart(b"x", 1)
@@ -166,3 +169,21 @@ def test_frontiers_only_advance(steps: list[tuple[str, int, int]]) -> None:
 )
 def test_versions_survive_the_codec(version: Ops[ShardOp] | Rollup[ShardState]) -> None:
     assert MACHINE.decode(MACHINE.encode(version)) == version
+
+
+def test_a_shape_grows_and_never_changes() -> None:
+    a, b = Column("a", INT4, False), Column("b", TEXT)
+    state = after(Describe(RelationDesc((a,), ((0,),))))
+    loose = RelationDesc((Column("x", INT4),))  # names, nullability and keys are not in the rows
+    assert after(Describe(loose), state=state).desc == loose
+    grown = RelationDesc((a, b), (), (b"\x01",))
+    state = after(Describe(grown), state=state)
+    for wrong in (
+        RelationDesc((a,)),
+        RelationDesc((b, a), (), (b"\x01",)),
+        RelationDesc((a, b), (), (b"\x02",)),
+        RelationDesc((a, b, b), (), (b"\x01",)),
+    ):
+        assert refused(state, Describe(wrong)) == machine.WrongDesc(grown)
+    after(Describe(RelationDesc((a, b, a), (), (b"\x01", b"\x01"))), state=state)
+    assert grown.first(1) == RelationDesc((a,))

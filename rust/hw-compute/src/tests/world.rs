@@ -169,7 +169,7 @@ pub struct World {
 /// The description of a relation of whole numbers.
 pub fn desc(arity: usize) -> RelationDesc {
     let column = |i: usize| Column { name: format!("c{i}"), ty: BaseType::Int8.into(), nullable: true };
-    RelationDesc { columns: (0..arity).map(column).collect(), keys: vec![] }
+    RelationDesc { columns: (0..arity).map(column).collect(), keys: vec![], added: vec![] }
 }
 
 /// How an index is read when nothing is to be left out.

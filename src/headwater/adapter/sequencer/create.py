@@ -124,8 +124,9 @@ def prepare_table(
         return exists_notice("table", plan.name.item)
     table = table_item(coord, session, new, plan)
 
-    async def after(_: CatalogSnapshot) -> None:
-        await dataflows.create_table(coord, table)
+    async def after(made: CatalogSnapshot) -> None:
+        now = made.try_item(table.id)  # the transaction may have altered it, or dropped it
+        await dataflows.create_table(coord, now if isinstance(now, Table) else table)
 
     return Work(tag="CREATE TABLE", ops=(*new.ops, Create(table)), after=(after,))
 

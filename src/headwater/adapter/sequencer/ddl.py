@@ -14,8 +14,9 @@ from headwater.catalog.ops import Op
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import transact
 from headwater.errors import ErrorFields, HeadwaterError, SerializationFailure
-from headwater.types.ids import RoleId
+from headwater.types.ids import RoleId, ShardId
 
+Before = Callable[[], Awaitable[Callable[[], None]]]
 After = Callable[[CatalogSnapshot], Awaitable[None]]
 
 
@@ -27,12 +28,17 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         ops: The catalog's changes; none for IF NOT EXISTS of what exists.
         after: What controllers do once those are durable, given the snapshot that holds them.
         notices: What to tell the client.
+        locks: Tables that nobody else may write to meanwhile.
+        before: What is done first, and may refuse; it returns what is to be done at the moment at
+            which the changes show.
     """
 
     tag: str
     ops: tuple[Op, ...] = ()
     after: tuple[After, ...] = ()
     notices: tuple[ErrorFields, ...] = ()
+    locks: tuple[ShardId, ...] = ()
+    before: tuple[Before, ...] = ()
 
 
 Prepare = Callable[[CatalogSnapshot], Awaitable[Work]]
@@ -119,9 +125,19 @@ def _check_unchanged(coord: Coordinator, staged: Staged) -> None:
 
 
 async def _perform(coord: Coordinator, works: list[Work], by: RoleId) -> None:
+    locks = sorted({shard for work in works for shard in work.locks})
+    if not locks:
+        await _commit(coord, works, by)
+        return
+    async with coord.group_commit.locked(locks):
+        await _commit(coord, works, by)
+
+
+async def _commit(coord: Coordinator, works: list[Work], by: RoleId) -> None:
+    published = [await act() for work in works for act in work.before]
     ops = [op for work in works for op in work.ops]
     if ops:
-        await coord.transact(ops, by)
+        await coord.transact(ops, by, published)
     failure: HeadwaterError | None = None
     for act in [act for work in works for act in work.after]:
         try:

@@ -9,6 +9,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.purify import purify
 from headwater.adapter.sequencer import (
     alter,
+    alter_table,
     analyze,
     cluster,
     connection,
@@ -271,6 +272,8 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
             return cluster.prepare_size(coord, session, snapshot, plan)
         case ddl.AlterNoopPlan():
             return Work(tag=f"ALTER {plan.type.value.upper()}")
+        case ddl.AlterTablePlan():
+            return alter_table.prepare_alter_table(coord, session, snapshot, plan)
         case ddl.AlterRenamePlan():
             return alter.prepare_rename(snapshot, plan)
         case ddl.AlterSwapPlan():

@@ -11,6 +11,7 @@ needed: it has no transaction, and does nothing else until it is answered.
 import asyncio
 from collections.abc import Sequence
 
+from headwater.adapter.altered import refusal_if_altered
 from headwater.adapter.constraints import check_rows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.insert import writable_table
@@ -81,7 +82,7 @@ def _insert_into(
     if not keys.is_loaded(table.shard):
         reply([insert.id for insert in inserts], p.Again())  # who executes it waits for them
         return
-    keys.declare(table, empty=False)  # it may have been renamed
+    keys.note(table)
     for insert in _checked(table, inserts, reply):
         _submit(coord, table, (insert,), reply)  # the group commit decides about each by itself
 
@@ -104,7 +105,10 @@ def _submit(coord: Coordinator, table: Table, inserts: Sequence[p.Insert], reply
     try:
         rows = flat.build((insert.row, TIMESTAMP_MIN, 1) for insert in inserts)
         done = coord.group_commit.submit(
-            {table.shard: rows}, writers=len(inserts), fast=_is_lendable(coord, table)
+            {table.shard: rows},
+            refusal=refusal_if_altered(coord, [table], adds_only=True),
+            writers=len(inserts),
+            fast=_is_lendable(coord, table),
         )
     except HeadwaterError as error:
         reply(ids, p.Failed(error=error.fields()))

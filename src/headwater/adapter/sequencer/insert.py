@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from headwater.adapter.altered import refusal_if_altered, unless_altered
 from headwater.adapter.constraints import check_rows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.read import (
@@ -72,10 +73,11 @@ async def add_rows(coord: Coordinator, session: Session, table: Table, rows: byt
     check_rows(table, rows)
     keys = coord.group_commit.keys
     if keys.has(table.shard):
-        keys.declare(table, empty=False)  # it may have been renamed
+        keys.note(table)
         await keys.load([table.shard])
+        unless_altered(coord, [table], adds_only=False)
         keys.admit_pending(table.shard, rows, session.transaction.pending_keys)
-    session.transaction.add_writes(table.id, rows)
+    session.transaction.add_writes(table, rows)
 
 
 class ReadAt(msgspec.Struct, frozen=True):
@@ -111,6 +113,7 @@ async def insert_free(
         return rows
     if not alone:
         await keys.load([table.shard])
+        unless_altered(coord, [table], adds_only=False)
         ts = coord.oracle.read_ts()
         pending = session.transaction.pending_keys
         free = keys.free(table.shard, rows, conflict.arbiter, pending)
@@ -129,6 +132,7 @@ async def insert_free(
         resolve=resolve,
         unless_written_since=None if read_at is None else read_at.times,
         owner=None if read_at is None else read_at.owner,
+        refusal=refusal_if_altered(coord, [table], adds_only=False),
     )
     session.last_ts = max(session.last_ts, ts)
     return free

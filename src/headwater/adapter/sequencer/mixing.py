@@ -4,6 +4,7 @@ A query sees what its transaction has written. What it has read of tables must b
 COMMIT, which fails with 40001 otherwise; having read anything else, a transaction can't write.
 """
 
+from headwater.adapter.altered import unless_altered
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.transactions import Transaction
 from headwater.catalog.items import BuiltinTable, MaterializedView, Source, Table, View
@@ -61,10 +62,13 @@ def note_read(
             transaction.admit_write("SELECT")
 
 
-def with_writes(
-    coord: Coordinator, expr: RelationExpr, writes: dict[GlobalId, list[bytes]]
-) -> RelationExpr:
-    """Return ``expr`` over tables to which a transaction's own writes are added."""
+def with_writes(coord: Coordinator, expr: RelationExpr, transaction: Transaction) -> RelationExpr:
+    """Return ``expr`` over tables to which a transaction's own writes are added.
+
+    Raises: SerializationFailure where a table that it has written to was altered since.
+    """
+    writes = transaction.writes
+    unless_altered(coord, transaction.tables.values(), adds_only=False)
 
     def added(node: RelationExpr) -> RelationExpr:
         if not isinstance(node, Get) or not isinstance(node.id, Global):

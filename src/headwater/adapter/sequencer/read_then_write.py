@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from headwater.adapter.altered import refusal_if_altered, unless_altered
 from headwater.adapter.constraints import check_rows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.group_commit import WriteConflict
@@ -158,12 +159,15 @@ async def _insert_fresh(
     read = await plan_read(coord, session, constant_planned(planned), expr, alone=True)
     rows = await collect(coord, session, read, identity_finishing(arity(expr)))
     await keys.load([table.shard])
+    unless_altered(coord, [table], adds_only=False)
     if total(keys.free(table.shard, rows, fresh.arbiter)) < total(rows):
         return None
     own = first_columns(rows, table.desc.arity)
     check_rows(table, own)
     try:
-        ts = await coord.group_commit.write({table.shard: own})
+        ts = await coord.group_commit.write(
+            {table.shard: own}, refusal=refusal_if_altered(coord, [table], adds_only=True)
+        )
     except UniqueViolation as error:
         if error.constraint_name != table.keys[fresh.arbiter].name:
             raise
@@ -240,7 +244,10 @@ async def _commit(
     if flat.count(updates):
         read_at = {item.shard: ts for item in tables.values()}
         await coord.group_commit.write(
-            {table.shard: updates}, unless_written_since=read_at, owner=owner
+            {table.shard: updates},
+            unless_written_since=read_at,
+            owner=owner,
+            refusal=refusal_if_altered(coord, tables.values(), adds_only=False),
         )
 
 
@@ -279,7 +286,7 @@ async def _read(
     expr = coord.planner.relation(selection, params)
     refuse_mz_now(coord, expr)
     if session.transaction.writes:
-        expr = with_writes(coord, expr, session.transaction.writes)
+        expr = with_writes(coord, expr, session.transaction)
     isolation = session.transaction.isolation
     session.transaction.isolation = "strict serializable"
     try:

@@ -66,7 +66,7 @@ async def read_select(
     expr, finishing = await coord.planner.perhaps_aside(planned.is_long, relation)
     mixes = transaction.mixes and wanted is None and bool(planned.depends_on)
     if mixes and transaction.writes:
-        expr = with_writes(coord, expr, transaction.writes)
+        expr = with_writes(coord, expr, transaction)
     read = await plan_read(coord, session, planned, expr, as_of=wanted, alone=alone)
     if mixes:
         note_read(coord, transaction, planned, read.ts)

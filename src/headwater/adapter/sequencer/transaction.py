@@ -1,5 +1,6 @@
 """BEGIN, COMMIT, ROLLBACK, SET TRANSACTION; and the end of implicit transactions."""
 
+from headwater.adapter.altered import refusal_if_altered
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.ddl import Staged, commit_staged
 from headwater.adapter.session import Session, notice
@@ -159,7 +160,11 @@ async def _commit(coord: Coordinator, session: Session, transaction: Transaction
     updates = {shard: data for shard, data in updates.items() if flat.count(data)}
     if not updates:
         return
-    ts = await coord.group_commit.write(updates, unless_written_since=read_at or None)
+    tables = transaction.tables.values()
+    refusal = refusal_if_altered(coord, tables, adds_only=not read_at)
+    ts = await coord.group_commit.write(
+        updates, unless_written_since=read_at or None, refusal=refusal
+    )
     session.last_ts = max(session.last_ts, ts)
 
 

@@ -23,11 +23,13 @@ class ObjectName(Node, frozen=True, gc=False):
     """A possibly qualified name, already folded to lower case unless it was quoted.
 
     ``id`` is set for the resolved form ``[u1 AS db.schema.item]``, which stored SQL uses so that a
-    renamed object keeps its dependents.
+    renamed object keeps its dependents; ``version`` (``[u1 AS db.schema.item VERSION 0]``) counts
+    the columns that had been added to a table, and means it without those that came later.
     """
 
     parts: tuple[str, ...]
     id: str | None = None
+    version: int | None = None
 
     @property
     def last(self) -> str:

@@ -1,8 +1,9 @@
-"""Column definitions and constraints, of tables and of sources."""
+"""Column definitions and constraints, of tables and of sources; what ALTER TABLE does to them."""
 
 from __future__ import annotations
 
 import enum
+from typing import TypeAlias
 
 from headwater.sql.ast.base import DataType, Node, ObjectName
 from headwater.sql.ast.query import Expr
@@ -43,3 +44,43 @@ class TableColumn(Node, frozen=True, gc=False):
     name: str
     data_type: DataType
     constraints: tuple[Constraint, ...] = ()
+
+
+class AddColumn(Node, frozen=True, gc=False):
+    """``ADD [COLUMN] [IF NOT EXISTS] column``."""
+
+    column: TableColumn
+    if_not_exists: bool = False
+
+
+class AddConstraint(Node, frozen=True, gc=False):
+    """``ADD constraint``."""
+
+    constraint: Constraint
+
+
+class DropConstraint(Node, frozen=True, gc=False):
+    """``DROP CONSTRAINT [IF EXISTS] name``; nothing depends on a constraint."""
+
+    name: str
+    if_exists: bool = False
+
+
+class ColumnChange(enum.StrEnum):
+    """What ALTER COLUMN does."""
+
+    SET_NOT_NULL = "SET NOT NULL"
+    DROP_NOT_NULL = "DROP NOT NULL"
+    SET_DEFAULT = "SET DEFAULT"
+    DROP_DEFAULT = "DROP DEFAULT"
+
+
+class AlterColumn(Node, frozen=True, gc=False):
+    """``ALTER [COLUMN] name change``; ``default`` is that of SET DEFAULT."""
+
+    name: str
+    change: ColumnChange
+    default: Expr | None = None
+
+
+TableAction: TypeAlias = AddColumn | AddConstraint | DropConstraint | AlterColumn

@@ -6,8 +6,14 @@ import enum
 from typing import TypeAlias
 
 from headwater.sql.ast.base import ColumnDefinition, Node, ObjectKind, ObjectName
+from headwater.sql.ast.column import AddColumn as AddColumn
+from headwater.sql.ast.column import AddConstraint as AddConstraint
+from headwater.sql.ast.column import AlterColumn as AlterColumn
+from headwater.sql.ast.column import ColumnChange as ColumnChange
 from headwater.sql.ast.column import Constraint as Constraint
 from headwater.sql.ast.column import ConstraintKind as ConstraintKind
+from headwater.sql.ast.column import DropConstraint as DropConstraint
+from headwater.sql.ast.column import TableAction as TableAction
 from headwater.sql.ast.column import TableColumn as TableColumn
 from headwater.sql.ast.connector import ExternalReference, FormatClauses
 from headwater.sql.ast.option import Option
@@ -255,13 +261,12 @@ class AlterSetCluster(Node, frozen=True, gc=False):
     if_exists: bool = False
 
 
-class AlterTableAddColumn(Node, frozen=True, gc=False):
-    """``ALTER TABLE [IF EXISTS] name ADD COLUMN [IF NOT EXISTS] column``."""
+class AlterTable(Node, frozen=True, gc=False):
+    """``ALTER TABLE [IF EXISTS] name action, …``."""
 
     name: ObjectName
-    column: TableColumn
+    actions: tuple[TableAction, ...]
     if_exists: bool = False
-    if_column_not_exists: bool = False
 
 
 class AlterApplyReplacement(Node, frozen=True, gc=False):

@@ -40,7 +40,7 @@ from headwater.sql.ast.ddl import (
     AlterSourceDropSubsource,
     AlterSourceRefresh,
     AlterSwap,
-    AlterTableAddColumn,
+    AlterTable,
     CommentOn,
     CreateDatabase,
     CreateIndex,
@@ -156,7 +156,7 @@ Statement: TypeAlias = (
     | AlterOwner
     | AlterOptions
     | AlterSetCluster
-    | AlterTableAddColumn
+    | AlterTable
     | AlterApplyReplacement
     | AlterSecret
     | AlterSinkFrom

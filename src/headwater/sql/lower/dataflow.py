@@ -1,11 +1,11 @@
 """Complete dataflows from plans: imports with what is pushed into their reads, objects, exports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from headwater.errors import InternalError, within_stack
+from headwater.errors import InternalError, SerializationFailure, within_stack
 from headwater.ir import physical as lir
 from headwater.ir.dataflow import (
     BuildDesc,
@@ -16,9 +16,9 @@ from headwater.ir.dataflow import (
     SourceImport,
 )
 from headwater.ir.physical import Mfp, Plan
-from headwater.ir.relation import Global, RelationExpr
+from headwater.ir.relation import Get, Global, RelationExpr
 from headwater.ir.typing import Typer, arity
-from headwater.ir.visit import check_depth
+from headwater.ir.visit import check_depth, walk
 from headwater.ir.visit_physical import map_plan_inputs, walk_plan
 from headwater.sql.lower.plan import RAW, IndexUse, Lowering
 from headwater.sql.lower.selection import derive_selection
@@ -70,7 +70,8 @@ def build_dataflow(
         FeatureNotSupported: A plan has ``mz_now()`` outside temporal filters.
         InternalError: A plan reads something that ``context`` does not have.
     """
-    lowering = Lowering(context.indexes, Typer())
+    widths = _widths(expr for _, expr in objects)
+    lowering = Lowering(_as_wide(context.indexes, widths), Typer())
     built: list[BuildDesc] = []
     for identifier, expr in objects:
         check_depth(expr)
@@ -92,7 +93,7 @@ def build_dataflow(
             used_indexes.setdefault(indexes[0].id, indexes[0])
         else:
             lowering.sources.setdefault(export.on, 0)
-    sources = tuple(_source(context, identifier) for identifier in lowering.sources)
+    sources = tuple(_source(context, identifier, widths) for identifier in lowering.sources)
     objects_ = tuple(built)
     if push_source_mfps:
         exported = {export.on for export in exports}
@@ -110,10 +111,44 @@ def build_dataflow(
     return LoweredDataflow(dataflow=dataflow, index_uses=tuple(lowering.index_uses.values()))
 
 
-def _source(context: LowerContext, identifier: GlobalId) -> SourceImport:
+def _widths(exprs: Iterable[RelationExpr]) -> dict[GlobalId, int]:
+    """Return how many columns the plans know each relation with.
+
+    A plan may be older than the last columns of a table. Raises: SerializationFailure where parts
+    of it are not.
+    """
+    widths: dict[GlobalId, int] = {}
+    for expr in exprs:
+        for node in walk(expr):
+            if isinstance(node, Get) and isinstance(node.id, Global):
+                width = widths.setdefault(node.id.id, node.desc.arity)
+                if width != node.desc.arity:
+                    raise SerializationFailure("a table was altered while its query was planned")
+    return widths
+
+
+def _as_wide(
+    indexes: Mapping[GlobalId, tuple[IndexImport, ...]], widths: Mapping[GlobalId, int]
+) -> Mapping[GlobalId, tuple[IndexImport, ...]]:
+    """Return the indexes without those of rows that a plan does not know yet."""
+    odd = [id for id, width in widths.items() if any(i.arity != width for i in indexes.get(id, ()))]
+    if not odd:
+        return indexes
+    return {
+        id: tuple(index for index in found if index.arity == widths.get(id, index.arity))
+        for id, found in indexes.items()
+    }
+
+
+def _source(
+    context: LowerContext, identifier: GlobalId, widths: Mapping[GlobalId, int]
+) -> SourceImport:
     source = context.collections.get(identifier)
     if source is None:
         raise InternalError("dataflow reads an unknown collection", detail=f"id = {identifier}")
+    width = widths.get(identifier, source.desc.arity)
+    if width < source.desc.arity:
+        return replace(source, desc=source.desc.first(width))
     return source
 
 

@@ -88,7 +88,9 @@ def fast_path(expr: RelationExpr, context: LowerContext) -> ConstantPeek | Index
         case mir.Get(id=Global(id=name)):
             if _mentions_now(linear):
                 return None
-            indexes = context.indexes.get(name, ())
+            # A plan may be older than the last columns of a table.
+            width = inner.desc.arity
+            indexes = tuple(i for i in context.indexes.get(name, ()) if i.arity == width)
             return _index_peek(linear.simplified(), indexes) if indexes else None
         case _:
             return None

@@ -13,7 +13,7 @@ from headwater.sql.ast.ddl import (
     AlterSourceDropSubsource,
     AlterSourceRefresh,
     AlterSwap,
-    AlterTableAddColumn,
+    AlterTable,
     DropOptions,
     OptionChange,
     ResetOptions,
@@ -21,7 +21,7 @@ from headwater.sql.ast.ddl import (
     SetOptions,
 )
 from headwater.sql.ast.statement import Statement
-from headwater.sql.parse.column import table_column
+from headwater.sql.parse.column import table_actions
 from headwater.sql.parse.connector import external_references
 from headwater.sql.parse.control import alter_default_privileges, alter_role
 from headwater.sql.parse.ddl import behavior
@@ -92,10 +92,8 @@ def _special(
     if kind is ObjectKind.MATERIALIZED_VIEW and p.accept_all("APPLY", "REPLACEMENT"):
         replacement = p.object_name("a materialized view")
         return AlterApplyReplacement(name, replacement, if_exists, position=position)
-    if kind is ObjectKind.TABLE and p.accept("ADD"):
-        p.accept("COLUMN")
-        exists = p.if_not_exists()
-        return AlterTableAddColumn(name, table_column(p), if_exists, exists, position=position)
+    if kind is ObjectKind.TABLE and (actions := table_actions(p)):
+        return AlterTable(name, actions, if_exists, position=position)
     if kind is ObjectKind.SOURCE:
         return _source(p, name, if_exists=if_exists, position=position)
     return None

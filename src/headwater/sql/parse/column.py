@@ -1,6 +1,17 @@
-"""Column definitions and constraints of tables and sources."""
+"""Column definitions and constraints of tables and sources; the actions of ALTER TABLE."""
 
-from headwater.sql.ast.ddl import Constraint, ConstraintKind, TableColumn
+from headwater.errors import FeatureNotSupported
+from headwater.sql.ast.column import (
+    AddColumn,
+    AddConstraint,
+    AlterColumn,
+    ColumnChange,
+    Constraint,
+    ConstraintKind,
+    DropConstraint,
+    TableAction,
+    TableColumn,
+)
 from headwater.sql.parse.data_type import data_type
 from headwater.sql.parse.expression import collation, operand
 from headwater.sql.parse.stream import TokenStream
@@ -128,5 +139,66 @@ def _table_constraint(p: TokenStream) -> Constraint:
         columns,
         enforced=enforced,
         nulls_not_distinct=not_distinct,
+        position=position,
+    )
+
+
+_ACTION_STARTS = frozenset(["ADD", "ALTER", "DROP"])
+
+
+def table_actions(p: TokenStream) -> tuple[TableAction, ...]:
+    """Read the actions of ALTER TABLE; none where something else follows the table's name."""
+    if p.key not in _ACTION_STARTS:
+        return ()
+    actions = [_table_action(p)]
+    while p.accept(","):
+        actions.append(_table_action(p))
+    return tuple(actions)
+
+
+def _table_action(p: TokenStream) -> TableAction:
+    position = p.position
+    match p.expect_any("ADD", "ALTER", "DROP"):
+        case "ADD":
+            if _at_constraint(p):
+                return AddConstraint(_table_constraint(p), position=position)
+            p.accept("COLUMN")
+            exists = p.if_not_exists()
+            return AddColumn(table_column(p), exists, position=position)
+        case "DROP":
+            if not p.accept("CONSTRAINT"):
+                raise FeatureNotSupported(
+                    "ALTER TABLE ... DROP COLUMN is not supported",
+                    hint="Create a view with the columns that are left.",
+                    position=position,
+                )
+            if_exists = p.if_exists()
+            dropped = p.name("a constraint's name")
+            p.accept_any(("CASCADE", "RESTRICT"))
+            return DropConstraint(dropped, if_exists, position=position)
+        case _:
+            return _alter_column(p, position)
+
+
+def _alter_column(p: TokenStream, position: int) -> AlterColumn:
+    p.accept("COLUMN")
+    name = p.name("a column")
+    if p.key == "TYPE":
+        raise _no_change_of_type(position)
+    verb = p.expect_any("SET", "DROP")
+    if p.accept("DEFAULT"):
+        change = ColumnChange(f"{verb} DEFAULT")
+        default = operand(p, 0) if verb == "SET" else None
+        return AlterColumn(name, change, default, position=position)
+    if verb == "SET" and p.key == "DATA":
+        raise _no_change_of_type(position)
+    p.expect_all("NOT", "NULL")
+    return AlterColumn(name, ColumnChange(f"{verb} NOT NULL"), position=position)
+
+
+def _no_change_of_type(position: int) -> FeatureNotSupported:
+    return FeatureNotSupported(
+        "ALTER TABLE ... ALTER COLUMN ... TYPE is not supported",
+        hint="Add a column of the other type, and fill it with UPDATE.",
         position=position,
     )

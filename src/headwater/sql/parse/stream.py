@@ -245,7 +245,7 @@ class TokenStream:
         return value
 
     def object_name(self, what: str = "identifier") -> ObjectName:
-        """Read a possibly qualified name, or the resolved form ``[u1 AS name]``."""
+        """Read a possibly qualified name, or the resolved form ``[u1 AS name [VERSION n]]``."""
         position = self.position
         if self.key == "[":
             return self._resolved_name(position)
@@ -263,8 +263,9 @@ class TokenStream:
             parts.append(self.label())
             while self.accept("."):
                 parts.append(self.label())
+        version = self.integer() if parts and self.accept("VERSION") else None
         self.expect("]")
-        return ObjectName(tuple(parts), item, position=position)
+        return ObjectName(tuple(parts), item, version, position=position)
 
     def object_names(self, what: str = "identifier") -> tuple[ObjectName, ...]:
         """Read names with commas between them."""

@@ -519,15 +519,19 @@ class AlterSourceAddExportsPlan(
     exports: tuple[SourceExport, ...]
 
 
-class AlterTableAddColumnPlan(
-    msgspec.Struct, frozen=True, tag_field="kind", tag="alter_table_add_column"
-):
-    """ALTER TABLE … ADD COLUMN: ``desc`` and ``create_sql`` are the table's new ones."""
+class AlterTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_table"):
+    """ALTER TABLE of columns and constraints: all of the table's, as they become.
+
+    ``columns`` beyond those that the table has are new; ``desc.added`` does not count them yet.
+    """
 
     id: GlobalId
-    column: TableColumn
+    columns: tuple[TableColumn, ...]
     desc: RelationDesc
     create_sql: str
+    depends_on: tuple[GlobalId, ...]
+    keys: tuple[KeyConstraint, ...]
+    checks: tuple[CheckPlan, ...]
 
 
 class AlterApplyReplacementPlan(
@@ -637,7 +641,7 @@ DdlPlan = (
     | AlterSecretPlan
     | AlterSinkFromPlan
     | AlterSourceAddExportsPlan
-    | AlterTableAddColumnPlan
+    | AlterTablePlan
     | AlterApplyReplacementPlan
     | AlterRolePlan
     | AlterSystemSetPlan

@@ -6,6 +6,7 @@ from headwater.sql.ast.base import Node
 from headwater.sql.ast.statement import Statement
 from headwater.sql.plan.context import StatementContext
 from headwater.sql.plan.kinds import (
+    altered_tables,
     altering,
     clusters,
     connections,
@@ -39,6 +40,7 @@ _HANDLERS: dict[type[Node], StatementHandler] = {
     **sources.HANDLERS,
     **webhooks.HANDLERS,
     **sinks.HANDLERS,
+    **altered_tables.HANDLERS,
     **altering.HANDLERS,
     **privileges.HANDLERS,
     **explaining.HANDLERS,

@@ -197,7 +197,7 @@ class Gen:
     def object_name(self, *, resolved: bool = True) -> ObjectName:
         """Draw a name, rarely a resolved one."""
         item = "u7" if resolved and self.flag() and self.flag() else None
-        return ObjectName(self.names(), item)
+        return ObjectName(self.names(), item, 3 if item and self.flag() else None)
 
     def some(self, draw_one: Callable[[], typing.Any], least: int = 1) -> tuple[typing.Any, ...]:
         """Draw a few of something."""
@@ -649,6 +649,23 @@ def _definitions(g: Gen, fields: Fields, depth: int) -> typing.Any:
     return g.some(lambda: _table_column(g, depth - 1), 0)
 
 
+def _table_action(g: Gen, depth: int) -> ddl.TableAction:
+    match g.draw(st.integers(0, 3)):
+        case 0:
+            return ddl.AddColumn(_table_column(g, depth - 1), g.flag())
+        case 1:
+            return ddl.AddConstraint(_constraint(g, of_table=True, depth=depth))
+        case 2:
+            return ddl.DropConstraint(g.name(), g.flag())
+    change = g.one(list(ddl.ColumnChange))
+    default = g.expression(depth - 1) if change is ddl.ColumnChange.SET_DEFAULT else None
+    return ddl.AlterColumn(g.name(), change, default)
+
+
+def _table_actions(g: Gen, fields: Fields, depth: int) -> typing.Any:
+    return g.some(lambda: _table_action(g, depth))
+
+
 def _webhook(g: Gen, fields: Fields, depth: int) -> Fields:
     fields["includes"] = g.some(lambda: _webhook_include(g), 0)
     fields["or_replace"] = False
@@ -853,6 +870,7 @@ _CANONICAL: dict[type[Node], Callable[[Gen, Fields, int], Fields]] = {
     ddl.AlterSourceAddSubsource: _fix(references=_one_or_more(connector.ExternalReference)),
     ddl.AlterSourceDropSubsource: _fix(names=_one_or_more(ObjectName)),
     ddl.AlterSwap: _kind_name([ObjectKind.SCHEMA, ObjectKind.CLUSTER]),
+    ddl.AlterTable: _fix(actions=_table_actions),
     ddl.CommentOn: _kind_name(_NAMED_KINDS),
     ddl.CreateIndex: _index,
     ddl.CreateMaterializedView: _materialized_view,

@@ -2,7 +2,10 @@
 
 from headwater.sql.ast.base import Node
 from headwater.sql.ast.ddl import (
+    AddColumn,
+    AddConstraint,
     AlterApplyReplacement,
+    AlterColumn,
     AlterOptions,
     AlterOwner,
     AlterRename,
@@ -13,7 +16,7 @@ from headwater.sql.ast.ddl import (
     AlterSourceDropSubsource,
     AlterSourceRefresh,
     AlterSwap,
-    AlterTableAddColumn,
+    AlterTable,
     CommentOn,
     Constraint,
     ConstraintKind,
@@ -29,6 +32,7 @@ from headwater.sql.ast.ddl import (
     CreateView,
     Drop,
     DropBehavior,
+    DropConstraint,
     DropOptions,
     DropOwned,
     ListDefinition,
@@ -213,10 +217,22 @@ def _alter_options(w: Writer, node: AlterOptions) -> str:
     return f"{target}{w.clause('', node.changes)}{with_options(w, node.with_options)}"
 
 
-def _add_column(w: Writer, node: AlterTableAddColumn) -> str:
+def _alter_table(w: Writer, node: AlterTable) -> str:
     target = _altered("TABLE", name(node.name), if_exists=node.if_exists)
-    exists = when(node.if_column_not_exists, _IF_NOT_EXISTS)
-    return f"{target} ADD COLUMN {exists}{w.node(node.column)}"
+    return f"{target} {', '.join([w.node(action) for action in node.actions])}"
+
+
+def _add_column(w: Writer, node: AddColumn) -> str:
+    return f"ADD COLUMN {when(node.if_not_exists, _IF_NOT_EXISTS)}{w.node(node.column)}"
+
+
+def _drop_constraint(_: Writer, node: DropConstraint) -> str:
+    return f"DROP CONSTRAINT {when(node.if_exists, _IF_EXISTS)}{quote(node.name)}"
+
+
+def _alter_column(w: Writer, node: AlterColumn) -> str:
+    value = "" if node.default is None else f" {w.node(node.default)}"
+    return f"ALTER COLUMN {quote(node.name)} {node.change}{value}"
 
 
 def _apply(w: Writer, node: AlterApplyReplacement) -> str:
@@ -270,7 +286,11 @@ RULES: Rules = {
     AlterSourceDropSubsource: _drop_subsource,
     AlterSourceRefresh: _refresh,
     AlterSwap: lambda w, node: f"ALTER {node.kind} {name(node.name)} SWAP WITH {quote(node.other)}",
-    AlterTableAddColumn: _add_column,
+    AlterColumn: _alter_column,
+    AlterTable: _alter_table,
+    AddColumn: _add_column,
+    AddConstraint: lambda w, node: f"ADD {w.node(node.constraint)}",
+    DropConstraint: _drop_constraint,
     CommentOn: _comment,
     Constraint: _constraint,
     CreateDatabase: _create_database,

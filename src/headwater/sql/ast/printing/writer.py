@@ -60,7 +60,8 @@ def name(of: ObjectName) -> str:
     """Return a name as SQL."""
     if of.id is None:
         return path(of.parts)
-    return f"[{of.id} AS {path(of.parts)}]" if of.parts else f"[{of.id}]"
+    version = "" if of.version is None else f" VERSION {of.version}"
+    return f"[{of.id} AS {path(of.parts)}{version}]" if of.parts else f"[{of.id}]"
 
 
 def path(parts: Iterable[str]) -> str:

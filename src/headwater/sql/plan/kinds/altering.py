@@ -10,13 +10,11 @@ from headwater.catalog.items import (
     ItemKind,
     Sink,
     Source,
-    Table,
     Type,
     relation_desc,
 )
 from headwater.errors import (
     DependentObjectsStillExist,
-    DuplicateColumn,
     FeatureNotSupported,
     InsufficientPrivilege,
     InvalidCatalogName,
@@ -45,7 +43,6 @@ from headwater.sql.plan.ddl import (
     AlterSinkFromPlan,
     AlterSizePlan,
     AlterSwapPlan,
-    AlterTableAddColumnPlan,
     AlterTimestampIntervalPlan,
     CommentPlan,
     CreateNetworkPolicyPlan,
@@ -59,10 +56,8 @@ from headwater.sql.plan.ddl import (
 from headwater.sql.plan.kinds.clusters import alter_cluster, check_size, policy_rules
 from headwater.sql.plan.kinds.connections import OPTIONS as CONNECTION_OPTIONS
 from headwater.sql.plan.kinds.connections import plan_details
-from headwater.sql.plan.kinds.constraints import refuse_keys
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
-from headwater.sql.plan.kinds.relations import table_columns
 from headwater.sql.plan.kinds.sinks import HANDLERS as SINK_HANDLERS
 from headwater.sql.plan.kinds.stored import dependencies
 from headwater.sql.plan.statements import Notice
@@ -144,7 +139,7 @@ def resolve_object(ctx: StatementContext, kind: ObjectKind, name: ObjectName) ->
     return item_ref(ctx.names.item_of_kind(name, ITEM_KINDS[kind]))
 
 
-def _try_object(
+def try_object(
     ctx: StatementContext, kind: ObjectKind, name: ObjectName, *, if_exists: bool
 ) -> ObjectRef | None:
     """Return the object; None, with a notice, for an unknown one under IF EXISTS."""
@@ -192,7 +187,7 @@ def _drop(ctx: StatementContext, node: ast_ddl.Drop) -> Outcome:
     named = []
     for name in node.names:
         try:
-            ref = _try_object(ctx, node.kind, name, if_exists=node.if_exists)
+            ref = try_object(ctx, node.kind, name, if_exists=node.if_exists)
         except WrongObjectType as error:
             raise _with_kind(ctx, name, error) from error
         if ref is not None:
@@ -358,7 +353,7 @@ def _reassign_owned(ctx: StatementContext, node: ast_ddl.ReassignOwned) -> Outco
 
 
 def _rename(ctx: StatementContext, node: ast_ddl.AlterRename) -> Outcome:
-    ref = _try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
+    ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
     _check_not_system(ctx, ref, node.name.position)
@@ -379,7 +374,7 @@ def _swap(ctx: StatementContext, node: ast_ddl.AlterSwap) -> Outcome:
 
 
 def _owner(ctx: StatementContext, node: ast_ddl.AlterOwner) -> Outcome:
-    ref = _try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
+    ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
     if ref.type is ObjectType.INDEX:
@@ -399,7 +394,7 @@ def _options(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
         nodes = change.options if isinstance(change, ast_ddl.SetOptions) else ()
         policy = ctx.catalog.policy(node.name.last, position=node.name.position)
         return Outcome(CreateNetworkPolicyPlan(policy.name, policy_rules(ctx, nodes), policy.id))
-    ref = _try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
+    ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
     item = ctx.catalog.item(GlobalId(ref.id))
@@ -506,48 +501,16 @@ def _alter_connection(
 
 
 def _set_cluster(ctx: StatementContext, node: ast_ddl.AlterSetCluster) -> Outcome:
-    ref = _try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
+    ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
     cluster = ctx.names.cluster(node.cluster, node.position)
     return Outcome(AlterSetClusterPlan(GlobalId(ref.id), cluster.id))
 
 
-def _add_column(ctx: StatementContext, node: ast_ddl.AlterTableAddColumn) -> Outcome:
-    ref = _try_object(ctx, ObjectKind.TABLE, node.name, if_exists=node.if_exists)
-    if ref is None:
-        return Outcome(AlterNoopPlan(ObjectType.TABLE))
-    table = ctx.catalog.item(GlobalId(ref.id))
-    assert isinstance(table, Table)
-    if node.column.name in table.desc.names:
-        if node.if_column_not_exists:
-            ctx.notices.append(
-                Notice(
-                    f'column "{node.column.name}" of relation "{table.name}" already exists,'
-                    " skipping"
-                )
-            )
-            return Outcome(AlterNoopPlan(ObjectType.TABLE))
-        raise DuplicateColumn(
-            f'column "{node.column.name}" of relation "{table.name}" already exists',
-            position=node.column.position,
-        )
-    (column,) = table_columns(ctx, table.name, (node.column,))
-    refuse_keys(node.column)
-    if not column.type.nullable:
-        raise FeatureNotSupported("adding a column that is NOT NULL", position=node.position)
-    statement = parse_statements(table.create_sql)[0].statement
-    assert isinstance(statement, ast_ddl.CreateTable)
-    stored = ctx.names.stored(node.column)
-    changed = msgspec.structs.replace(statement, columns=(*statement.columns, stored))
-    added = Column(column.name, column.type.type, True)
-    desc = RelationDesc((*table.desc.columns, added), table.desc.keys)
-    return Outcome(AlterTableAddColumnPlan(table.id, column, desc, to_sql(changed)))
-
-
 def _apply_replacement(ctx: StatementContext, node: ast_ddl.AlterApplyReplacement) -> Outcome:
     kind = ObjectKind.MATERIALIZED_VIEW
-    ref = _try_object(ctx, kind, node.name, if_exists=node.if_exists)
+    ref = try_object(ctx, kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(ObjectType.MATERIALIZED_VIEW))
     replacement = ctx.names.item_of_kind(node.replacement, ItemKind.MATERIALIZED_VIEW)
@@ -562,7 +525,7 @@ def _apply_replacement(ctx: StatementContext, node: ast_ddl.AlterApplyReplacemen
 
 
 def _sink_from(ctx: StatementContext, node: ast_ddl.AlterSinkFrom) -> Outcome:
-    ref = _try_object(ctx, ObjectKind.SINK, node.name, if_exists=node.if_exists)
+    ref = try_object(ctx, ObjectKind.SINK, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(ObjectType.SINK))
     sink = ctx.catalog.item(GlobalId(ref.id))
@@ -640,7 +603,6 @@ HANDLERS: dict[type[Node], StatementHandler] = {
     ast_ddl.AlterOwner: _owner,
     ast_ddl.AlterOptions: _options,
     ast_ddl.AlterSetCluster: _set_cluster,
-    ast_ddl.AlterTableAddColumn: _add_column,
     ast_ddl.AlterApplyReplacement: _apply_replacement,
     ast_ddl.AlterSinkFrom: _sink_from,
     ast_ddl.AlterSourceAddSubsource: _unsupported,

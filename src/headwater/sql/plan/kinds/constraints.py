@@ -31,12 +31,16 @@ _KEY_KINDS = (ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE)
 
 
 class TableConstraints(msgspec.Struct, frozen=True):
-    """A table's columns, not null where its primary key wants them so, and its constraints."""
+    """A table's columns, not null where its primary key wants them so, and its constraints.
+
+    ``node`` is the statement with all keys and checks named.
+    """
 
     columns: tuple[TableColumn, ...]
     desc: RelationDesc
     keys: tuple[KeyConstraint, ...]
     checks: tuple[CheckPlan, ...]
+    node: ast_ddl.CreateTable
 
 
 def table_constraints(
@@ -72,9 +76,8 @@ def table_constraints(
     desc = RelationDesc(shape, proven)
     checks = [_check(ctx, names, table, desc, one) for _, one in given if _is_check(one)]
     # PostgreSQL checks them in the order of their names.
-    return TableConstraints(
-        tuple(columns), desc, tuple(keys), tuple(sorted(checks, key=lambda check: check.name))
-    )
+    in_order = tuple(sorted(checks, key=lambda check: check.name))
+    return TableConstraints(tuple(columns), desc, tuple(keys), in_order, names.put_into(node))
 
 
 def _given(node: ast_ddl.CreateTable) -> Iterator[tuple[tuple[str, ...], Constraint]]:
@@ -103,26 +106,35 @@ def _is_check(constraint: Constraint) -> bool:
     return constraint.kind is ConstraintKind.CHECK
 
 
-def refuse_keys(column: ast_ddl.TableColumn) -> None:
-    """Refuse keys and checks of a column that a table gets later. Raises: FeatureNotSupported."""
-    for constraint in column.constraints:
-        _refuse_foreign(constraint)
-        if _is_key(constraint) or _is_check(constraint):
-            raise FeatureNotSupported(
-                f"adding a column with a {constraint.kind.value} constraint is not supported",
-                position=constraint.position,
-            )
-
-
 class _Names:
     """The names of one table's constraints."""
 
     def __init__(self, table: str) -> None:
         self._table = table
         self._taken: set[str] = set()
+        self._chosen: dict[int, str] = {}  # by the node's identity
+
+    def put_into(self, node: ast_ddl.CreateTable) -> ast_ddl.CreateTable:
+        """Return the statement with the names that were chosen."""
+        columns = tuple(
+            msgspec.structs.replace(column, constraints=self._named(column.constraints))
+            for column in node.columns
+        )
+        constraints = self._named(node.constraints)
+        return msgspec.structs.replace(node, columns=columns, constraints=constraints)
+
+    def _named(self, constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
+        return tuple(
+            msgspec.structs.replace(one, name=self._chosen.get(id(one), one.name))
+            for one in constraints
+        )
 
     def choose(self, given: Constraint, columns: Sequence[str], label: str) -> str:
         """Return the name given, else ``table_columns_label`` with a number where it is taken."""
+        name = self._chosen[id(given)] = self._choose(given, columns, label)
+        return name
+
+    def _choose(self, given: Constraint, columns: Sequence[str], label: str) -> str:
         if given.name is not None:
             if given.name in self._taken:
                 raise DuplicateObject(

@@ -134,7 +134,11 @@ class FromPlanner:
             )
         self.ctx.reads[item.id] = None
         path = self.ctx.catalog.full_name(item)
-        return HirGet(item.id, desc), self._aliased(node.alias, path, desc, item.name, item.oid)
+        relation: HirRelation = HirGet(item.id, desc)
+        if name.version is not None and name.version < len(desc.added):
+            desc = desc.first(desc.arity - len(desc.added) + name.version)
+            relation = HirProject(relation, tuple(range(desc.arity)))
+        return relation, self._aliased(node.alias, path, desc, item.name, item.oid)
 
     def _aliased(
         self,

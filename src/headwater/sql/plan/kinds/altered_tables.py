@@ -1,0 +1,200 @@
+"""ALTER TABLE: the columns, defaults and constraints of a table that has rows.
+
+The actions change the table's own CREATE TABLE statement, which is planned again as a whole: what
+comes out is what the server plans at its next start. Constraints are named first, so that what goes
+and comes does not change the names of the others. Whether the rows that are there fulfil new
+constraints is found out when the statement runs.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from headwater.catalog.items import Table
+from headwater.errors import (
+    DuplicateColumn,
+    InvalidTableDefinition,
+    UndefinedColumn,
+    UndefinedObject,
+    WrongObjectType,
+)
+from headwater.sql.ast import ddl as ast_ddl
+from headwater.sql.ast.base import Node, ObjectKind
+from headwater.sql.ast.column import ColumnChange, Constraint, ConstraintKind
+from headwater.sql.ast.ddl import CreateTable
+from headwater.sql.ast.printer import to_sql
+from headwater.sql.parse.parser import parse_statements
+from headwater.sql.plan.context import StatementContext
+from headwater.sql.plan.ddl import AlterNoopPlan, AlterTablePlan, ObjectType
+from headwater.sql.plan.kinds.altering import try_object
+from headwater.sql.plan.kinds.constraints import table_constraints
+from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
+from headwater.sql.plan.kinds.relations import table_columns
+from headwater.sql.plan.kinds.stored import dependencies
+from headwater.sql.plan.statements import Notice
+from headwater.types.ids import GlobalId
+
+replace = msgspec.structs.replace
+
+_KEPT_BY_KEYS = (ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE, ConstraintKind.CHECK)
+_CHANGED_BY = {
+    ColumnChange.SET_NOT_NULL: (ConstraintKind.NOT_NULL, ConstraintKind.NULL),
+    ColumnChange.DROP_NOT_NULL: (ConstraintKind.NOT_NULL, ConstraintKind.NULL),
+    ColumnChange.SET_DEFAULT: (ConstraintKind.DEFAULT,),
+    ColumnChange.DROP_DEFAULT: (ConstraintKind.DEFAULT,),
+}
+
+
+def _alter_table(ctx: StatementContext, node: ast_ddl.AlterTable) -> Outcome:
+    ref = try_object(ctx, ObjectKind.TABLE, node.name, if_exists=node.if_exists)
+    if ref is None:
+        return Outcome(AlterNoopPlan(ObjectType.TABLE))
+    table = ctx.catalog.item(GlobalId(ref.id))
+    assert isinstance(table, Table)
+    if not table.is_writable or not table.create_sql:
+        raise WrongObjectType(
+            f'columns of "{table.name}" cannot be changed: something else writes it',
+            position=node.name.position,
+        )
+    altered = _Altered(ctx, table)
+    for action in node.actions:
+        _ACTIONS[type(action)](altered, action)
+    statement = altered.statement
+    if statement == altered.before:
+        return Outcome(AlterNoopPlan(ObjectType.TABLE))
+    columns = table_columns(ctx, table.name, statement.columns)
+    found = table_constraints(ctx, table.name, columns, statement)
+    # Types of new columns; the table's own name is not one that it depends on.
+    used = (id for id in dependencies(ctx) if id != table.id)
+    depends_on = tuple(dict.fromkeys((*table.depends_on, *used)))
+    plan = AlterTablePlan(
+        table.id,
+        found.columns,
+        replace(found.desc, added=table.desc.added),
+        to_sql(ctx.names.stored(found.node)),
+        depends_on,
+        found.keys,
+        found.checks,
+    )
+    return Outcome(plan)
+
+
+class _Altered:
+    """A table's statement as the actions change it, one after the other.
+
+    Attributes:
+        before: The statement as it was, all constraints named.
+        statement: What has become of it.
+    """
+
+    def __init__(self, ctx: StatementContext, table: Table) -> None:
+        self.ctx = ctx
+        self.table = table
+        statement = parse_statements(table.create_sql)[0].statement
+        assert isinstance(statement, CreateTable)
+        columns = table_columns(ctx, table.name, statement.columns)
+        self.before = table_constraints(ctx, table.name, columns, statement).node
+        self.statement = self.before
+
+    def column(self, name: str, position: int) -> ast_ddl.TableColumn:
+        """Return a column's definition. Raises: UndefinedColumn."""
+        for column in self.statement.columns:
+            if column.name == name:
+                return column
+        raise UndefinedColumn(
+            f'column "{name}" of relation "{self.table.name}" does not exist', position=position
+        )
+
+    def put(self, changed: ast_ddl.TableColumn) -> None:
+        """Put a column's definition in the place of that of the same name."""
+        columns = (c if c.name != changed.name else changed for c in self.statement.columns)
+        self.statement = replace(self.statement, columns=tuple(columns))
+
+    def primary_key(self) -> tuple[str, ...]:
+        """Return the columns of the primary key."""
+        for column in self.statement.columns:
+            if any(c.kind is ConstraintKind.PRIMARY_KEY for c in column.constraints):
+                return (column.name,)
+        for constraint in self.statement.constraints:
+            if constraint.kind is ConstraintKind.PRIMARY_KEY:
+                return constraint.columns
+        return ()
+
+
+def _add_column(altered: _Altered, action: ast_ddl.AddColumn) -> None:
+    column = action.column
+    if any(one.name == column.name for one in altered.statement.columns):
+        shown = f'column "{column.name}" of relation "{altered.table.name}" already exists'
+        if not action.if_not_exists:
+            raise DuplicateColumn(shown, position=column.position)
+        altered.ctx.notices.append(Notice(f"{shown}, skipping", sqlstate="42701"))
+        return
+    statement = altered.statement
+    altered.statement = replace(statement, columns=(*statement.columns, column))
+
+
+def _add_constraint(altered: _Altered, action: ast_ddl.AddConstraint) -> None:
+    constraint = action.constraint
+    for name in constraint.columns:
+        altered.column(name, constraint.position)
+    if constraint.kind is ConstraintKind.PRIMARY_KEY and altered.primary_key():
+        raise InvalidTableDefinition(
+            f'multiple primary keys for table "{altered.table.name}" are not allowed',
+            position=constraint.position,
+        )
+    statement = altered.statement
+    altered.statement = replace(statement, constraints=(*statement.constraints, constraint))
+
+
+def _drop_constraint(altered: _Altered, action: ast_ddl.DropConstraint) -> None:
+    def kept(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+        return tuple(
+            one for one in constraints if one.kind not in _KEPT_BY_KEYS or one.name != action.name
+        )
+
+    statement = altered.statement
+    # As in PostgreSQL, the columns of a primary key that goes stay NOT NULL.
+    key = altered.primary_key()
+    columns = tuple(replace(c, constraints=kept(c.constraints)) for c in statement.columns)
+    altered.statement = replace(statement, columns=columns, constraints=kept(statement.constraints))
+    if altered.statement == statement:
+        shown = f'constraint "{action.name}" of relation "{altered.table.name}" does not exist'
+        if not action.if_exists:
+            raise UndefinedObject(shown, position=action.position)
+        altered.ctx.notices.append(Notice(f"{shown}, skipping"))
+    elif key and not altered.primary_key():
+        for name in key:
+            column = altered.column(name, action.position)
+            altered.put(_with(column, ColumnChange.SET_NOT_NULL, None))
+
+
+def _alter_column(altered: _Altered, action: ast_ddl.AlterColumn) -> None:
+    column = altered.column(action.name, action.position)
+    if action.change is ColumnChange.DROP_NOT_NULL and action.name in altered.primary_key():
+        raise InvalidTableDefinition(
+            f'column "{action.name}" is in a primary key', position=action.position
+        )
+    default = action.default
+    altered.put(_with(column, action.change, default))
+
+
+def _with(
+    column: ast_ddl.TableColumn, change: ColumnChange, default: Node | None
+) -> ast_ddl.TableColumn:
+    """Return a column's definition with what it said of the matter replaced."""
+    rest = tuple(c for c in column.constraints if c.kind not in _CHANGED_BY[change])
+    if change is ColumnChange.SET_NOT_NULL:
+        rest = (*rest, Constraint(ConstraintKind.NOT_NULL))
+    elif change is ColumnChange.SET_DEFAULT:
+        rest = (*rest, Constraint(ConstraintKind.DEFAULT, expression=default))  # type: ignore[arg-type]
+    return replace(column, constraints=rest)
+
+
+_ACTIONS: dict[type[Node], Callable[..., None]] = {
+    ast_ddl.AddColumn: _add_column,
+    ast_ddl.AddConstraint: _add_constraint,
+    ast_ddl.DropConstraint: _drop_constraint,
+    ast_ddl.AlterColumn: _alter_column,
+}
+
+HANDLERS: dict[type[Node], StatementHandler] = {ast_ddl.AlterTable: _alter_table}
