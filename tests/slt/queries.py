@@ -1,5 +1,6 @@
 """The statements and queries of the corpus' files, and queries that are one query together."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ QUERIES_A_FILE = 60
 """Queries of a file that are looked at by themselves, spread evenly, unless all are asked for."""
 QUERIES_A_GROUP = 20
 """Queries that are one query together."""
+
+
+_ENDLESS = re.compile(r"(COPY\s*\(\s*)?SUBSCRIBE\b", re.IGNORECASE)
+"""Statements that change nothing and may run for ever."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def _items(path: Path) -> list[Item]:
             "VALUES",
         ):
             items.append(Query(record.line, text))
-        elif record.kind in ("statement", "simple"):
+        elif record.kind in ("statement", "simple") and not _ENDLESS.match(text):
             items.append(text)
     return items
 
