@@ -81,6 +81,12 @@ def one(connection: Connection, sql: str) -> object:
         ("cardinality((mz_role_oid_memberships() -> mz_role_oid('joe')::text)::text[])", 2),
         ("(SELECT name FROM mz_internal.mz_resolve_object_name('regclass', 'other.t'))", "t"),
         ("current_setting(NULL)", None),
+        ("set_config('bytea_output', 'hex', false)", "hex"),
+        ("pg_blocking_pids(1)", []),
+        ("(SELECT setting FROM pg_show_all_settings() WHERE name = 'bytea_output')", "hex"),
+        ("(SELECT typstorage::text FROM pg_type WHERE typname = 'text')", "x"),
+        ("(SELECT n_live_tup FROM pg_stat_user_tables WHERE relid = {t})", None),
+        ("(SELECT count(*) FROM pg_stat_user_tables WHERE relname = 'u')", 1),
         ("current_setting('no_such', n = 'u')", None),
         ("(SELECT catcode::text FROM pg_get_keywords() WHERE word = 'select')", "R"),
         ("format_type(0, NULL)", "-"),
@@ -229,3 +235,16 @@ def test_settings_are_those_of_the_session(connection: Connection) -> None:
     ]
     connection.execute("RESET application_name")
     assert one(connection, "SELECT count(*) FROM pg_settings WHERE source = 'session'") == 0
+
+
+def test_set_config_says_that_it_changes_nothing(connection: Connection) -> None:
+    """pg_dump's first statement, whose answer would be believed."""
+    with pytest.raises(psycopg.errors.NullValueNotAllowed, match="SET can"):
+        connection.execute("SELECT pg_catalog.set_config('search_path', '', false)")
+
+
+def test_users_are_the_roles_that_may_log_in(connection: Connection) -> None:
+    """Source: Materialize's mz_analytics and mz_jwt_sync are roles, and no users."""
+    connection.execute("CREATE ROLE enters WITH LOGIN")
+    found = connection.execute("SELECT usename FROM pg_user ORDER BY 1").fetchall()
+    assert found == [("enters",), ("mz_support",), ("mz_system",)]

@@ -54,11 +54,11 @@ mz_resolve_object_name(text,text)#16581 mz_role_oid(text)#16577 mz_role_oid_memb
 mz_schema_oid(text)#16586 mz_secret_oid(text)#16651 mz_session_id()#16435 mz_type_name(oid)#16453
 mz_uptime()#16436 mz_validate_privileges(text)#16576 mz_validate_role_privilege(text)#16613
 mz_version()#16411 mz_version_num()#16458 now()#1299 obj_description(oid)#1348
-obj_description(oid,text)#1215 pg_backend_pid()#2026 pg_char_to_encoding(text)#1264
-pg_collation_is_visible(oid)#3815 pg_conversion_is_visible(oid)#2093 pg_database_size(oid)#2324
-pg_database_size(text)#2168 pg_encoding_to_char(int8)#1597 pg_function_is_visible(oid)#2081
-pg_get_constraintdef(oid)#1387 pg_get_constraintdef(oid,bool)#2508 pg_get_expr(text,oid)#1716
-pg_get_expr(text,oid,bool)#2509 pg_get_function_arguments(oid)#2162
+obj_description(oid,text)#1215 pg_backend_pid()#2026 pg_blocking_pids(int4)#2561
+pg_char_to_encoding(text)#1264 pg_collation_is_visible(oid)#3815 pg_conversion_is_visible(oid)#2093
+pg_database_size(oid)#2324 pg_database_size(text)#2168 pg_encoding_to_char(int8)#1597
+pg_function_is_visible(oid)#2081 pg_get_constraintdef(oid)#1387 pg_get_constraintdef(oid,bool)#2508
+pg_get_expr(text,oid)#1716 pg_get_expr(text,oid,bool)#2509 pg_get_function_arguments(oid)#2162
 pg_get_function_identity_arguments(oid)#2232 pg_get_function_result(oid)#2165
 pg_get_functiondef(oid)#2098 pg_get_indexdef(oid)#1643 pg_get_indexdef(oid,int4,bool)#2507
 pg_get_keywords()#1686 pg_get_partkeydef(oid)#3352 pg_get_ruledef(oid)#1573
@@ -72,15 +72,15 @@ pg_has_role(text,text,text)#2705 pg_indexes_size(regclass)#2998 pg_is_in_recover
 pg_is_other_temp_schema(oid)#2855 pg_my_temp_schema()#2854 pg_opclass_is_visible(oid)#2083
 pg_operator_is_visible(oid)#2082 pg_opfamily_is_visible(oid)#3829 pg_options_to_table(text[])#2289
 pg_postmaster_start_time()#2560 pg_relation_is_publishable(regclass)#6121
-pg_relation_size(regclass)#2325 pg_relation_size(regclass,text)#2332 pg_size_pretty(numeric)#3166
-pg_stat_get_numscans(oid)#1928 pg_statistics_obj_is_visible(oid)#3403 pg_table_is_visible(oid)#2079
-pg_table_size(regclass)#2997 pg_tablespace_location(oid)#3778 pg_tablespace_size(oid)#2322
-pg_total_relation_size(regclass)#2286 pg_ts_config_is_visible(oid)#3758
+pg_relation_size(regclass)#2325 pg_relation_size(regclass,text)#2332 pg_show_all_settings()#2084
+pg_size_pretty(numeric)#3166 pg_stat_get_numscans(oid)#1928 pg_statistics_obj_is_visible(oid)#3403
+pg_table_is_visible(oid)#2079 pg_table_size(regclass)#2997 pg_tablespace_location(oid)#3778
+pg_tablespace_size(oid)#2322 pg_total_relation_size(regclass)#2286 pg_ts_config_is_visible(oid)#3758
 pg_ts_dict_is_visible(oid)#3757 pg_ts_parser_is_visible(oid)#3756
 pg_ts_template_is_visible(oid)#3768 pg_type_is_visible(oid)#2080 pg_typeof(any)#1619 pi()#1610
 pretty_sql(text)#16648 pretty_sql(text,int4)#16647 redact_sql(text)#17074 session_user()#746
-shobj_description(oid,text)#1993 statement_timestamp()#2648 to_regclass(text)#3495
-to_regtype(text)#3493 transaction_timestamp()#2647 user()#16959 version()#89
+set_config(text,text,bool)#2078 shobj_description(oid,text)#1993 statement_timestamp()#2648
+to_regclass(text)#3495 to_regtype(text)#3493 transaction_timestamp()#2647 user()#16959 version()#89
 """
 
 

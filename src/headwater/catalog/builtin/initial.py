@@ -151,23 +151,24 @@ def initial_objects(*, size: str = DEFAULT_SIZE, user: str = "materialize") -> I
 
 def system_roles() -> tuple[Role, ...]:
     """Return the roles of the system; the catalog of an older program may lack some."""
-    made = (
-        (MZ_SYSTEM, "mz_system", True),
-        (MZ_SUPPORT, "mz_support", False),
-        (MZ_ANALYTICS, "mz_analytics", False),
-        (MZ_JWT_SYNC, "mz_jwt_sync", False),
-        (MZ_MONITOR, "mz_monitor", False),
-        (MZ_MONITOR_REDACTED, "mz_monitor_redacted", False),
+    # Whether they may log in: None where nothing says so, which pg_user shows as no user.
+    made: tuple[tuple[RoleId, str, bool, bool | None], ...] = (
+        (MZ_SYSTEM, "mz_system", True, True),
+        (MZ_SUPPORT, "mz_support", False, True),
+        (MZ_ANALYTICS, "mz_analytics", False, None),
+        (MZ_JWT_SYNC, "mz_jwt_sync", False, None),
+        (MZ_MONITOR, "mz_monitor", False, False),
+        (MZ_MONITOR_REDACTED, "mz_monitor_redacted", False, False),
     )
     return tuple(
         Role(
             id=id,
             oid=_FIRST_SYSTEM_OID + 20 + number,
             name=name,
-            login=id.startswith("s"),
+            login=login,
             superuser=superuser,
         )
-        for number, (id, name, superuser) in enumerate(made)
+        for number, (id, name, superuser, login) in enumerate(made)
     )
 
 

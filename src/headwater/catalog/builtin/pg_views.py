@@ -111,7 +111,7 @@ _PG: tuple[tuple[str, str], ...] = (
         "pg_class",
         """
         SELECT c.*, o.acl AS relacl, true AS relispopulated, 0::oid AS reltype,
-               0::oid AS relfilenode, 0::oid AS relrewrite
+               0::oid AS relfilenode, 0::oid AS relrewrite, NULL::text AS relpartbound
         FROM mz_internal.pg_class_all_databases AS c
         JOIN mz_internal.mz_class_details AS o ON o.oid = c.oid
         WHERE c.database_name IS NULL OR c.database_name = current_database()
@@ -132,7 +132,9 @@ _PG: tuple[tuple[str, str], ...] = (
     (
         "pg_type",
         """
-        SELECT t.*, o.acl AS typacl
+        SELECT t.*, o.acl AS typacl, false AS typispreferred, true AS typisdefined,
+               0::int4 AS typndims, CASE WHEN t.typlen < 0 THEN 'x' ELSE 'p' END::"char"
+               AS typstorage, NULL::text AS typdefaultbin
         FROM mz_internal.pg_type_all_databases AS t
         JOIN mz_internal.mz_type_details AS o ON o.oid = t.oid
         WHERE t.database_name IS NULL OR t.database_name = current_database()
@@ -361,6 +363,21 @@ _PG: tuple[tuple[str, str], ...] = (
                NULL::int8 AS query_id, NULL::text AS query, 'client backend' AS backend_type
         FROM mz_internal.mz_session_rows AS s
         JOIN mz_catalog.mz_roles AS r ON r.id = s.role_id
+        """,
+    ),
+    (
+        "pg_stat_user_tables",
+        # Nothing counts what PostgreSQL counts here: NULL, rather than numbers that mislead.
+        f"""
+        SELECT r.oid AS relid, s.name AS schemaname, r.name AS relname, NULL::int8 AS seq_scan,
+               NULL::int8 AS seq_tup_read, NULL::int8 AS idx_scan, NULL::int8 AS idx_tup_fetch,
+               NULL::int8 AS n_tup_ins, NULL::int8 AS n_tup_upd, NULL::int8 AS n_tup_del,
+               NULL::int8 AS n_live_tup, NULL::int8 AS n_dead_tup,
+               NULL::timestamptz AS last_vacuum, NULL::timestamptz AS last_autovacuum,
+               NULL::timestamptz AS last_analyze, NULL::timestamptz AS last_autoanalyze
+        FROM mz_catalog.mz_relations AS r JOIN mz_catalog.mz_schemas AS s ON r.schema_id = s.id
+        WHERE r.type IN ('table', 'source', 'materialized-view') AND s.database_id IS NOT NULL
+              AND {_HERE}
         """,
     ),
     (

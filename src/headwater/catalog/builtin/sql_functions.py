@@ -246,6 +246,16 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
             " JOIN mz_catalog.mz_schemas AS s ON s.oid = a.schema_oid WHERE a.oid = p1)",
         ),
     ),
+    "pg_blocking_pids": (("int4 -> int4[]", "CASE WHEN p1 IS NOT NULL THEN '{}'::int4[] END"),),
+    "pg_show_all_settings": ((" -> setof text", "SELECT * FROM pg_catalog.pg_settings"),),
+    # Tools call it when they connect, mostly for what holds already; SET is what changes a value.
+    "set_config": (
+        (
+            "text, text, bool -> text",
+            "CASE WHEN current_setting(p1) = p2 THEN p2 ELSE mz_error_if_null(NULL::text,"
+            " 'set_config cannot change \"' || p1 || '\": SET can') END",
+        ),
+    ),
     "pg_options_to_table": (
         (
             "text[] -> setof text",
