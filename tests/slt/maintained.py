@@ -199,11 +199,15 @@ class FileRun:
         return tables
 
     def _columns_of_tables(self) -> dict[str, list[str]]:
-        """Return the columns of each table of the database that has any, quoted as it is."""
+        """Return the columns of each table of the database that can be written to, if it has any.
+
+        Names are quoted.
+        """
         found = self._session().execute(
             """SELECT s.name, t.name, c.name FROM mz_tables t JOIN mz_columns c ON c.id = t.id
             JOIN mz_schemas s ON t.schema_id = s.id JOIN mz_databases d ON s.database_id = d.id
-            WHERE d.name = current_database() ORDER BY t.oid, c.position"""
+            WHERE d.name = current_database() AND t.source_id IS NULL
+            ORDER BY t.oid, c.position"""
         )
         columns: dict[str, list[str]] = {}
         for schema, table, column in found.fetchall():
@@ -368,7 +372,7 @@ def main() -> int:
         items = partial(items_of, queries_max=None if options.all else options.queries)
     for report in compare(options.paths, items):
         total.add(report)
-        print(report.summary(), flush=True)
+        print(report.summary(), *_counts(report.refused), flush=True)
         for found in report.disagreements:
             print(
                 f"  line {found.line} after {found.after}, {found.view}:",
@@ -381,6 +385,10 @@ def main() -> int:
     print(total.summary())
     print(f"refused as views: {dict(total.refused)}")
     return 1 if total.disagreements else 0
+
+
+def _counts(refused: Counter[str]) -> list[str]:
+    return [f" {why} {count}" for why, count in sorted(refused.items())]
 
 
 def _shown(answer: Answer) -> str:

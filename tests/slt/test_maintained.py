@@ -74,6 +74,21 @@ def test_queries_that_are_one_query_together_are_compared_and_those_that_fail_on
     assert (bad.queries, bad.views) == (2, 2 + 2 * 2)
 
 
+def test_tables_of_sources_are_read_and_not_written_to(tmp_path: Path) -> None:
+    statements = [
+        "CREATE TABLE t (a int)",
+        "INSERT INTO t VALUES (1), (2)",
+        "CREATE SOURCE auctions FROM LOAD GENERATOR AUCTION (UP TO 100)",
+        "CREATE TABLE users FROM SOURCE auctions (REFERENCE users)",
+    ]
+    query = Query(1, "SELECT a, name FROM t LEFT JOIN users ON users.id = t.a")
+    with running(tmp_path) as server:
+        report = FileRun(server, "sources").run([*statements, query])
+    assert not report.disagreements
+    assert not report.refused
+    assert (report.views, report.comparisons) == (2, 6)
+
+
 def test_a_server_is_cleaned_of_what_a_file_left_or_else_made_anew() -> None:
     with servers() as shared:
         first = shared.clean()
