@@ -27,6 +27,7 @@ from headwater.sql.plan.queries.naming import column_name
 from headwater.sql.plan.queries.ordinality import numbered, ranked
 from headwater.sql.plan.scalars.catalog_functions import is_set_returning, plan_catalog_rows
 from headwater.sql.plan.scalars.functions import function_name, plan_arguments
+from headwater.sql.plan.scalars.named_arguments import positional
 from headwater.sql.plan.types import type_of
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import INT4, INT8, TEXT, BaseType, ColumnType
@@ -78,6 +79,7 @@ def plan_function(
     if not isinstance(node, ast.Function) or not is_table_function(node):
         return _plain_function(ctx, node, ordinality=ordinality)
     name = function_name(node.name)
+    node = positional(node)
     args = plan_arguments(ctx, node)
     types = tuple(type_of(arg).type for arg in args)
     positions = [argument.position for argument in node.arguments]

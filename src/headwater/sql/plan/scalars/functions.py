@@ -31,6 +31,7 @@ from headwater.sql.plan.hir import HirCall, HirIf, HirScalar
 from headwater.sql.plan.scalars import catalog_functions
 from headwater.sql.plan.scalars.aggregates import plan_aggregate
 from headwater.sql.plan.scalars.catalog_functions import plan_catalog_function
+from headwater.sql.plan.scalars.named_arguments import positional
 from headwater.sql.plan.scalars.ordered_sets import plan_ordered_set, takes_order
 from headwater.sql.plan.scalars.statement_texts import plan_pretty_sql, plan_redact_sql
 from headwater.sql.plan.scalars.windows import plan_window
@@ -110,6 +111,7 @@ def function_name(name: ObjectName) -> str:
 
 def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
     name = function_name(node.name)
+    node = positional(node)
     special = _SPECIAL.get(name)
     if special is not None and node.over is None:
         return special(ctx, node)
@@ -159,11 +161,6 @@ def plan_arguments(ctx: ExprContext, node: ast.Function) -> list[HirScalar]:
         raise FeatureNotSupported(
             "VARIADIC arguments are not yet supported", position=node.position
         )
-    for argument in node.arguments:
-        if isinstance(argument, ast.NamedArgument):
-            raise FeatureNotSupported(
-                "named arguments are not yet supported", position=argument.position
-            )
     return [ctx.plan(argument) for argument in node.arguments]
 
 
