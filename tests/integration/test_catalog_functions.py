@@ -83,6 +83,11 @@ def one(connection: Connection, sql: str) -> object:
         ("current_setting(NULL)", None),
         ("set_config('bytea_output', 'hex', false)", "hex"),
         ("pg_blocking_pids(1)", []),
+        # Materialize's: nothing has been measured.
+        ("pg_relation_size('pg_views'::regclass)", -1),
+        ("pg_relation_size('pg_views', 'main')", -1),
+        ("pg_relation_size(NULL::oid)", None),
+        ("pg_stat_get_numscans(NULL)", None),
         ("(SELECT setting FROM pg_show_all_settings() WHERE name = 'bytea_output')", "hex"),
         ("(SELECT typstorage::text FROM pg_type WHERE typname = 'text')", "x"),
         ("(SELECT n_live_tup FROM pg_stat_user_tables WHERE relid = {t})", None),
@@ -248,3 +253,15 @@ def test_users_are_the_roles_that_may_log_in(connection: Connection) -> None:
     connection.execute("CREATE ROLE enters WITH LOGIN")
     found = connection.execute("SELECT usename FROM pg_user ORDER BY 1").fetchall()
     assert found == [("enters",), ("mz_support",), ("mz_system",)]
+
+
+@pytest.mark.parametrize("call", ["mz_sleep(1)", "mz_panic('now')", "mz_any(true)", "mz_all(1)"])
+def test_dangerous_functions_are_refused(connection: Connection, call: str) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="potentially dangerous"):
+        connection.execute(f"SELECT mz_unsafe.{call}".encode())
+
+
+def test_the_database_before_a_functions_name_must_exist(connection: Connection) -> None:
+    assert one(connection, "SELECT materialize.pg_catalog.abs(-1)") == 1
+    with pytest.raises(psycopg.errors.InvalidCatalogName):
+        connection.execute("SELECT noexist.pg_catalog.abs(1)")

@@ -78,6 +78,8 @@ _STORED = (
     "(SELECT sum(u.size_bytes)::int8 FROM mz_catalog.mz_recent_storage_usage AS u"
     " JOIN mz_catalog.mz_relations AS o ON u.object_id = o.id WHERE o.oid = p1::oid)"
 )
+# Materialize's answer where nothing has been measured.
+_STORED_OR_UNKNOWN = f"CASE WHEN p1 IS NOT NULL THEN COALESCE({_STORED}, (-1)::int8) END"
 _ROLE_NAME = (
     "(SELECT CASE WHEN p1 IS NULL THEN NULL ELSE COALESCE(max(r.name),"
     " 'unknown (OID=' || p1::int8::text || ')') END FROM mz_catalog.mz_roles AS r WHERE r.oid = p1)"
@@ -283,8 +285,8 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "pg_is_in_recovery": ((" -> bool", "false"),),
     "pg_relation_is_publishable": (("regclass -> bool", "false"),),
     "pg_relation_size": (
-        ("class -> int8", _STORED),
-        ("class, text -> int8", _STORED),
+        ("class -> int8", _STORED_OR_UNKNOWN),
+        ("class, text -> int8", _STORED_OR_UNKNOWN),
     ),
     "pg_table_size": (("class -> int8", _STORED),),
     "pg_indexes_size": (("class -> int8", "0::int8"),),
@@ -299,7 +301,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "pg_tablespace_size": (("oid -> int8", "NULL::int8"),),
-    "pg_stat_get_numscans": (("oid -> int8", "(-1)::int8"),),
+    "pg_stat_get_numscans": (("oid -> int8", "CASE WHEN p1 IS NOT NULL THEN (-1)::int8 END"),),
     "pg_tablespace_location": (("oid -> text", "NULL::text"),),
     "pg_postmaster_start_time": ((" -> timestamptz", "now() - mz_uptime()"),),
     "pg_my_temp_schema": ((" -> oid", "0::oid"),),

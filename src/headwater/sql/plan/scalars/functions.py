@@ -111,6 +111,12 @@ def function_name(name: ObjectName) -> str:
 
 def _function(ctx: ExprContext, node: ast.Function) -> HirScalar:
     name = function_name(node.name)
+    if len(node.name.parts) > 2:
+        ctx.statement.catalog.database(node.name.parts[-3], position=node.name.position)
+    if name in _UNSAFE:
+        raise FeatureNotSupported(
+            "executing potentially dangerous functions is not supported", position=node.position
+        )
     node = positional(node)
     special = _SPECIAL.get(name)
     if special is not None and node.over is None:
@@ -213,10 +219,6 @@ def _unknown(ctx: ExprContext, name: str, node: ast.Function) -> HirScalar:
 
     Source: PostgreSQL, section 10.3: a call of a type's name with one argument is a cast.
     """
-    if name in _UNSAFE:
-        raise FeatureNotSupported(
-            "executing potentially dangerous functions is not supported", position=node.position
-        )
     if name in TYPE_IO and node.arguments:
         raise FeatureNotSupported(
             "cannot call function with arguments of type internal"
