@@ -178,6 +178,11 @@ def test_altered_tables_survive_servers(tmp_path: Path) -> None:
             connection.execute("INSERT INTO t SELECT g, g FROM generate_series(1, 5000) g")
             connection.execute("CREATE INDEX i ON t (a)")
             connection.execute("CREATE VIEW v AS SELECT * FROM t")
+            connection.execute("CREATE TABLE u (a int)")
+            connection.execute("CREATE UNIQUE INDEX ui ON u (a)")
+            connection.execute("INSERT INTO u VALUES (1)")
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="indexes on a view"):
+                connection.execute("CREATE UNIQUE INDEX ON v (a)")
             connection.execute("CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n, sum(b) FROM v")
             connection.execute("ALTER TABLE t ADD COLUMN c text DEFAULT 'old'")
             connection.execute("INSERT INTO t SELECT g, g FROM generate_series(5001, 9000) g")
@@ -191,6 +196,8 @@ def test_altered_tables_survive_servers(tmp_path: Path) -> None:
             assert rows(connection, "SELECT * FROM t WHERE a = 7") == [(7, 7, "old")]
             with pytest.raises(psycopg.errors.UniqueViolation, match="t_a_key"):
                 connection.execute("INSERT INTO t VALUES (7, 0)")
+            with pytest.raises(psycopg.errors.UniqueViolation, match="ui"):
+                connection.execute("INSERT INTO u VALUES (1)")
             connection.execute("DELETE FROM t WHERE a > 1")
             connection.execute("ALTER TABLE t ADD COLUMN d int, ADD PRIMARY KEY (b)")
             assert rows(connection, "SELECT * FROM t") == [(1, 1, "old", None)]

@@ -104,3 +104,23 @@ ALTER TABLE alt ADD COLUMN f int UNIQUE
 ALTER TABLE alt ADD COLUMN g int DEFAULT 0 UNIQUE
 INSERT INTO alt (a, b, f) VALUES (10, 'n', 1), (11, 'n', 1)
 SELECT * FROM alt
+CREATE TABLE uni (a int, b text)
+INSERT INTO uni VALUES (1, 'x'), (1, 'y'), (NULL, 'z'), (NULL, 'z')
+CREATE UNIQUE INDEX uni_a ON uni (a)
+CREATE UNIQUE INDEX uni_ab ON uni (a, b)
+INSERT INTO uni VALUES (1, 'x')
+INSERT INTO uni VALUES (1, 'x') ON CONFLICT DO NOTHING
+INSERT INTO uni VALUES (1, 'x') ON CONFLICT (b, a) DO UPDATE SET b = 'new' RETURNING *
+INSERT INTO uni VALUES (1, 'x') ON CONFLICT ON CONSTRAINT uni_ab DO NOTHING
+INSERT INTO uni VALUES (1, 'y') ON CONFLICT (a) DO NOTHING
+ALTER INDEX uni_ab RENAME TO uni_ba
+INSERT INTO uni VALUES (1, 'y')
+ALTER TABLE uni ADD COLUMN c int, ADD CHECK (a > 0)
+INSERT INTO uni VALUES (1, 'y')
+DROP INDEX uni_ba
+INSERT INTO uni VALUES (1, 'y')
+DELETE FROM uni WHERE a = 1 AND b = 'y'
+CREATE UNIQUE INDEX ON uni (a)
+INSERT INTO uni VALUES (1, 'again')
+SELECT indisunique, indisprimary FROM pg_index WHERE indrelid = 'uni'::regclass
+DROP TABLE uni

@@ -24,6 +24,7 @@ from headwater.adapter.replan import builtin_view, empty_relation, replan
 from headwater.adapter.running import sink_of
 from headwater.adapter.sequencer.cluster import start_replicas
 from headwater.adapter.sequencer.source import run_source
+from headwater.adapter.sequencer.unique_index import tables_with_keys
 from headwater.adapter.variable_rows import variable_rows
 from headwater.catalog.allocate import BuiltinIds, IdAllocator
 from headwater.catalog.builtin import functions
@@ -270,6 +271,7 @@ def _plan_all(planner: Planner, durable: DurableCatalog, builtin: BuiltinIds) ->
         building.add([view])
     stored = decode_kind(durable.state, Kind.ITEM, DurableItem)
     _plan_items(planner, building, stored)
+    building.add(tables_with_keys(building.snapshot))
     return building.snapshot
 
 

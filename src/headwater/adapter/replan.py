@@ -219,6 +219,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 expressions=key_texts(stored.create_sql),
                 cluster=stored.cluster or plan.cluster_id,
                 retain_history_ms=stored.retain_history_ms,
+                unique=plan.unique,
             )
         case _:
             made = _external(planned, stored, common, depends_on)

@@ -88,13 +88,15 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 class KeyConstraint(msgspec.Struct, frozen=True):
     """PRIMARY KEY or UNIQUE: the values of ``columns`` together occur once.
 
-    ``nulls_distinct``: rows with a NULL among them never meet.
+    ``nulls_distinct``: rows with a NULL among them never meet. ``index`` is the unique index that
+    it comes and goes with; None: it is a constraint.
     """
 
     name: str
     columns: tuple[int, ...]
     primary: bool = False
     nulls_distinct: bool = True
+    index: GlobalId | None = None
 
 
 class CheckConstraint(msgspec.Struct, frozen=True):
@@ -223,7 +225,7 @@ class MaterializedView(Item, frozen=True, kw_only=True):
 class Index(Item, frozen=True, kw_only=True):
     """An arrangement of relation ``on`` by ``key``, kept in memory by ``cluster``'s replicas.
 
-    ``expressions`` are the texts of the key's parts.
+    ``expressions`` are the texts of the key's parts. ``unique``: its table has a key of its name.
     """
 
     on: GlobalId
@@ -231,6 +233,7 @@ class Index(Item, frozen=True, kw_only=True):
     expressions: tuple[str, ...] = ()
     cluster: ClusterId
     retain_history_ms: int | None = None
+    unique: bool = False
 
     @property
     def kind(self) -> ItemKind:

@@ -7,6 +7,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.create import secret_value
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.sequencer.privileges import find
+from headwater.adapter.sequencer.unique_index import enforcing, with_key
 from headwater.adapter.session import Session, notice
 from headwater.adapter.stored_sql import with_cluster, with_name
 from headwater.adapter.variables import find_variable, parse_value
@@ -72,7 +73,9 @@ def _refuse_system(ref: ObjectRef, what: str) -> None:
         raise InsufficientPrivilege(f"cannot {what} {ref.type.value} of the system")
 
 
-def prepare_rename(snapshot: CatalogSnapshot, plan: ddl.AlterRenamePlan) -> Work:
+def prepare_rename(
+    coord: Coordinator, snapshot: CatalogSnapshot, plan: ddl.AlterRenamePlan
+) -> Work:
     """ALTER … RENAME TO: stored statements refer by id, so that nothing else changes."""
     _refuse_system(plan.object, "rename")
     if plan.object.type is ObjectType.CLUSTER_REPLICA:
@@ -80,7 +83,19 @@ def prepare_rename(snapshot: CatalogSnapshot, plan: ddl.AlterRenamePlan) -> Work
     entity = find(snapshot, plan.object)
     tag = f"ALTER {plan.object.type.value.upper()}"
     moved = _moved_items(snapshot, plan.object, plan.new_name)
-    return Work(tag=tag, ops=(Update(_named(entity, plan.new_name)), *moved))
+    named = _named(entity, plan.new_name)
+    work = Work(tag=tag, ops=(Update(named), *moved))
+    if not isinstance(named, Index) or not named.unique:
+        return work
+    table = snapshot.item(named.on)
+    assert isinstance(table, Table)
+    keyed = with_key(table, named)
+    return msgspec.structs.replace(
+        work,
+        ops=(*work.ops, Update(keyed)),
+        before=(enforcing(coord, table, keyed),),
+        locks=(table.shard,),
+    )
 
 
 def _rename_replica(snapshot: CatalogSnapshot, id: ReplicaId, name: str) -> Work:

@@ -7,7 +7,7 @@ as they are read (``types.relation``). Who reads the table by an older shape, ru
 views that were made before, goes on to see what it saw; the table's indexes are built again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -15,9 +15,9 @@ from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.sequencer.read import session_values
+from headwater.adapter.sequencer.unique_index import enforcing
 from headwater.adapter.session import Session
 from headwater.adapter.stored_sql import with_version
-from headwater.adapter.verifying import NewRules, table_rows, verify
 from headwater.catalog.items import CatalogItem, Index, MaterializedView, Sink, Table, View
 from headwater.catalog.ops import Update
 from headwater.catalog.snapshot import CatalogSnapshot
@@ -53,22 +53,11 @@ def prepare_alter_table(
         create_sql=plan.create_sql,
         depends_on=plan.depends_on,
         desc=desc,
-        keys=plan.keys,
+        keys=(*plan.keys, *(key for key in old.keys if key.index is not None)),
         checks=coord.planner.checks(plan.id, desc, plan.checks),
         defaults=tuple(column.default_sql for column in plan.columns),
     )
     _check_users(coord, snapshot, old, new)
-    rules = NewRules.between(old, new)
-    keys = coord.group_commit.keys
-
-    async def before() -> Callable[[], None]:
-        taken = await verify(new, rules, table_rows(coord, new)) if rules.any else None
-
-        def published() -> None:
-            if new.keys != old.keys:
-                keys.install(new, taken)
-
-        return published
 
     async def after(made: CatalogSnapshot) -> None:
         await coord.persist.open_writer(new.shard, new.desc)
@@ -79,7 +68,11 @@ def prepare_alter_table(
     if added:
         ops.extend(Update(item) for item in _pinned(snapshot, old, new))
     return Work(
-        tag="ALTER TABLE", ops=tuple(ops), after=(after,), before=(before,), locks=(new.shard,)
+        tag="ALTER TABLE",
+        ops=tuple(ops),
+        after=(after,),
+        before=(enforcing(coord, old, new),),
+        locks=(new.shard,),
     )
 
 

@@ -8,6 +8,7 @@ from headwater.adapter.sequencer.ddl import After, Work
 from headwater.adapter.sequencer.drop import release_items
 from headwater.adapter.sequencer.new_items import NewItem, exists_notice, new_item, new_shard
 from headwater.adapter.sequencer.read import session_values
+from headwater.adapter.sequencer.unique_index import enforcing, with_key
 from headwater.adapter.session import Session
 from headwater.catalog.items import (
     Connection,
@@ -278,6 +279,7 @@ async def prepare_index(
         expressions=key_texts(plan.create_sql),
         cluster=plan.cluster_id,
         retain_history_ms=plan.retain_history_ms,
+        unique=plan.unique,
     )
     world = coord.planner.world(snapshot, plan.cluster_id)
     await dataflows.index_dataflow(coord, world, index, on)
@@ -285,7 +287,17 @@ async def prepare_index(
     async def after(made: CatalogSnapshot) -> None:
         await dataflows.create_index(coord, made, index)
 
-    return Work(tag="CREATE INDEX", ops=(*new.ops, Create(index)), after=(after,))
+    work = Work(tag="CREATE INDEX", ops=(*new.ops, Create(index)), after=(after,))
+    if not plan.unique:
+        return work
+    assert isinstance(on, Table)
+    keyed = with_key(on, index)
+    return msgspec.structs.replace(
+        work,
+        ops=(*work.ops, Update(keyed)),
+        before=(enforcing(coord, on, keyed),),
+        locks=(on.shard,),
+    )
 
 
 def prepare_type(

@@ -275,7 +275,7 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
         case ddl.AlterTablePlan():
             return alter_table.prepare_alter_table(coord, session, snapshot, plan)
         case ddl.AlterRenamePlan():
-            return alter.prepare_rename(snapshot, plan)
+            return alter.prepare_rename(coord, snapshot, plan)
         case ddl.AlterSwapPlan():
             return alter.prepare_swap(snapshot, plan)
         case ddl.AlterOwnerPlan():

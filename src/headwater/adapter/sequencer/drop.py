@@ -8,6 +8,7 @@ from headwater.adapter.sequencer.cluster import without_replica
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.sequencer.privileges import forget_roles
 from headwater.adapter.sequencer.source import linked_cluster, run_source
+from headwater.adapter.sequencer.unique_index import enforcing, tables_without
 from headwater.adapter.session import Session, notice
 from headwater.catalog.builtin.initial import is_system
 from headwater.catalog.items import (
@@ -106,8 +107,15 @@ def prepare_drop(
         for replica_id in replicas:
             await coord.cluster.drop_replica(replica_id)
 
+    losing = list(tables_without(snapshot, items))
+    ops.extend(Update(table) for _, table in losing)
     return Work(
-        tag=_tag(plan), ops=tuple(_ordered(ops)), after=(after,), notices=_notices(snapshot, plan)
+        tag=_tag(plan),
+        ops=tuple(_ordered(ops)),
+        after=(after,),
+        notices=_notices(snapshot, plan),
+        before=tuple(enforcing(coord, *change) for change in losing),
+        locks=tuple(table.shard for table, _ in losing),
     )
 
 

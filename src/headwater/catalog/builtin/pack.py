@@ -322,7 +322,7 @@ def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
             r.text(None if named is not None else expressions.get(position, names[-1])),
             r.boolean(named.nullable if named is not None else True),
         )
-    yield _internal("mz_index_keys", r.text(index.id), r.text_array(names))
+    yield _internal("mz_index_keys", r.text(index.id), r.text_array(names), r.boolean(index.unique))
 
 
 def _type(snapshot: CatalogSnapshot, item: Type) -> Iterator[TableRow]:

@@ -127,7 +127,7 @@ def _class(
         r.text(kind),
         r.integer(natts),
         r.integer(len(item.checks) if is_table and isinstance(item, Table) else 0),
-        r.boolean(is_table and isinstance(item, Table) and bool(item.keys)),
+        r.boolean(is_table and isinstance(item, Table) and any(k.index is None for k in item.keys)),
         r.text("t" if item.is_temporary else "p"),
         database_name(snapshot, item),
         acl_names(snapshot, item.id, item.privileges),
@@ -139,6 +139,8 @@ def constraint_rows(snapshot: CatalogSnapshot, table: Table) -> Iterator[TableRo
     schema = snapshot.schemas[table.schema].oid
     database = database_name(snapshot, table)
     for key in table.keys:
+        if key.index is not None:
+            continue
         columns = [table.desc.columns[index] for index in key.columns]
         listed = ", ".join(quoted(column.name) for column in columns)
         kind = "PRIMARY KEY" if key.primary else "UNIQUE"

@@ -171,12 +171,13 @@ _PG: tuple[tuple[str, str], ...] = (
                true AS indisready, true AS indislive, 0::oid::text::int2vector AS indclass,
                0::oid::text::int2vector AS indcollation
         FROM (SELECT i.oid AS indexrelid, r.oid AS indrelid, k.columns::int2 AS indnatts,
-                     false AS indisunique, false AS indisprimary, false AS indimmediate,
+                     y.is_unique AS indisunique, false AS indisprimary, false AS indimmediate,
                      false AS indisclustered, true AS indisvalid, false AS indisreplident,
                      k.key::int2vector AS indkey, k.options::int2vector AS indoption,
                      k.expressions AS indexprs, NULL::text AS indpred,
                      false AS indnullsnotdistinct
               FROM mz_catalog.mz_indexes AS i
+              JOIN mz_internal.mz_index_keys AS y ON y.index_id = i.id
               JOIN mz_catalog.mz_relations AS r ON i.on_id = r.id
               JOIN mz_catalog.mz_schemas AS s ON r.schema_id = s.id
               JOIN (SELECT index_id, count(*) AS columns,

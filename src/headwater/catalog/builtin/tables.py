@@ -78,7 +78,7 @@ _HISTORY = ("mz_source_status_history", "mz_sink_status_history")
 # Ours: what views are made of.
 _OWN = {
     "mz_subsources": "id:text, source_id:text",
-    "mz_index_keys": "index_id:text, key:text[]",
+    "mz_index_keys": "index_id:text, key:text[], is_unique:bool",
     "mz_cluster_replica_lists": "cluster_id:text, replicas:text?",
     "mz_type_details": "id:text, oid:oid, shown:text, typlen:int2, typtype:text, typelem:oid, "
     "typarray:oid, element_id:text?, element_oid:oid, name:text, schema_oid:oid, owner_oid:oid, "

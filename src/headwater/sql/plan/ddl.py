@@ -189,6 +189,7 @@ class CreateIndexPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create
     depends_on: tuple[GlobalId, ...]
     if_not_exists: bool = False
     retain_history_ms: int | None = None
+    unique: bool = False
 
 
 class OwnCluster(msgspec.Struct, frozen=True):

@@ -152,7 +152,7 @@ def arbiter(table: Table, node: dml.OnConflict) -> int | None:
     """
     if node.constraint is not None:
         for number, key in enumerate(table.keys):
-            if key.name == node.constraint:
+            if key.name == node.constraint and key.index is None:
                 return number
         raise UndefinedObject(
             f'constraint "{node.constraint}" for table "{table.name}" does not exist',

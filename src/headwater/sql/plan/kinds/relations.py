@@ -55,7 +55,6 @@ from headwater.sql.plan.kinds.stored import (
     path_parts,
     stored_sql,
 )
-from headwater.sql.plan.statements import Notice
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import resolve_type, show_type
 from headwater.sql.resolve.names import check_identifier
@@ -369,17 +368,12 @@ def _create_index(ctx: StatementContext, node: ast_ddl.CreateIndex) -> Outcome:
         raise FeatureNotSupported(
             f'index method "{node.using}" is not supported', position=node.position
         )
-    if node.unique:
-        ctx.notices.append(
-            Notice(
-                "an index does not enforce that its keys are unique",
-                hint="Declare UNIQUE or PRIMARY KEY in CREATE TABLE.",
-            )
-        )
     cluster, cluster_name = cluster_of(ctx, node.in_cluster)
     options = Options(ctx, node.options, "CREATE INDEX", _INDEX_OPTIONS)
     keys, key_nodes = _index_keys(ctx, node, item, desc)
     no_parameters(ctx, "An index")
+    if node.unique:
+        _check_unique(node, item, keys)
     name = node.name or _index_name(ctx, item, desc, keys, is_default=node.keys is None)
     schema = ctx.catalog.full_name(item)[:-1]
     path = new_path(ctx, ObjectName(parts=(*schema, name), position=node.position))
@@ -402,8 +396,24 @@ def _create_index(ctx: StatementContext, node: ast_ddl.CreateIndex) -> Outcome:
         dependencies(ctx),
         node.if_not_exists,
         options.interval_ms("retain history"),
+        node.unique,
     )
     return Outcome(plan, cluster=cluster.id)
+
+
+def _check_unique(node: ast_ddl.CreateIndex, item: CatalogItem, keys: Sequence[HirScalar]) -> None:
+    """Refuse a unique index that can't be enforced. Raises: FeatureNotSupported."""
+    if not isinstance(item, Table) or not item.is_writable:
+        raise FeatureNotSupported(
+            f"unique indexes on a {item.kind.noun} are not supported",
+            detail="Only tables that are written to by statements have their keys enforced.",
+            hint="Create an index that is not unique.",
+            position=node.on.position,
+        )
+    if not all(isinstance(key, ColumnRef) for key in keys):
+        raise FeatureNotSupported(
+            "unique indexes on expressions are not supported", position=node.position
+        )
 
 
 def _index_keys(
