@@ -191,17 +191,18 @@ async def create_materialized_view(
     """Maintain a materialized view on its cluster, making its collection unless it ``exists``.
 
     Frontiers: a new view can be read from the dataflow's as_of on; one that exists goes on one step
-    before what its collection holds durably.
+    before what its collection holds durably, or where it begins if that is nothing yet.
     """
     world = World(snapshot, coord.compute, view.cluster)
     lowered = await materialized_view_dataflow(coord, world, view)
     as_of, holds = least_readable(coord, view, lowered.dataflow)
     try:
         if exists:
-            _, upper = coord.storage.frontiers(view.id)
-            if upper is None:
+            since, upper = coord.storage.frontiers(view.id)
+            if upper is None or since is None:
                 return  # complete for ever
-            as_of = max(as_of, Timestamp(upper - 1)) if upper else as_of
+            # What has not been written at its first time yet has an upper of its since.
+            as_of = Timestamp(max(as_of, upper - 1, since))
         else:
             await create_collection(coord, view, as_of)
         coord.compute.create_dataflow(view.cluster, _at(lowered.dataflow, as_of))
