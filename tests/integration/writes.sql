@@ -124,3 +124,25 @@ CREATE UNIQUE INDEX ON uni (a)
 INSERT INTO uni VALUES (1, 'again')
 SELECT indisunique, indisprimary FROM pg_index WHERE indrelid = 'uni'::regclass
 DROP TABLE uni
+CREATE TABLE base (a int PRIMARY KEY, b text NOT NULL DEFAULT 'd' CHECK (b <> ''), c int UNIQUE, CHECK (a > 0))
+CREATE TABLE plain (LIKE base)
+INSERT INTO plain (a) VALUES (1)
+INSERT INTO plain VALUES (NULL, 'x', 1)
+INSERT INTO plain VALUES (-1, '', 1), (-1, '', 1) RETURNING *
+CREATE TABLE every (x int, LIKE base INCLUDING ALL, y int)
+INSERT INTO every (x, a, y) VALUES (1, 2, 3) RETURNING *
+INSERT INTO every (x, a, y) VALUES (1, 2, 3)
+INSERT INTO every (x, a, y) VALUES (1, -2, 3)
+INSERT INTO every (x, a, b) VALUES (1, 5, '')
+INSERT INTO every (x, a, c) VALUES (1, 6, 7), (1, 7, 7)
+CREATE TABLE partly (LIKE base INCLUDING ALL EXCLUDING INDEXES EXCLUDING DEFAULTS)
+INSERT INTO partly (a) VALUES (1)
+INSERT INTO partly VALUES (1, 'x', 1), (1, 'x', 1)
+INSERT INTO partly VALUES (0, 'x', 1)
+CREATE VIEW vbase AS SELECT a, b FROM base
+CREATE TABLE ofview (LIKE vbase)
+INSERT INTO ofview VALUES (NULL, NULL) RETURNING *
+CREATE TABLE dup (LIKE base, a int)
+CREATE TABLE nowhere (LIKE nosuch)
+DROP TABLE base CASCADE
+SELECT * FROM plain

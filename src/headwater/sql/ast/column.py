@@ -46,6 +46,32 @@ class TableColumn(Node, frozen=True, gc=False):
     constraints: tuple[Constraint, ...] = ()
 
 
+class LikeOption(enum.StrEnum):
+    """What LIKE takes over beside columns, types and NOT NULL."""
+
+    DEFAULTS = "DEFAULTS"
+    CONSTRAINTS = "CONSTRAINTS"
+    INDEXES = "INDEXES"
+    COMMENTS = "COMMENTS"
+    COMPRESSION = "COMPRESSION"
+    GENERATED = "GENERATED"
+    IDENTITY = "IDENTITY"
+    STATISTICS = "STATISTICS"
+    STORAGE = "STORAGE"
+
+
+class TableLike(Node, frozen=True, gc=False):
+    """``LIKE relation [INCLUDING option | EXCLUDING option] …`` among a table's columns.
+
+    ``including`` is what is left of the options, in their order above; ``at`` is how many columns
+    stand before it.
+    """
+
+    name: ObjectName
+    including: tuple[LikeOption, ...] = ()
+    at: int = 0
+
+
 class AddColumn(Node, frozen=True, gc=False):
     """``ADD [COLUMN] [IF NOT EXISTS] column``."""
 

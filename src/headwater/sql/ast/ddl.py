@@ -13,8 +13,10 @@ from headwater.sql.ast.column import ColumnChange as ColumnChange
 from headwater.sql.ast.column import Constraint as Constraint
 from headwater.sql.ast.column import ConstraintKind as ConstraintKind
 from headwater.sql.ast.column import DropConstraint as DropConstraint
+from headwater.sql.ast.column import LikeOption as LikeOption
 from headwater.sql.ast.column import TableAction as TableAction
 from headwater.sql.ast.column import TableColumn as TableColumn
+from headwater.sql.ast.column import TableLike as TableLike
 from headwater.sql.ast.connector import ExternalReference, FormatClauses
 from headwater.sql.ast.option import Option
 from headwater.sql.ast.query import AsOf, Expr, Query
@@ -37,7 +39,10 @@ class CreateSchema(Node, frozen=True, gc=False):
 
 
 class CreateTable(Node, frozen=True, gc=False):
-    """``CREATE [TEMPORARY] TABLE [IF NOT EXISTS] name (columns, constraints) [WITH (options)]``."""
+    """``CREATE [TEMPORARY] TABLE [IF NOT EXISTS] name (columns, constraints) [WITH (options)]``.
+
+    ``likes`` stand among the columns; stored statements have none.
+    """
 
     name: ObjectName
     columns: tuple[TableColumn, ...]
@@ -45,6 +50,7 @@ class CreateTable(Node, frozen=True, gc=False):
     temporary: bool = False
     if_not_exists: bool = False
     options: tuple[Option, ...] = ()
+    likes: tuple[TableLike, ...] = ()
 
 
 class CreateTableFromSource(Node, frozen=True, gc=False):

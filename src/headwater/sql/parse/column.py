@@ -9,8 +9,10 @@ from headwater.sql.ast.column import (
     Constraint,
     ConstraintKind,
     DropConstraint,
+    LikeOption,
     TableAction,
     TableColumn,
+    TableLike,
 )
 from headwater.sql.parse.data_type import data_type
 from headwater.sql.parse.expression import collation, operand
@@ -22,16 +24,23 @@ Constraints = tuple[Constraint, ...]
 _TABLE_CONSTRAINTS = frozenset(["PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "CONSTRAINT"])
 
 
-def names_or_columns(p: TokenStream) -> tuple[tuple[str, ...] | Columns, Constraints]:
-    """Read ``(name, …)`` or full definitions, if a parenthesis is there."""
+def names_or_columns(
+    p: TokenStream, likes: list[TableLike] | None = None
+) -> tuple[tuple[str, ...] | Columns, Constraints]:
+    """Read ``(name, …)`` or full definitions, if a parenthesis is there.
+
+    LIKE is read where there is a list for it.
+    """
     if p.key != "(":
         return (), ()
     if p.peek(2) in (",", ")"):
         return p.name_list(), ()
-    return table_columns(p)
+    return table_columns(p, likes)
 
 
-def table_columns(p: TokenStream) -> tuple[Columns, Constraints]:
+def table_columns(
+    p: TokenStream, likes: list[TableLike] | None = None
+) -> tuple[Columns, Constraints]:
     """Read column definitions and table constraints in parentheses, maybe none."""
     p.expect("(")
     columns: list[TableColumn] = []
@@ -39,6 +48,8 @@ def table_columns(p: TokenStream) -> tuple[Columns, Constraints]:
     while p.key != ")":
         if _at_constraint(p):
             constraints.append(_table_constraint(p))
+        elif likes is not None and p.key == "LIKE":
+            likes.append(_table_like(p, len(columns)))
         else:
             columns.append(table_column(p))
         if not p.accept(","):
@@ -56,6 +67,19 @@ def _at_constraint(p: TokenStream) -> bool:
     if p.key in ("UNIQUE", "CHECK"):
         return following in ("(", "NULLS")
     return p.peek(2) in ("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+
+
+def _table_like(p: TokenStream, at: int) -> TableLike:
+    position = p.position
+    p.expect("LIKE")
+    name = p.object_name("a table")
+    including: set[LikeOption] = set()
+    while word := p.accept_any(("INCLUDING", "EXCLUDING")):
+        option = p.expect_any(*LikeOption, "ALL")
+        chosen = set(LikeOption) if option == "ALL" else {LikeOption(option)}
+        including = including | chosen if word == "INCLUDING" else including - chosen
+    in_order = tuple(option for option in LikeOption if option in including)
+    return TableLike(name, in_order, at, position=position)
 
 
 def table_column(p: TokenStream) -> TableColumn:

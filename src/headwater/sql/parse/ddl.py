@@ -25,6 +25,7 @@ from headwater.sql.ast.ddl import (
     ReassignOwned,
     RecordDefinition,
     TableColumn,
+    TableLike,
 )
 from headwater.sql.ast.query import Expr
 from headwater.sql.parse.column import Columns, Constraints, names_or_columns
@@ -64,13 +65,16 @@ def create_table(
     if p.at("FROM", "WEBHOOK"):
         p.advance()
         return create_webhook_table(p, position, name, if_not_exists=if_not_exists)
+    likes: list[TableLike] = []
     if p.accept_all("(", ")"):
         columns: tuple[str, ...] | Columns = ()
         constraints: Constraints = ()
     elif p.key in ("(", "FROM", "AS"):
-        columns, constraints = names_or_columns(p)
+        columns, constraints = names_or_columns(p, likes)
     else:
         p.fail("(", "FROM SOURCE")
+    if likes and p.key in ("FROM", "AS"):
+        p.fail()
     if p.accept_all("FROM", "SOURCE"):
         source, reference = _source_table(p)
         return CreateTableFromSource(
@@ -93,7 +97,14 @@ def create_table(
     if len(definitions) != len(columns):
         p.fail("FROM SOURCE")
     return CreateTable(
-        name, definitions, constraints, temporary, if_not_exists, with_options(p), position=position
+        name,
+        definitions,
+        constraints,
+        temporary,
+        if_not_exists,
+        with_options(p),
+        tuple(likes),
+        position=position,
     )
 
 

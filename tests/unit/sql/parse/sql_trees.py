@@ -649,6 +649,14 @@ def _definitions(g: Gen, fields: Fields, depth: int) -> typing.Any:
     return g.some(lambda: _table_column(g, depth - 1), 0)
 
 
+def _likes(g: Gen, fields: Fields, depth: int) -> typing.Any:
+    places = sorted(g.draw(st.lists(st.integers(0, len(fields["columns"])), max_size=2)))
+    options = [option for option in ddl.LikeOption if g.flag()]
+    return tuple(
+        ddl.TableLike(g.object_name(resolved=False), tuple(options), place) for place in places
+    )
+
+
 def _table_action(g: Gen, depth: int) -> ddl.TableAction:
     match g.draw(st.integers(0, 3)):
         case 0:
@@ -874,7 +882,7 @@ _CANONICAL: dict[type[Node], Callable[[Gen, Fields, int], Fields]] = {
     ddl.CommentOn: _kind_name(_NAMED_KINDS),
     ddl.CreateIndex: _index,
     ddl.CreateMaterializedView: _materialized_view,
-    ddl.CreateTable: _fix(columns=_definitions),
+    ddl.CreateTable: _fix(columns=_definitions, likes=_likes),
     ddl.CreateTableFromSource: _fix(
         columns=_columns,
         reference=lambda g, fields, depth: g.one(

@@ -43,6 +43,7 @@ from headwater.sql.ast.ddl import (
     RotateKeys,
     SetOptions,
     TableColumn,
+    TableLike,
 )
 from headwater.sql.ast.keywords import quote
 from headwater.sql.ast.printing.options import with_options
@@ -96,8 +97,20 @@ def definitions(
 def _create_table(w: Writer, node: CreateTable) -> str:
     kind = when(node.temporary, "TEMPORARY ") + "TABLE"
     target = when(node.if_not_exists, _IF_NOT_EXISTS) + name(node.name)
-    body = definitions(w, node.columns, node.constraints) or " ()"
-    return f"CREATE {kind} {target}{body}{with_options(w, node.options)}"
+    body = _with_likes(w, node) if node.likes else definitions(w, node.columns, node.constraints)
+    return f"CREATE {kind} {target}{body or ' ()'}{with_options(w, node.options)}"
+
+
+def _with_likes(w: Writer, node: CreateTable) -> str:
+    elements = [w.node(column) for column in node.columns]
+    for like in reversed(node.likes):
+        elements.insert(like.at, w.node(like))
+    elements.extend([w.node(constraint) for constraint in node.constraints])
+    return f" ({', '.join(elements)})"
+
+
+def _like(_: Writer, node: TableLike) -> str:
+    return " ".join(["LIKE", name(node.name), *[f"INCLUDING {one}" for one in node.including]])
 
 
 def _create_table_as(w: Writer, node: CreateTableAs) -> str:
@@ -313,5 +326,6 @@ RULES: Rules = {
     ResetOptions: lambda w, node: _option_names("RESET", node.names),
     RotateKeys: _rotate,
     SetOptions: lambda w, node: f"SET ({w.nodes(node.options)})",
+    TableLike: _like,
     TableColumn: _table_column,
 }

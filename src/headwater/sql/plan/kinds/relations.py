@@ -42,6 +42,7 @@ from headwater.sql.plan.ddl import (
 )
 from headwater.sql.plan.hir import ColumnRef, HirRelation, HirScalar
 from headwater.sql.plan.kinds.constraints import table_constraints
+from headwater.sql.plan.kinds.likeness import with_likes
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.reading import QUERIES
@@ -96,6 +97,7 @@ _PARTITION_BASES = frozenset(
 
 def _create_table(ctx: StatementContext, node: ast_ddl.CreateTable) -> Outcome:
     path = new_path(ctx, node.name, temporary=node.temporary)
+    node = with_likes(ctx, node)
     planned = table_columns(ctx, path.item, node.columns)
     found = table_constraints(ctx, path.item, planned, node)
     columns, desc = found.columns, found.desc
