@@ -263,14 +263,17 @@ def with_statement(p: TokenStream) -> Query | Insert | Update | Delete | Merge:
         "MERGE": merge,
         "UPDATE": update,
     }
-    written = rules[p.key](p)
+    rule = rules.get(p.key)
+    if rule is None:
+        p.fail("a query")
+    written = rule(p)
     names = {cte.name for cte in ctes.ctes} if isinstance(ctes, With) else set()
     attached = _attach(written, ctes, frozenset(names))
     return msgspec.structs.replace(attached, position=position)
 
 
 def _behind_ctes(p: TokenStream) -> str:
-    """Return the word after the CTEs of WITH."""
+    """Return the word after the CTEs of WITH if the text is right; nothing is checked."""
     i = p.i + 1
     while i < len(p.keys):
         key = p.keys[i]
