@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--queries", type=int, default=20_000)
+    parser.add_argument("--schema", type=int, default=0, help="the number of the first schema")
     parser.add_argument("--seconds", type=float, help="stop after that long")
     parser.add_argument("--no-shrink", action="store_true", help="show queries as they were drawn")
     options = parser.parse_args()
@@ -33,7 +34,7 @@ def main() -> int:
             ours = System(server.dsn)
             campaign = Campaign(System(judge.dsn), ours, options.seed, not options.no_shrink)
             shown = 0
-            for report in campaign.run(options.queries, options.seconds):
+            for report in campaign.run(options.queries, options.seconds, options.schema):
                 for found in report.disagreements[shown:]:
                     tables = [s for table in found.schema.tables for s in table.statements()]
                     used = [s for s in tables if f" {s.split()[2]} " in f"{found.query} "]

@@ -17,6 +17,7 @@ from tests.differential.vocabulary import VALUES
 QUERIES_A_SCHEMA = 150
 SHRINKS_MAX = 120
 """Smaller forms of one query that are tried."""
+STOPPED_SHOWN = 20
 
 LITERALS = {type_: f"NULL::{type_}" for type_ in VALUES} | {"bool": "true", "int4": "1"}
 
@@ -42,6 +43,7 @@ class Report:
     errors: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     disagreements: list[Disagreement] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def summary(self) -> str:
@@ -52,6 +54,7 @@ class Report:
         lines += [f"          {n:7} {rule}" for rule, n in self.rules.most_common()]
         lines += [f"  missing {n:7} {what}" for what, n in self.missing.most_common()]
         states = ", ".join(f"{state} {n}" for state, n in self.errors.most_common(15))
+        lines += [f"  stopped {query[:500]}" for query in self.stopped[:STOPPED_SHOWN]]
         lines.append(f"  errors in both: {states or 'none'}")
         return "\n".join(lines)
 
@@ -75,22 +78,26 @@ class Campaign:
                     found[name] = ours.message
         return found
 
-    def run(self, queries: int, seconds: float | None = None) -> Iterator[Report]:
-        """Ask ``queries`` questions, or what fits in ``seconds``; yield the report as it grows."""
+    def run(self, queries: int, seconds: float | None = None, schema: int = 0) -> Iterator[Report]:
+        """Ask ``queries`` questions, or what fits in ``seconds``; yield the report as it grows.
+
+        ``schema`` is the number of the seed's schema to begin with: ``QUERIES_A_SCHEMA`` are asked
+        over each, so that a run that was ended goes on with those that it had not come to.
+        """
         report = Report(self.seed)
         missing = self.missing()
         report.missing.update({f"{name}: {why}": 0 for name, why in missing.items()})
         began = time.monotonic()
         asked = 0
-        number = 0
+        number = schema
         while asked < queries and (seconds is None or time.monotonic() - began < seconds):
             rng = Random(f"{self.seed}/{number}")
             number += 1
-            schema = draw_schema(rng)
-            self._make(schema)
-            drawn = Queries(rng, schema, frozenset(missing))
+            tables = draw_schema(rng)
+            self._make(tables)
+            drawn = Queries(rng, tables, frozenset(missing))
             for _ in range(min(QUERIES_A_SCHEMA, queries - asked)):
-                self._ask(drawn.query(), schema, report)
+                self._ask(drawn.query(), tables, report)
                 asked += 1
                 report.seconds = time.monotonic() - began
                 if seconds is not None and report.seconds > seconds:
@@ -114,6 +121,8 @@ class Campaign:
             report.rules[what] += 1
         if verdict is Verdict.MISSING:
             report.missing[what[:100]] += 1
+        if verdict is Verdict.STOPPED:
+            report.stopped.append(str(query))
         if verdict is Verdict.DIFFERS:
             small = self._smallest(query, what) if self.shrink else query
             theirs, ours = self.theirs.ask(str(small)), self.ours.ask(str(small))
