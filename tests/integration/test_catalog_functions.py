@@ -265,3 +265,26 @@ def test_the_database_before_a_functions_name_must_exist(connection: Connection)
     assert one(connection, "SELECT materialize.pg_catalog.abs(-1)") == 1
     with pytest.raises(psycopg.errors.InvalidCatalogName):
         connection.execute("SELECT noexist.pg_catalog.abs(1)")
+
+
+def test_columns_that_only_tools_name_are_not_listed(
+    connection: Connection, judge: Postgres
+) -> None:
+    """``SELECT *`` gives Materialize's columns; the others are what PostgreSQL says of a column."""
+    made = "CREATE TABLE shown (a int, b text, c timestamp(3), d int[], e date, f float8)"
+    asked = (
+        "SELECT c.column_name::text, udt_name::text, numeric_precision_radix, datetime_precision,"
+        " is_identity::text, is_generated::text, c.is_updatable::text, x.is_insertable_into::text"
+        " FROM information_schema.columns AS c JOIN information_schema.tables AS x"
+        " USING (table_schema, table_name) WHERE table_name = 'shown' ORDER BY c.ordinal_position"
+    )
+    connection.execute(made.encode())
+    with psycopg.connect(judge.dsn, autocommit=True) as theirs:
+        theirs.execute(made.encode())
+        assert connection.execute(asked.encode()).fetchall() == (
+            theirs.execute(asked.encode()).fetchall()
+        )
+    starred = connection.execute("SELECT * FROM information_schema.columns LIMIT 1")
+    assert [column.name for column in starred.description or ()][-1] == "numeric_scale"
+    starred = connection.execute("SELECT x.* FROM information_schema.tables AS x LIMIT 1")
+    assert [column.name for column in starred.description or ()][-1] == "table_type"

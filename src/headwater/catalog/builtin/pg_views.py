@@ -518,7 +518,9 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
                r.name AS table_name,
                CASE r.type WHEN 'materialized-view' THEN 'MATERIALIZED VIEW'
                     WHEN 'table' THEN 'BASE TABLE' WHEN 'source' THEN 'SOURCE'
-                    ELSE 'VIEW' END AS table_type
+                    ELSE 'VIEW' END AS table_type,
+               CASE r.type WHEN 'table' THEN 'YES' ELSE 'NO' END AS is_insertable_into,
+               'NO' AS is_typed
         FROM mz_catalog.mz_relations AS r
         JOIN mz_catalog.mz_schemas AS s ON s.id = r.schema_id
         {_DATABASE}
@@ -538,8 +540,22 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
                CASE WHEN c.type_oid = 1700 AND c.type_mod >= 0 THEN 39 END
                     AS numeric_precision,
                CASE WHEN c.type_oid = 1700 AND c.type_mod >= 0
-                    THEN (c.type_mod - 4) % 65536 END AS numeric_scale
+                    THEN (c.type_mod - 4) % 65536 END AS numeric_scale,
+               current_database() AS udt_catalog, ts.name AS udt_schema, t.name AS udt_name,
+               CASE WHEN c.type_oid IN (20, 21, 23, 700, 701) THEN 2
+                    WHEN c.type_oid = 1700 THEN 10 END AS numeric_precision_radix,
+               CASE WHEN c.type_oid = 1082 THEN 0
+                    WHEN c.type_oid IN (1083, 1114, 1184, 1186)
+                    THEN CASE WHEN c.type_mod >= 0 THEN c.type_mod ELSE 6 END END
+                    AS datetime_precision,
+               NULL::text AS interval_type, NULL::text AS collation_name,
+               NULL::text AS domain_name, 'NO' AS is_identity,
+               NULL::text AS identity_generation, 'NEVER' AS is_generated,
+               NULL::text AS generation_expression,
+               CASE o.type WHEN 'table' THEN 'YES' ELSE 'NO' END AS is_updatable
         FROM mz_catalog.mz_columns AS c
+        LEFT JOIN mz_catalog.mz_types AS t ON t.oid = c.type_oid
+        LEFT JOIN mz_catalog.mz_schemas AS ts ON ts.id = t.schema_id
         JOIN mz_catalog.mz_relations AS o ON o.id = c.id
         JOIN mz_catalog.mz_schemas AS s ON s.id = o.schema_id
         {_DATABASE}

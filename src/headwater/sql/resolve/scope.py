@@ -36,10 +36,10 @@ class ScopeTable:
     just ``(name,)`` under an alias, which hides the name of the ``relation``. ``columns`` pairs
     names with indexes, in the table's order. ``oid`` is the relation's object id: what its rows
     have as their system column ``tableoid``; None for what is no relation, and where a join may
-    have padded the rows.
+    have padded the rows. ``unlisted`` are columns that only their names select.
     """
 
-    __slots__ = ("columns", "name", "oid", "path", "relation")
+    __slots__ = ("columns", "name", "oid", "path", "relation", "unlisted")
 
     def __init__(
         self,
@@ -47,8 +47,10 @@ class ScopeTable:
         columns: tuple[tuple[str, int], ...],
         relation: str | None = None,
         oid: int | None = None,
+        unlisted: tuple[tuple[str, int], ...] = (),
     ) -> None:
         self.oid = oid
+        self.unlisted = unlisted
         self.path = path
         self.name = path[-1]
         self.columns = columns
@@ -57,11 +59,12 @@ class ScopeTable:
     def shifted(self, offset: int) -> "ScopeTable":
         """Return the table with its columns ``offset`` further to the right."""
         columns = tuple((name, index + offset) for name, index in self.columns)
-        return ScopeTable(self.path, columns, self.relation, self.oid)
+        unlisted = tuple((name, index + offset) for name, index in self.unlisted)
+        return ScopeTable(self.path, columns, self.relation, self.oid, unlisted)
 
     def padded(self) -> "ScopeTable":
         """Return the table as a join leaves it that may fill its columns with NULL."""
-        return ScopeTable(self.path, self.columns, self.relation)
+        return ScopeTable(self.path, self.columns, self.relation, None, self.unlisted)
 
     def matches(self, qualifier: tuple[str, ...]) -> bool:
         """Return whether ``[[db.]schema.]table`` can mean this table."""
@@ -124,16 +127,21 @@ class Scope:
         names: Sequence[str] = (),
         relation: str | None = None,
         oid: int | None = None,
+        listed: int | None = None,
     ) -> "Scope":
-        """Return the scope of a relation's rows, its first columns renamed to ``names``."""
+        """Return the scope of a relation's rows, its first columns renamed to ``names``.
+
+        ``*`` selects the first ``listed`` columns, all if that is None.
+        """
         columns = [ScopeColumn(c.name, ColumnType(c.type, c.nullable)) for c in desc.columns]
         for column, name in zip(columns, names, strict=False):
             column.name = name
-        star = range(len(columns))
+        star = range(len(columns) if listed is None else listed)
         tables = []
         if path is not None:
             pairs = tuple((c.name, i) for i, c in enumerate(columns))
-            tables.append(ScopeTable(path, pairs, relation, oid))
+            count = len(star)
+            tables.append(ScopeTable(path, pairs[:count], relation, oid, pairs[count:]))
         return Scope(columns, star, tables, outer)
 
     def with_outer(self, outer: "Scope | None") -> "Scope":
@@ -163,6 +171,11 @@ class Scope:
             columns = self.columns
             for index in self.star:
                 found.setdefault(columns[index].name, []).append(index)
+            listed = set(found)
+            for table in self.tables:
+                for name, index in table.unlisted:
+                    if name not in listed:
+                        found.setdefault(name, []).append(index)
             self._by_name = found
         return self._by_name
 
@@ -181,7 +194,8 @@ class Scope:
         while scope is not None:
             table = scope.table(qualifier, position)
             if table is not None:
-                indexes = [index for column, index in table.columns if column == name]
+                columns = (*table.columns, *table.unlisted)
+                indexes = [index for column, index in columns if column == name]
                 if len(indexes) > 1:
                     raise AmbiguousColumn(
                         f'column reference "{name}" is ambiguous', position=position

@@ -7,6 +7,7 @@ levels and have no columns.
 
 from collections.abc import Sequence
 
+from headwater.catalog.builtin.shapes import LISTED
 from headwater.catalog.items import relation_desc
 from headwater.errors import (
     AmbiguousColumn,
@@ -138,7 +139,9 @@ class FromPlanner:
         if name.version is not None and name.version < len(desc.added):
             desc = desc.first(desc.arity - len(desc.added) + name.version)
             relation = HirProject(relation, tuple(range(desc.arity)))
-        return relation, self._aliased(node.alias, path, desc, item.name, item.oid)
+        return relation, self._aliased(
+            node.alias, path, desc, item.name, item.oid, LISTED.get(".".join(path))
+        )
 
     def _aliased(
         self,
@@ -147,6 +150,7 @@ class FromPlanner:
         desc: RelationDesc,
         relation: str | None = None,
         oid: int | None = None,
+        listed: int | None = None,
     ) -> Scope:
         names: tuple[str, ...] = ()
         if alias is not None:
@@ -158,7 +162,7 @@ class FromPlanner:
                     position=alias.position,
                 )
         hidden = relation if alias is not None else None
-        return Scope.of_relation(path, desc, self.hidden, names, hidden, oid)
+        return Scope.of_relation(path, desc, self.hidden, names, hidden, oid, listed)
 
     def _functions(self, nodes: Sequence[ast.Expr], *, ordinality: bool) -> Made:
         # Whether or not LATERAL is written, a function sees what stands before it.
