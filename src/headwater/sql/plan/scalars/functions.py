@@ -325,11 +325,10 @@ def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
     lowered = HirCall("lower_text", (name,), ColumnType(TEXT, type_of(name).nullable))
     found = HirCall("get_map_text", (settings, lowered), ColumnType(TEXT, True))
     message = text_literal("unrecognized configuration parameter")
-    strict = HirIf(
-        HirCall("is_null", (name,), ColumnType(BOOL, False)),
-        null_literal(TEXT),
-        HirCall("error_if_null", (found, message), ColumnType(TEXT, False)),
-    )
+    strict: HirScalar = HirCall("error_if_null", (found, message), ColumnType(TEXT, False))
+    if type_of(name).nullable:
+        unnamed = HirCall("is_null", (name,), ColumnType(BOOL, False))
+        strict = HirIf(unnamed, null_literal(TEXT), strict)
     if len(node.arguments) == 1:
         return strict
     missing_ok = ctx.plan_as(node.arguments[1], BOOL)
