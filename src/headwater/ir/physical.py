@@ -176,7 +176,7 @@ class ReducePlan(msgspec.Struct, frozen=True):
     """Which aggregates are computed how, by index into ``Reduce.aggregates``.
 
     Every index is in exactly one list; all empty is DISTINCT. ``buckets`` are the stages of
-    hierarchical ones: falling powers of two; empty when ``monotonic`` or groups are small.
+    hierarchical ones: falling powers of two; empty when groups are small.
     """
 
     accumulable: tuple[int, ...] = ()

@@ -278,7 +278,7 @@ class Lowering:
             node.limit,
             node.offset,
             node.monotonic,
-            () if node.monotonic else buckets(node.expected_group_size),
+            buckets(node.expected_group_size),
         )
         return Lowered(plan, RAW)
 

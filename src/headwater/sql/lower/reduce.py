@@ -23,16 +23,19 @@ def buckets(expected_group_size: int | None) -> tuple[int, ...]:
 
 
 def reduce_plan(node: Reduce) -> ReducePlan:
-    """Return which aggregates of ``node`` are computed how."""
+    """Return which aggregates of ``node`` are computed how.
+
+    Append-only input gets buckets as well: its values are all kept, and without buckets every
+    change would look at each of them.
+    """
     by_class: dict[AggregateClass, list[int]] = {kind: [] for kind in AggregateClass}
     for number, aggregate in enumerate(node.aggregates):
         by_class[aggregate_class(aggregate.func)].append(number)
     hierarchical = tuple(by_class[AggregateClass.HIERARCHICAL])
-    staged = hierarchical and not node.monotonic
     return ReducePlan(
         accumulable=tuple(by_class[AggregateClass.ACCUMULABLE]),
         hierarchical=hierarchical,
         basic=tuple(by_class[AggregateClass.BASIC]),
-        buckets=buckets(node.expected_group_size) if staged else (),
-        monotonic=node.monotonic,
+        buckets=buckets(node.expected_group_size) if hierarchical else (),
+        monotonic=False,
     )

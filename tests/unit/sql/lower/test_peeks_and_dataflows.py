@@ -1,13 +1,14 @@
 """How one-shot reads are answered, and what dataflows import."""
 
+import msgspec
 import pytest
 
 from headwater.errors import UndefinedParameter
 from headwater.ir import physical as lir
 from headwater.ir.dataflow import IndexExport, SinkExport, SubscribeSink
 from headwater.ir.literals import int_literal, text_literal
-from headwater.ir.relation import ColumnOrder, RowSetFinishing
-from headwater.ir.scalar import Column, Parameter, UnmaterializableFunc
+from headwater.ir.relation import ColumnOrder, Constant, Reduce, RowSetFinishing
+from headwater.ir.scalar import AggregateExpr, Column, Parameter, UnmaterializableFunc
 from headwater.ir.visit_physical import walk_plan
 from headwater.sql.lower.dataflow import build_dataflow
 from headwater.sql.lower.peek import (
@@ -19,7 +20,7 @@ from headwater.sql.lower.peek import (
     plan_peek,
     project_for_finishing,
 )
-from headwater.sql.lower.reduce import buckets
+from headwater.sql.lower.reduce import buckets, reduce_plan
 from headwater.sql.lower.substitute import (
     has_parameters,
     substitute_parameters,
@@ -27,7 +28,8 @@ from headwater.sql.lower.substitute import (
     unmaterializable_of,
 )
 from headwater.sql.optimize.pipeline import optimize
-from headwater.types.scalar import MZ_TIMESTAMP
+from headwater.types.relation import RelationDesc
+from headwater.types.scalar import MZ_TIMESTAMP, ColumnType
 from tests.golden.planning import (
     IDS,
     INDEX_IDS,
@@ -168,3 +170,11 @@ def test_stages_follow_from_the_expected_group_size():
     assert buckets(300) == (16,)
     assert buckets(5000) == (256, 16)
     assert list(buckets(None)) == sorted(buckets(None), reverse=True)
+
+
+def test_append_only_groups_have_stages_as_any_other():
+    greatest = AggregateExpr("max", Column(0), ColumnType(MZ_TIMESTAMP))
+    empty = Constant((), RelationDesc((), ()))
+    reduce = Reduce(empty, (), (greatest,), monotonic=True)
+    assert reduce_plan(reduce) == reduce_plan(msgspec.structs.replace(reduce, monotonic=False))
+    assert reduce_plan(reduce).buckets == buckets(None)
