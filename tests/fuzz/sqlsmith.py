@@ -40,10 +40,7 @@ def _simple(signatures: Iterable[Signature]) -> list[Signature]:
     ]
 
 
-_BY_KIND = {
-    kind: _simple(s for s in SIGNATURES if s.kind is kind and not s.name.startswith("repeat_row"))
-    for kind in FunctionKind
-}
+_BY_KIND = {kind: _simple(s for s in SIGNATURES if s.kind is kind) for kind in FunctionKind}
 
 
 def _oid(type_: object) -> str:

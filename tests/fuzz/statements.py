@@ -115,10 +115,8 @@ def calls(number: int) -> Statements:
     yield f"CREATE TABLE fuzz_values ({declared})".encode()
     for row in rows:
         yield f"INSERT INTO fuzz_values VALUES ({', '.join(row)})".encode()
-    # repeat_row makes negative multiplicities on purpose, which are reported as what they are.
-    signatures = [s for s in SIGNATURES if not s.name.startswith("repeat_row")]
     while True:
-        signature = rng.choice(signatures)
+        signature = rng.choice(SIGNATURES)
         element = rng.choice(tuple(VALUES))
         kinds = [_type_name(rng, each, element) for each in signature.args]
         if signature.variadic and kinds:

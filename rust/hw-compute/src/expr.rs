@@ -7,6 +7,9 @@ pub use hw_expr::scalar::{ErrorFields, Expr, PlanError, ScalarExpr};
 use hw_expr::kernel::{self, Kernel};
 use hw_types::row;
 
+/// The SQLSTATE of multiplicities below zero: data_exception.
+pub const INVALID_DATA: &str = "22000";
+
 /// Whether evaluating `expr` may raise.
 pub fn can_fail(expr: &ScalarExpr) -> bool {
     match expr {

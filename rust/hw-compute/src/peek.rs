@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use timely::progress::Antichain;
 
 use crate::arrangement::RowTrace;
-use crate::expr::{EvalError, MfpPlan, Scratch};
+use crate::expr::{EvalError, INVALID_DATA, MfpPlan, Scratch};
 use crate::gather::{Gather, PeekPart, QUERY_CANCELED, before, least};
 use crate::plan::{ArrangementKey, Frontier, GlobalId};
 use crate::protocol::{Peek, ReadError};
@@ -252,10 +252,11 @@ impl<'a> Reader<'a> {
             let mut count = 0;
             cursor.map_times(storage, |at, diff| count += if *at <= time { *diff } else { 0 });
             if count < 0 {
-                return Err(internal(format!(
+                let message = format!(
                     "Invalid data in source, saw retractions ({}) for row that does not exist",
                     -count
-                )));
+                );
+                return Err(ReadError { sqlstate: INVALID_DATA.into(), message });
             }
             if count > 0 {
                 self.row.clear();

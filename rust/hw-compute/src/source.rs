@@ -116,6 +116,10 @@ pub struct Reading<'a> {
     pub share: Option<(u64, u64)>,
 }
 
+/// Bytes of parts that a source reads before it lets others run, and at least one part. A commit may be a part
+/// of a few rows: where they have queued up, one run of the dataflow for each costs more than what is in them.
+const BYTES_A_TURN: usize = 256 << 10;
+
 /// Makes the operator, and the feed that the worker's loop fills; `moved` is set where reading fails.
 pub fn source<'s>(
     scope: Scope<'s, u64>,
@@ -150,7 +154,7 @@ pub fn source<'s>(
         move |_| {
             let mut feed = queue.borrow_mut();
             let (mut oks, mut errs) = (oks.activate(), errs.activate());
-            // One part at a time, so that others run in between.
+            let mut bytes = 0;
             while let Some(fed) = feed.queue.pop_front() {
                 let Some([ok_cap, err_cap]) = &mut caps else { continue };
                 match fed {
@@ -172,10 +176,13 @@ pub fn source<'s>(
                             feed.queue.clear();
                             continue;
                         }
-                        if let Some(activator) = &feed.activator {
-                            activator.activate();
+                        bytes += part.bytes.len();
+                        if bytes >= BYTES_A_TURN {
+                            if let Some(activator) = &feed.activator {
+                                activator.activate();
+                            }
+                            break;
                         }
-                        break;
                     }
                     Fed::Upper(Some(upper)) if until.is_none_or(|until| upper < until) => {
                         if upper > *ok_cap.time() {

@@ -66,7 +66,7 @@ fn cancel(mut rows: Vec<(&[u8], i64)>) -> Result<Vec<(&[u8], i64)>, ReadError> {
     match out.iter().find(|(_, diff)| *diff < 0) {
         None => Ok(out),
         Some((_, diff)) => Err(ReadError::new(
-            "XX000",
+            "22000",
             format!(
                 "Invalid data in source, saw retractions ({}) for row that does not exist",
                 diff.unsigned_abs()
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(texts(&got), vec![text("a", 1)]);
         let error =
             finish(&[rows(&[(Some(1), "a", -2)])], &finishing(vec![], None, 0)).expect_err("negative");
-        assert_eq!(error.sqlstate, "XX000");
+        assert_eq!(error.sqlstate, "22000");
         assert!(error.message.starts_with("Invalid data in source, saw retractions (2)"));
     }
 }

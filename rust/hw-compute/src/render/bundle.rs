@@ -7,7 +7,8 @@ use timely::dataflow::operators::core::Concatenate;
 use timely::progress::timestamp::Refines;
 
 use super::RenderError;
-use super::operators::{Halves, JoinLogic, Logic, Out, flat_map, flat_map_arranged, join};
+use super::join::{JoinLogic, join};
+use super::operators::{Halves, Logic, Out, flat_map, flat_map_arranged};
 use super::thinning::{Picker, Restorer, Splitter};
 use crate::arrangement::{RowArranged, RowTrace, arrange};
 use crate::container::{Flat, RowStream, Time};

@@ -22,8 +22,9 @@ use timely::dataflow::operators::generic::{OutputBuilder, builder_rc::OperatorBu
 use timely::progress::Antichain;
 
 use super::bundle::{Arrangement, Bundle, Mapper, concatenate};
+use super::join::JoinLogic;
 use super::join_linear::{input, joined};
-use super::operators::{Halves, JoinLogic, Logic, Out, flat_map};
+use super::operators::{Halves, Logic, Out, Turn, flat_map};
 use super::thinning::Splitter;
 use super::{Context, RenderError};
 use crate::arrangement::{RowArranged, RowBatcher, RowTrace};
@@ -39,14 +40,16 @@ enum See {
     UpTo,
 }
 
-/// Results and look-ups before the operator lets others run.
-const FUEL: isize = 200_000;
+/// Vals and look-ups between looks at the clock.
+const STEPS: usize = 4096;
 
 /// Sorted changes, how far they have been looked up, and the capabilities for both outputs.
 struct Ready {
     run: Run<u64, i64>,
     chunk: usize,
     at: usize,
+    /// The first val of the other input that the current change has not met, where it has met some.
+    within: Option<Vec<u8>>,
     caps: [Capability<u64>; 2],
 }
 
@@ -76,7 +79,7 @@ impl HalfJoin {
         let left = self.waiting.retained().iter().min().copied();
         self.caps = left.map(|time| [caps[0].delayed(&time), caps[1].delayed(&time)]);
         if !run.is_empty() {
-            self.ready.push_back(Ready { run, chunk: 0, at: 0, caps });
+            self.ready.push_back(Ready { run, chunk: 0, at: 0, within: None, caps });
         }
     }
     /// The earliest time that may still be looked up, besides those that may still arrive.
@@ -84,22 +87,31 @@ impl HalfJoin {
         let waiting = self.caps.iter().map(|caps| *caps[0].time());
         waiting.chain(self.ready.iter().map(|ready| *ready.caps[0].time())).min()
     }
-    /// Looks up the first ready changes, as far as the fuel lasts; `ship` takes full containers.
+    /// Looks up some of the first ready changes; `ship` takes full containers.
     fn work(
         &mut self,
         trace: &mut RowTrace<u64>,
-        fuel: &mut isize,
+        turn: &Turn,
         mut ship: impl FnMut(&[Capability<u64>; 2], &mut Out<u64>),
     ) {
         let Some(ready) = self.ready.front_mut() else { return };
         let batches = trace.batches_through(Antichain::new().borrow());
         let (mut cursor, storage) = cursor_list(batches.expect("there is a cut at the end of all batches"));
-        while ready.chunk < ready.run.chunks().len() && *fuel > 0 {
+        let mut steps = 0usize;
+        while ready.chunk < ready.run.chunks().len() {
             let chunk = &ready.run.chunks()[ready.chunk];
             let (key, payload, time, diff) = chunk.get(ready.at);
             cursor.seek_key(&storage, key);
             if cursor.get_key(&storage) == Some(key) {
+                if let Some(val) = ready.within.take() {
+                    cursor.seek_val(&storage, &val);
+                }
                 while let Some(val) = cursor.get_val(&storage) {
+                    steps += 1;
+                    if steps.is_multiple_of(STEPS) && turn.is_over() {
+                        ready.within = Some(val.to_vec());
+                        return ship(&ready.caps, &mut self.out);
+                    }
                     let mut sum = 0;
                     cursor.map_times(&storage, |at, diff| {
                         let at = (*at).max(self.as_of);
@@ -109,7 +121,6 @@ impl HalfJoin {
                     });
                     if sum != 0 {
                         (self.logic)(key, payload, val, *time, diff * sum, &mut self.out);
-                        *fuel -= 1;
                         if self.out.oks.is_full() || self.out.errs.is_full() {
                             ship(&ready.caps, &mut self.out);
                         }
@@ -118,10 +129,14 @@ impl HalfJoin {
                 }
                 cursor.rewind_vals(&storage); // the next change may have the same key
             }
-            *fuel -= 1;
+            ready.within = None; // what was to be met next may be gone
             ready.at += 1;
             if ready.at == chunk.len() {
                 (ready.chunk, ready.at) = (ready.chunk + 1, 0);
+            }
+            steps += 1;
+            if steps.is_multiple_of(STEPS) && turn.is_over() {
+                break;
             }
         }
         ship(&ready.caps, &mut self.out);
@@ -171,9 +186,9 @@ fn half_join<'s>(
             batches.for_each(|_, _| ());
             join.release(&frontiers[1].frontier().to_owned());
             if let Some(trace) = &mut trace {
-                let mut fuel = FUEL;
-                while fuel > 0 && !join.ready.is_empty() {
-                    join.work(trace, &mut fuel, |caps, out| {
+                let turn = Turn::begin();
+                while !join.ready.is_empty() {
+                    join.work(trace, &turn, |caps, out| {
                         if !out.oks.is_empty() {
                             oks.session(&caps[0]).give_container(&mut out.oks);
                             out.oks.clear();
@@ -183,6 +198,9 @@ fn half_join<'s>(
                             out.errs.clear();
                         }
                     });
+                    if turn.is_over() {
+                        break;
+                    }
                 }
             }
             if !join.ready.is_empty() {

@@ -1,7 +1,7 @@
 //! Binary joins one after the other, each intermediate result arranged.
 
 use super::bundle::{Arrangement, Bundle, Mapper, arrange_rows};
-use super::operators::JoinLogic;
+use super::join::JoinLogic;
 use super::thinning::Restorer;
 use super::{Context, RenderError, RenderTime};
 use crate::container::{RowStream, Time};

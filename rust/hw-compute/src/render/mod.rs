@@ -7,7 +7,7 @@
 //!
 //! * [`bundle`]: bundles, and map-filter-project over them; [`operators`], [`complete`]: what all is built
 //!   from; [`thinning`]: rows from and to keys and vals.
-//! * [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`window`], [`flat_map`], [`simple`]: one operator of
+//! * [`mod@join`], [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`window`], [`flat_map`], [`simple`]: one operator of
 //!   the plan each, or a few; [`ordered`]: rows in an order asked for.
 //! * [`mod@recursion`] renders `LetRec`.
 //!
@@ -17,6 +17,7 @@
 pub mod bundle;
 pub mod complete;
 pub mod flat_map;
+pub mod join;
 pub mod join_delta;
 pub mod join_linear;
 pub mod operators;

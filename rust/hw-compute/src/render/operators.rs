@@ -3,9 +3,9 @@
 //! type, however many places use them.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use differential_dataflow::operators::arrange::Arranged;
-use differential_dataflow::operators::join::join_traces;
 use differential_dataflow::trace::{BatchCursor, Cursor, Navigable, TraceReader};
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::Pipeline;
@@ -17,8 +17,46 @@ use crate::arrangement::{Bytes, RowArranged, RowBuilder, RowSpine, sizes};
 use crate::container::{Diff, Flat, FlatBuilder, RowStream, Time};
 use crate::expr::EvalError;
 
-/// Updates that an operator looks at before it lets others run.
-const FUEL: usize = 200_000;
+/// How long an operator works before it lets others run.
+const TURN: Duration = Duration::from_millis(10);
+
+/// Updates read between looks at the clock.
+const VALS_A_LOOK: usize = 4096;
+
+/// An operator's turn.
+///
+/// The clock goes on while the thread waits for a processor: a turn may be over before anything is done in
+/// it. Whoever has one works first and asks then, so that each turn gets somewhere.
+pub struct Turn {
+    ends: Instant,
+}
+
+impl Turn {
+    /// It begins.
+    pub fn begin() -> Self {
+        Turn { ends: Instant::now() + length() }
+    }
+    /// Whether others are to run: to be asked now and then, of a few thousand rows.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.ends
+    }
+}
+
+#[cfg(not(test))]
+fn length() -> Duration {
+    TURN
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The length of this thread's turns.
+    pub static LENGTH: std::cell::Cell<Duration> = const { std::cell::Cell::new(TURN) };
+}
+
+#[cfg(test)]
+fn length() -> Duration {
+    LENGTH.get()
+}
 
 /// What an operator's logic writes to: rows, and errors (as rows of one text).
 pub struct Out<T> {
@@ -40,6 +78,12 @@ impl<T: Time> Out<T> {
     /// Puts a full container aside: for logic that makes many rows of one.
     pub fn spill(&mut self) {
         if self.oks.is_full() {
+            self.full.push(std::mem::take(&mut self.oks));
+        }
+    }
+    /// Puts all rows aside.
+    pub fn spill_all(&mut self) {
+        if !self.oks.is_empty() {
             self.full.push(std::mem::take(&mut self.oks));
         }
     }
@@ -68,20 +112,26 @@ pub type Logic<T> = Box<dyn FnMut(&[u8], &[u8], &T, i64, &mut Out<T>)>;
 
 type Output<T> = OutputBuilder<T, FlatBuilder<T>>;
 
+/// What is left for another turn: a container, and its capabilities for rows and for errors.
+type Later<T> = ([CapabilitySet<T>; 2], Flat<T, i64>);
+
 /// Applies `logic` to each update of a stream.
 pub fn flat_map<'s, T: Time>(rows: RowStream<'s, T>, name: &str, mut logic: Logic<T>) -> Halves<'s, T> {
-    let mut builder = OperatorBuilder::new(name.to_owned(), rows.scope());
+    let scope = rows.scope();
+    let mut builder = OperatorBuilder::new(name.to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
     let (oks, ok_stream) = builder.new_output();
     let (errs, err_stream) = builder.new_output();
     let (mut oks, mut errs) = (Output::<T>::from(oks), Output::<T>::from(errs));
     let mut input = builder.new_input(rows, Pipeline);
     builder.build(move |_| {
         let mut out = Out::default();
+        let mut later: VecDeque<Later<T>> = VecDeque::new();
         move |_| {
             let (mut oks, mut errs) = (oks.activate(), errs.activate());
-            input.for_each(|cap, data| {
-                let ok_caps = cap.retain_stamp(0);
-                let mut session = oks.session(&ok_caps);
+            let turn = Turn::begin();
+            let mut map = |caps: &[CapabilitySet<T>; 2], data: &Flat<T, i64>| {
+                let mut session = oks.session(&caps[0]);
                 for (key, val, time, diff) in data.iter() {
                     logic(key, val, time, *diff, &mut out);
                     out.full.drain(..).for_each(|mut full| session.give_container(&mut full));
@@ -95,10 +145,22 @@ pub fn flat_map<'s, T: Time>(rows: RowStream<'s, T>, name: &str, mut logic: Logi
                     out.oks.clear();
                 }
                 if !out.errs.is_empty() {
-                    errs.session(&cap.retain_stamp(1)).give_container(&mut out.errs);
+                    errs.session(&caps[1]).give_container(&mut out.errs);
                     out.errs.clear();
                 }
+            };
+            input.for_each(|cap, data| {
+                later.push_back(([cap.retain_stamp(0), cap.retain_stamp(1)], std::mem::take(data)));
             });
+            while let Some((caps, data)) = later.pop_front() {
+                map(&caps, &data);
+                if turn.is_over() {
+                    break;
+                }
+            }
+            if !later.is_empty() {
+                activator.activate();
+            }
         }
     });
     Halves { oks: ok_stream, errs: err_stream }
@@ -153,6 +215,8 @@ struct Todo<B: Navigable> {
     cursor: B::Cursor,
     /// How many of the look-ups are done.
     looked_up: usize,
+    /// Whether some of the current key's vals have been read.
+    within: bool,
 }
 
 /// Applies `logic` to each update of an arrangement, or of those of its keys that are in `lookups` (sorted).
@@ -182,23 +246,30 @@ where
                 for batch in spans.drain(..).filter_map(|span| span.inner) {
                     let cursor = batch.cursor();
                     let caps: [CapabilitySet<T>; 2] = [cap.retain_stamp(0), cap.retain_stamp(1)];
-                    todo.push_back((caps, Todo { batch, cursor, looked_up: 0 }));
+                    todo.push_back((caps, Todo { batch, cursor, looked_up: 0, within: false }));
                 }
             });
-            let mut fuel = FUEL;
-            while let (Some((caps, work)), true) = (todo.front_mut(), fuel > 0) {
+            let turn = Turn::begin();
+            while let Some((caps, work)) = todo.front_mut() {
                 let mut session = oks.session(&caps[0]);
-                let done = loop {
-                    if fuel == 0 || !seek(work, lookups.as_deref()) {
-                        break fuel > 0;
+                let mut done = false;
+                loop {
+                    let mut looked_at = 0;
+                    while !done && looked_at < VALS_A_LOOK && !out.oks.is_full() {
+                        done = !seek(work, lookups.as_deref());
+                        if !done {
+                            looked_at += 1 + read_vals::<Tr, T>(work, &mut logic, &mut out);
+                        }
                     }
-                    fuel = fuel.saturating_sub(1 + read_key::<Tr, T>(work, &mut logic, &mut out));
                     out.full.drain(..).for_each(|mut full| session.give_container(&mut full));
                     if out.oks.is_full() {
                         session.give_container(&mut out.oks);
                         out.oks.clear();
                     }
-                };
+                    if done || turn.is_over() {
+                        break;
+                    }
+                }
                 if !out.oks.is_empty() {
                     session.give_container(&mut out.oks);
                     out.oks.clear();
@@ -210,6 +281,9 @@ where
                 }
                 if done {
                     todo.pop_front();
+                }
+                if turn.is_over() {
+                    break;
                 }
             }
             if !todo.is_empty() {
@@ -225,7 +299,7 @@ fn seek<B: Navigable>(work: &mut Todo<B>, lookups: Option<&[Vec<u8>]>) -> bool
 where
     for<'a> B::Cursor: Cursor<Key<'a> = &'a [u8]>,
 {
-    let Some(lookups) = lookups else { return work.cursor.key_valid(&work.batch) };
+    let Some(lookups) = lookups.filter(|_| !work.within) else { return work.cursor.key_valid(&work.batch) };
     while let Some(key) = lookups.get(work.looked_up) {
         work.cursor.seek_key(&work.batch, key);
         match work.cursor.get_key(&work.batch) {
@@ -237,16 +311,21 @@ where
     false
 }
 
-/// Applies `logic` to all updates of the current key and steps on; returns how many there were.
-fn read_key<Tr, T: Time>(work: &mut Todo<Tr::Batch>, logic: &mut Logic<T>, out: &mut Out<T>) -> usize
+/// Applies `logic` to the updates of the current key, up to some, and steps on where they are all; returns how
+/// many there were.
+fn read_vals<Tr, T: Time>(work: &mut Todo<Tr::Batch>, logic: &mut Logic<T>, out: &mut Out<T>) -> usize
 where
     Tr: TraceReader<Time = T, Batch: Navigable> + 'static,
     for<'a> BatchCursor<Tr>: Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64>,
 {
     let mut count = 0;
-    let Todo { batch, cursor, .. } = work;
+    let Todo { batch, cursor, within, .. } = work;
     let Some(key) = cursor.get_key(batch) else { return 0 };
     while let Some(val) = cursor.get_val(batch) {
+        *within = count >= VALS_A_LOOK || !out.full.is_empty();
+        if *within {
+            return count;
+        }
         cursor.map_times(batch, |time, diff| {
             let time = <BatchCursor<Tr> as Cursor>::owned_time(time);
             logic(key, val, &time, <BatchCursor<Tr> as Cursor>::owned_diff(diff), out);
@@ -258,121 +337,6 @@ where
     cursor.step_key(batch);
     work.looked_up += 1;
     count
-}
-
-/// Joins vals: key, both vals, time, product of the diffs.
-pub type JoinLogic<T> = Box<dyn FnMut(&[u8], &[u8], &[u8], T, i64, &mut Out<T>)>;
-
-/// Joins two arrangements.
-pub fn join<'s, T: Time, Tr1, Tr2>(
-    a: Arranged<'s, Tr1>,
-    b: Arranged<'s, Tr2>,
-    name: &str,
-    fallible: bool,
-    mut logic: JoinLogic<T>,
-) -> (RowStream<'s, T>, Option<RowStream<'s, T>>)
-where
-    Tr1: TraceReader<Time = T, Batch: Navigable> + 'static,
-    Tr2: TraceReader<Time = T, Batch: Navigable> + 'static,
-    for<'a> BatchCursor<Tr1>:
-        Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64, KeyContainer = Bytes>,
-    for<'a> BatchCursor<Tr2>: Cursor<Key<'a> = &'a [u8], Val<'a> = &'a [u8], Time = T, Diff = i64>,
-{
-    let joined =
-        join_traces::<_, _, Bytes, _, JoinBuilder<T>>(a, b, name, move |key, v1, v2, time, r1, r2, out| {
-            logic(key, v1, v2, time, r1 * r2, out.out());
-        });
-    if !fallible {
-        return (joined, None);
-    }
-    let halves = demux(joined, name);
-    (halves.oks, Some(halves.errs))
-}
-
-/// What marks an error in the output of a join, which has but one: a val. Rows have none.
-const ERROR_MARK: &[u8] = &[1];
-
-/// A container builder that lets its user write into the current container: a join's output needs no
-/// row buffer. Errors leave as marked updates.
-pub struct JoinBuilder<T> {
-    current: Out<T>,
-    full: VecDeque<Flat<T, i64>>,
-    ship: Flat<T, i64>,
-}
-
-impl<T> Default for JoinBuilder<T> {
-    fn default() -> Self {
-        JoinBuilder { current: Out::default(), full: VecDeque::new(), ship: Flat::default() }
-    }
-}
-
-impl<T: Time> JoinBuilder<T> {
-    #[inline]
-    fn out(&mut self) -> &mut Out<T> {
-        if self.current.oks.is_full() {
-            self.full.push_back(std::mem::take(&mut self.current.oks));
-        }
-        if !self.current.errs.is_empty() {
-            self.mark_errors();
-        }
-        &mut self.current
-    }
-    #[cold]
-    fn mark_errors(&mut self) {
-        let mut marked = Flat::default();
-        for (key, _, time, diff) in self.current.errs.iter() {
-            marked.push(key, ERROR_MARK, time.clone(), *diff);
-        }
-        self.current.errs.clear();
-        self.full.push_back(marked);
-    }
-}
-
-impl<T: Time> timely::container::ContainerBuilder for JoinBuilder<T> {
-    type Container = Flat<T, i64>;
-    fn extract(&mut self) -> Option<&mut Flat<T, i64>> {
-        self.ship = self.full.pop_front()?;
-        Some(&mut self.ship)
-    }
-    fn finish(&mut self) -> Option<&mut Flat<T, i64>> {
-        if !self.current.errs.is_empty() {
-            self.mark_errors();
-        }
-        if !self.current.oks.is_empty() {
-            self.full.push_back(std::mem::take(&mut self.current.oks));
-        }
-        self.extract()
-    }
-}
-
-/// Tells marked errors from rows; containers without any pass whole.
-fn demux<'s, T: Time>(rows: RowStream<'s, T>, name: &str) -> Halves<'s, T> {
-    let mut builder = OperatorBuilder::new(format!("{name} errors"), rows.scope());
-    let (oks, ok_stream) = builder.new_output();
-    let (errs, err_stream) = builder.new_output();
-    let (mut oks, mut errs) = (Output::<T>::from(oks), Output::<T>::from(errs));
-    let mut input = builder.new_input(rows, Pipeline);
-    builder.build(move |_| {
-        move |_| {
-            let (mut oks, mut errs) = (oks.activate(), errs.activate());
-            input.for_each(|cap, data| {
-                if !data.has_vals() {
-                    oks.session(&cap.retain_stamp(0)).give_container(data);
-                    return;
-                }
-                let mut out = Out::default();
-                for (key, val, time, diff) in data.iter() {
-                    let half = if val.is_empty() { &mut out.oks } else { &mut out.errs };
-                    half.push(key, &[], time.clone(), *diff);
-                }
-                if !out.oks.is_empty() {
-                    oks.session(&cap.retain_stamp(0)).give_container(&mut out.oks);
-                }
-                errs.session(&cap.retain_stamp(1)).give_container(&mut out.errs);
-            });
-        }
-    });
-    Halves { oks: ok_stream, errs: err_stream }
 }
 
 /// From a key and its vals with their diffs to output vals with multiplicities.

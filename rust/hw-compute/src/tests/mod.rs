@@ -2,8 +2,9 @@
 //!
 //! * [`world`]: replicas, and simulated shards between them; [`plans`]: short names for plans;
 //!   [`reference`]: the slow obvious evaluator; [`rng`]: random numbers.
-//! * [`operators`], [`recursion`], [`sinks`], [`protocols`]: the tests.
+//! * [`endless`], [`operators`], [`recursion`], [`sinks`], [`turns`], [`protocols`]: the tests.
 
+mod endless;
 mod operators;
 mod plans;
 mod protocols;
@@ -11,4 +12,5 @@ mod recursion;
 mod reference;
 pub mod rng;
 mod sinks;
+mod turns;
 mod world;

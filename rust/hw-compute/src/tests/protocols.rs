@@ -123,7 +123,7 @@ fn negative_multiplicities_are_errors_of_reductions() {
         world.append("a", vec![Stored { error: false, row: ints(&[1, 1]), time: 1, diff: -1 }], 2);
         world.append("a", vec![Stored { error: false, row: ints(&[1, 1]), time: 2, diff: 2 }], 3);
         let error = world.peek("i", 2, 1).expect_err("negative");
-        assert_eq!(error.sqlstate, "XX000");
+        assert_eq!(error.sqlstate, "22000");
         assert!(error.message.starts_with("Invalid data in source"), "{}", error.message);
         assert_eq!(world.peek("i", 2, 2).map(|rows| rows.len()), Ok(1));
     }

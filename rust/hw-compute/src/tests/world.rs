@@ -177,7 +177,8 @@ pub fn unfinished(arity: usize) -> RowSetFinishing {
     RowSetFinishing { order_by: vec![], limit: None, offset: 0, project: (0..arity).collect() }
 }
 
-fn part(half: Half, updates: &Updates) -> PartBytes {
+/// A part as a shell reads it.
+pub fn part(half: Half, updates: &Updates) -> PartBytes {
     let bytes = updates.encode().expect("small").into();
     PartBytes { encoding: Encoding::Flat, half, bytes, filter: hw_persist::PartFilter::default() }
 }

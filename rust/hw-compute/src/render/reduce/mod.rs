@@ -20,7 +20,7 @@ use super::thinning::Picker;
 use super::{Context, RenderError, RenderTime, all_columns};
 use crate::arrangement::{RowArranged, arrange};
 use crate::container::{Diff, RowStream, Time};
-use crate::expr::{EvalError, Mfp, ScalarExpr};
+use crate::expr::{EvalError, INVALID_DATA, Mfp, ScalarExpr};
 use crate::plan::{AggregateExpr, ReducePlan};
 
 /// What is to be reduced, and how.
@@ -46,9 +46,9 @@ pub struct Part<'s, T: Time> {
     pub arranged: RowArranged<'s, T>,
 }
 
-/// The error of a group that holds fewer than no rows.
+/// The error of a group that holds fewer than no rows: of the data, which some query or source has made so.
 pub fn negative(what: &str) -> EvalError {
-    EvalError::internal(format!("Invalid data in source, saw {what}"))
+    EvalError::raise(INVALID_DATA, format!("Invalid data in source, saw {what}"))
 }
 
 /// Reduces to rows and to errors: two reductions over one arrangement.
