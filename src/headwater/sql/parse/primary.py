@@ -164,7 +164,7 @@ def _maybe_typed(p: TokenStream) -> Expr:
     """Read a word that begins a spelled-out type: with a literal behind it, it is one."""
     end = p.i + 1
     if p.keys[end] == "(":
-        end = p.closing(end) + 1
+        end = min(p.closing(end) + 1, len(p.keys) - 1)
     while p.keys[end] in ("WITH", "WITHOUT", "TIME", "ZONE", "VARYING", "PRECISION", "CHARACTER"):
         end += 1
     if p.kinds[end] is not STRING or (end == p.i + 1 and p.key in ("DOUBLE", "NATIONAL")):
