@@ -59,6 +59,7 @@ from headwater.sql.lower.substitute import (
     substitute_parameters,
     substitute_unmaterializable,
     unmaterializable_of,
+    volatile_of,
 )
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.inline_views import inline_views
@@ -326,7 +327,12 @@ class Planner:
         """
         inlined = now_as_moment(world.inline(expr))
         for func in sorted(unmaterializable_of(inlined) - {UnmaterializableFunc.MZ_NOW}):
-            raise FeatureNotSupported(f"cannot materialize call to {func.value}() in {what}")
+            names = (
+                {func.value}
+                if func is not UnmaterializableFunc.EVALUATION
+                else volatile_of(inlined)
+            )
+            raise FeatureNotSupported(f"cannot materialize call to {min(names)}() in {what}")
         return self.optimize(inlined, world)
 
     def constant(

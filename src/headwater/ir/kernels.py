@@ -8,7 +8,7 @@ the datums.
 
 from headwater.errors import CardinalityViolation, ErrorFields
 from headwater.ir import literals
-from headwater.ir.functions import CASTS, SIGNATURES, SYNTAX, Convey
+from headwater.ir.functions import CASTS, SIGNATURES, SYNTAX, VOLATILE_KERNELS, Convey
 from headwater.ir.literals import int_literal, literal_from_text, literal_int
 from headwater.ir.scalar import (
     AggregateExpr,
@@ -218,6 +218,16 @@ def may_fail(expr: ScalarExpr) -> bool:
         if type(node) is Call and node.func not in INFALLIBLE:
             return True
     return False
+
+
+def is_volatile_call(expr: ScalarExpr) -> bool:
+    """Return whether ``expr`` is itself a call that has another value at each evaluation."""
+    return type(expr) is Call and expr.func in VOLATILE_KERNELS
+
+
+def is_volatile(expr: ScalarExpr) -> bool:
+    """Return whether evaluating ``expr`` again may give another value."""
+    return any(map(is_volatile_call, walk_scalar(expr)))
 
 
 def is_mz_now(expr: ScalarExpr) -> bool:

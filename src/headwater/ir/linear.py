@@ -154,10 +154,24 @@ class Linear(msgspec.Struct, frozen=True):
         return expr
 
 
+def is_draw(expr: RelationExpr) -> bool:
+    """Return whether ``expr`` evaluates volatile calls: the Map that has nothing else in it.
+
+    Its rows are what they are only where they are made: it may neither be computed twice, nor for
+    rows that others cancel. ``sql.optimize.draws`` brings plans into this form.
+    """
+    if type(expr) is not Map or not expr.scalars:
+        return False
+    return all(map(kernels.is_volatile_call, expr.scalars))
+
+
 def extract(expr: RelationExpr) -> tuple[Linear, RelationExpr]:
-    """Split ``expr`` into the chain of Map, Filter, Project on top, and what is below."""
+    """Split ``expr`` into the chain of Map, Filter, Project on top, and what is below.
+
+    A chain ends above a draw, which is thereby an operator that no rule sees through.
+    """
     chain: list[RelationExpr] = []
-    while isinstance(expr, Map | Filter | Project):
+    while isinstance(expr, Map | Filter | Project) and not is_draw(expr):
         chain.append(expr)
         expr = expr.input
     linear = Linear.identity(arity(expr))

@@ -20,7 +20,11 @@ from headwater.ir.scalar import Literal
 from headwater.ir.typing import arity
 from headwater.pgwire import protocol as p
 from headwater.sql.lower.dataflow import LoweredDataflow, build_dataflow
-from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
+from headwater.sql.lower.substitute import (
+    substitute_unmaterializable,
+    unmaterializable_of,
+    volatile_of,
+)
 from headwater.sql.plan.statements import (
     Planned,
     SubscribeDebezium,
@@ -103,6 +107,9 @@ async def _create(
         planned.is_long, lambda: coord.planner.relation(plan.query, params)
     )
     inlined = world.inline(relation)
+    for name in sorted(volatile_of(inlined)):
+        # A row that is taken back later must be the one that was given.
+        raise FeatureNotSupported(f"cannot materialize call to {name}() in SUBSCRIBE")
     if unmaterializable_of(inlined):
         inlined = substitute_unmaterializable(inlined, session_values(coord, session))
     id, on = coord.ids.transient(), coord.ids.transient()

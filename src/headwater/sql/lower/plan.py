@@ -76,7 +76,7 @@ class Lowering:
         self.sources: dict[GlobalId, int] = {}  # id -> arity
         self.index_uses: dict[tuple[GlobalId, str], IndexUse] = {}
 
-    def lower(  # noqa: C901, PLR0912 -- one case an operator
+    def lower(  # noqa: C901, PLR0911, PLR0912 -- one case an operator
         self, expr: RelationExpr
     ) -> Lowered:
         """Return the physical plan of ``expr``, which the optimizer has finished.
@@ -102,6 +102,8 @@ class Lowering:
                 return Lowered(lir.Let(inner.id, value.plan, body.plan), body.available)
             case mir.LetRec():
                 return self._let_rec(inner, linear)
+            case mir.Map():
+                return self._draw(inner, linear)
             case mir.FlatMap():
                 return self._flat_map(inner, linear)
             case mir.Join():
@@ -225,6 +227,11 @@ class Lowering:
         return Lowered(plan, body.available)
 
     # Operators.
+
+    def _draw(self, node: mir.Map, linear: Linear) -> Lowered:
+        """Lower a map of volatile calls, over rows as they are and not as ``linear`` wants them."""
+        drawn = Linear.identity(arity(node.input)).then_map(node.scalars).then(linear)
+        return self._after(Lowered(self.raw(node.input), RAW), drawn)
 
     def _negate(self, node: mir.Negate, linear: Linear) -> Lowered:
         if linear.may_fail:

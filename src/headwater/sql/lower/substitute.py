@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from headwater.errors import InternalError, UndefinedParameter
+from headwater.ir.kernels import is_volatile_call
 from headwater.ir.relation import RelationExpr
 from headwater.ir.scalar import (
+    Call,
     CallUnmaterializable,
     Literal,
     Parameter,
@@ -24,6 +26,17 @@ def unmaterializable_of(expr: RelationExpr) -> frozenset[UnmaterializableFunc]:
         for scalar in scalars_of(operator)
         for node in walk_scalar(scalar)
         if isinstance(node, CallUnmaterializable)
+    )
+
+
+def volatile_of(expr: RelationExpr) -> frozenset[str]:
+    """Return the kernels in ``expr`` that have another value at each evaluation."""
+    return frozenset(
+        node.func
+        for operator in walk(expr)
+        for scalar in scalars_of(operator)
+        for node in walk_scalar(scalar)
+        if isinstance(node, Call) and is_volatile_call(node)
     )
 
 

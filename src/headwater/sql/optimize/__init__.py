@@ -10,6 +10,8 @@ the top), ``fuse`` (canonical chains, flat joins and unions), ``simplify_scalars
 ``reduce_elision``, ``limits``, ``semijoin``, ``projection_pushdown``, ``union_cancel``. Physical
 ones, once: ``relation_cse``, ``join_implementation``, ``monotonic``.
 
+``draws`` comes first and between the two: volatile calls are operators that no rule sees through.
+
 Out of scope: the catalog, the clock, statistics gathering (all are arguments), and anything about
 arrangements that is not a choice of plan (``lower``).
 """

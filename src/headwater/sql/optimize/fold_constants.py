@@ -6,6 +6,7 @@ whole constant a ``ConstantError`` only where every reader of the row would fail
 
 from headwater.ir import kernels
 from headwater.ir.effort import is_cheap
+from headwater.ir.linear import is_draw
 from headwater.ir.relation import (
     ArrangeBy,
     Constant,
@@ -136,8 +137,13 @@ def _fold_map(node: Map, child: Constant, context: OptimizerContext) -> Relation
     if any(not is_closed(scalar) for scalar in scalars):
         return node
     desc = _desc_of_map(node, context.typer)
+    given = child.rows
+    if is_draw(node):
+        if any(diff < 0 for _, diff in given) or sum(diff for _, diff in given) > FOLD_ROWS_MAX:
+            return node
+        given = tuple((row, 1) for row, diff in given for _ in range(diff))  # a draw for each
     rows = []
-    for row, diff in child.rows:
+    for row, diff in given:
         datums = split_row(row)
         for scalar in scalars:
             value = evaluate(scalar, datums, child.desc.types, context, node)

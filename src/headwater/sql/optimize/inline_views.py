@@ -1,8 +1,19 @@
 """Put the definitions of views where they are named, each bound once."""
 
 from headwater.errors import InternalError
+from headwater.ir.kernels import int8_literal, is_volatile_call
 from headwater.ir.relation import Get, Global, Let, LetRec, LocalId, RelationExpr
-from headwater.ir.visit import map_inputs, map_tuple, next_local_id, replace, transform_up, walk
+from headwater.ir.scalar import Call, ScalarExpr
+from headwater.ir.visit import (
+    map_inputs,
+    map_tuple,
+    next_local_id,
+    replace,
+    transform_scalar,
+    transform_scalars,
+    transform_up,
+    walk,
+)
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.types.ids import GlobalId
 
@@ -32,7 +43,8 @@ def inline_views(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
     bound: dict[GlobalId, int] = {}
     bindings: list[tuple[int, RelationExpr]] = []
     for name in order:
-        body, number = _renumbered(context.views[name], number)
+        body = _drawing_apart(context.views[name], len(bindings))
+        body, number = _renumbered(body, number)
         bindings.append((number, _replace_names(body, bound)))
         bound[name] = number
         number += 1
@@ -40,6 +52,20 @@ def inline_views(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
     for identifier, value in reversed(bindings):
         result = Let(identifier, value, result)
     return result
+
+
+def _drawing_apart(body: RelationExpr, number: int) -> RelationExpr:
+    """Return ``body`` with volatile calls that are none of another view's, nor the query's.
+
+    Calls count up from 0 in each statement; a further argument tells statements apart.
+    """
+
+    def visit(node: ScalarExpr) -> ScalarExpr:
+        if isinstance(node, Call) and is_volatile_call(node):
+            return Call(node.func, (*node.args, int8_literal(number)), node.type)
+        return node
+
+    return transform_scalars(body, lambda scalar: transform_scalar(scalar, visit))
 
 
 def _named(expr: RelationExpr, context: OptimizerContext) -> list[GlobalId]:

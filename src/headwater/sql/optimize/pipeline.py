@@ -10,6 +10,7 @@ from headwater.errors import within_stack
 from headwater.ir.relation import RelationExpr
 from headwater.ir.visit import check_depth
 from headwater.sql.optimize.context import OptimizerContext, Rule
+from headwater.sql.optimize.draws import isolate_draws, separate_draws
 from headwater.sql.optimize.fold_constants import fold_constants
 from headwater.sql.optimize.fuse import fuse
 from headwater.sql.optimize.inline_views import inline_views
@@ -47,6 +48,7 @@ LOGICAL: tuple[tuple[str, Rule], ...] = (
 
 PHYSICAL: tuple[tuple[str, Rule], ...] = (
     ("normalize_lets", normalize_lets),
+    ("separate_draws", separate_draws),
     ("split_temporal", split_temporal),
     ("fuse", fuse),
     ("relation_cse", relation_cse),
@@ -73,6 +75,7 @@ def optimize(
     """
     check_depth(expr)
     expr = _run("inline_views", inline_views, expr, context, trace)
+    expr = _run("isolate_draws", isolate_draws, expr, context, trace)
     for _ in range(ROUNDS_MAX):
         before = expr
         for name, rule in LOGICAL:

@@ -8,7 +8,7 @@ what turns outer joins whose padding is rejected above into inner joins.
 from collections.abc import Callable, Iterable, Sequence
 
 from headwater.ir import kernels
-from headwater.ir.linear import extract, subtracts
+from headwater.ir.linear import extract, is_draw, subtracts
 from headwater.ir.relation import (
     Constant,
     ConstantError,
@@ -120,6 +120,8 @@ class _Pusher:
 
     def _push_map(self, expr: Map, predicates: Predicates) -> RelationExpr:
         width = arity(expr.input)
+        if is_draw(expr):
+            return self._push_width(expr, predicates, width)
         below: list[ScalarExpr] = []
         above: list[ScalarExpr] = []
         inner_types = self.typer.types(expr.input) if predicates else ()
@@ -161,7 +163,7 @@ class _Pusher:
                 return Constant((), self.typer.desc(member))
         return member
 
-    def _push_width(self, expr: FlatMap, predicates: Predicates, width: int) -> RelationExpr:
+    def _push_width(self, expr: FlatMap | Map, predicates: Predicates, width: int) -> RelationExpr:
         return self._push_some(
             expr, predicates, lambda item: all(column < width for column in columns_of(item))
         )

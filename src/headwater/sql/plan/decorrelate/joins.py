@@ -167,6 +167,8 @@ def _equi_split(
         *scope,
     )
     predicate = lower_plain(context, join.on, inner_scope)
+    if kernels.is_volatile(predicate):
+        return None  # parts of the condition would be computed twice, and differ
     left_only: list[ScalarExpr] = []
     right_only: list[ScalarExpr] = []
     left_keys: list[ScalarExpr] = [Column(column) for column in range(shared)]

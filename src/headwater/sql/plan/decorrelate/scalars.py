@@ -133,6 +133,9 @@ def _guarded(
 
     An error of a branch not taken (PostgreSQL: 4.2.14, CASE guards) does not arise that way.
     """
+    if kernels.is_volatile(cond):
+        inner = Map(inner, (cond,))
+        cond = Column(arity(inner) - 1)  # both halves go by one value
     width = arity(inner)
 
     def split(rows: Get) -> RelationExpr:
