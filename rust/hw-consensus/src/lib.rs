@@ -7,7 +7,8 @@
 //! * [`store`]: the file and its index; [`checkpoint`]: the WAL folded back into it;
 //! * [`grant`]: what Python lends; [`version`]: a round as a version of the shard, byte for byte what
 //!   Python would have written; [`gathering`]: how long a round waits for more rows;
-//! * [`rounds`]: rows, waiting for their round; [`owner`]: the thread.
+//! * [`rounds`]: rows, waiting for their round; [`inbox`]: requests, waiting for their turn; [`owner`]:
+//!   the thread.
 //!
 //! Why: `docs/decisions/2026-11-27-rounds-of-inserts-in-rust.md`.
 
@@ -15,6 +16,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod gathering;
 pub mod grant;
+pub mod inbox;
 pub mod owner;
 pub mod rounds;
 pub mod store;

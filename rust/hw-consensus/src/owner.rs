@@ -8,13 +8,14 @@
 use crate::checkpoint::Checkpointer;
 use crate::clock::{monotonic_ns, now_ms};
 use crate::grant::Grant;
+use crate::inbox::Inbox;
 use crate::rounds::{Outcome, Round, Rounds, Row};
 use crate::store::{Cas, Mismatched, Store, StoreError, Versions};
 use hw_link::events::EventQueue;
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -42,8 +43,11 @@ pub enum Request {
     Pragma { id: u64, name: String, value: Option<i64> },
     /// Commit rows from now on. Not done where the shard's newest version is another.
     Give(Grant),
-    /// Commit rows no more: [`Done::Nothing`], after the last round was told.
-    TakeBack { id: u64 },
+    /// Take rows already: a grant follows soon.
+    Announce,
+    /// Commit rows no more: [`Done::Nothing`], after the last round was told. Where the next grant is to
+    /// follow `soon`, rows wait for it.
+    TakeBack { id: u64, soon: bool },
     /// Complete the times up to this one; nothing without a grant.
     Nudge(u64),
     /// A row, under a grant.
@@ -90,21 +94,22 @@ pub enum Event {
     Ended,
 }
 
-/// Who has to know of a round's time before anybody is answered.
-pub trait Applied: Send + Sync {
-    /// Reads that begin from now on see the writes at `time`.
-    fn applied(&self, time: u64);
+/// Who stands between the store and those who wait for their rows.
+pub trait Answers: Send + Sync {
+    /// A round is durable: lets reads that begin from now on see the writes at `time`, and tells all
+    /// who wait for `rows` that they were inserted.
+    fn inserted(&self, time: u64, rows: Vec<Row>);
 }
 
 struct Shared {
     events: EventQueue<Event>,
     granted: AtomicBool,
-    applied: OnceLock<Arc<dyn Applied>>,
+    answers: OnceLock<Arc<dyn Answers>>,
+    inbox: Inbox,
 }
 
 /// The store, from any thread.
 pub struct Consensus {
-    requests: Sender<Request>,
     shared: Arc<Shared>,
     path: PathBuf,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -119,24 +124,25 @@ impl Consensus {
         let shared = Arc::new(Shared {
             events: EventQueue::new(usize::MAX).map_err(failed)?,
             granted: AtomicBool::new(false),
-            applied: OnceLock::new(),
+            answers: OnceLock::new(),
+            inbox: Inbox::default(),
         });
-        let (requests, receiver) = mpsc::channel();
         let owner = Owner {
             store,
             checkpointer,
             rounds: Rounds::default(),
             shared: Arc::clone(&shared),
+            asked: VecDeque::new(),
             untold: Vec::new(),
             told: Instant::now(),
         };
-        let run = move || owner.run(&receiver);
+        let run = move || owner.run();
         let thread = thread::Builder::new().name("consensus".to_owned()).spawn(run).map_err(failed)?;
-        Ok(Consensus { requests, shared, path: path.to_owned(), thread: Mutex::new(Some(thread)) })
+        Ok(Consensus { shared, path: path.to_owned(), thread: Mutex::new(Some(thread)) })
     }
     /// Asks. False where the store is closed.
     pub fn ask(&self, request: Request) -> bool {
-        self.requests.send(request).is_ok()
+        self.shared.inbox.put(request)
     }
     /// What Python drains.
     pub fn events(&self) -> &EventQueue<Event> {
@@ -146,9 +152,9 @@ impl Consensus {
     pub fn is_granted(&self) -> bool {
         self.shared.granted.load(Ordering::Acquire)
     }
-    /// Names who is told of rounds' times; once, before the first grant.
-    pub fn tell_applied(&self, applied: Arc<dyn Applied>) {
-        let _ = self.shared.applied.set(applied);
+    /// Names who answers; once, before the first grant. Without, the store does.
+    pub fn answer_through(&self, answers: Arc<dyn Answers>) {
+        let _ = self.shared.answers.set(answers);
     }
     /// The file.
     pub fn path(&self) -> &Path {
@@ -175,22 +181,26 @@ struct Owner {
     checkpointer: Checkpointer,
     rounds: Rounds,
     shared: Arc<Shared>,
+    /// What was taken from the inbox and is not done yet.
+    asked: VecDeque<Request>,
     untold: Vec<Event>,
     told: Instant,
 }
 
 impl Owner {
-    fn run(mut self, requests: &Receiver<Request>) {
-        while self.turn(requests) {}
+    fn run(mut self) {
+        while self.turn() {}
+        self.shared.inbox.close();
         self.take_back();
         self.tell();
     }
     /// Takes what was asked and does it; false at the end.
-    fn turn(&mut self, requests: &Receiver<Request>) -> bool {
+    fn turn(&mut self) -> bool {
         let mut asked = Vec::new();
         let mut going = true;
-        let mut next = self.receive(requests);
-        while let Some(request) = next {
+        self.receive();
+        while going && asked.len() < BATCH_MAX {
+            let Some(request) = self.asked.pop_front() else { break };
             match request {
                 Request::Insert(row) => self.rounds.take(row),
                 Request::Nudge(time) => self.rounds.nudge(time),
@@ -199,46 +209,53 @@ impl Owner {
                     self.work(&std::mem::take(&mut asked));
                     self.give(grant);
                 }
-                Request::TakeBack { id } => {
+                Request::Announce => self.announce(),
+                Request::TakeBack { id, soon } => {
                     self.work(&std::mem::take(&mut asked));
-                    self.take_back();
+                    if soon {
+                        self.announce();
+                    } else {
+                        self.take_back();
+                    }
                     self.done(id, Done::Nothing);
                 }
-                Request::Close => {
-                    going = false;
-                    break;
-                }
+                Request::Close => going = false,
                 other => asked.push(other),
             }
-            next = if asked.len() < BATCH_MAX { requests.try_recv().ok() } else { None };
         }
         self.rounds.drained(Instant::now());
         self.work(&asked);
+        if self.rounds.is_overdue(Instant::now()) {
+            self.take_back();
+        }
         if !self.untold.is_empty() && self.told.elapsed() >= TELL_EVERY {
             self.tell();
         }
         going
     }
-    /// Waits for a request, up to the moment at which something else is due.
-    fn receive(&self, requests: &Receiver<Request>) -> Option<Request> {
+    /// Waits for requests, up to the moment at which something else is due.
+    fn receive(&mut self) {
+        if !self.asked.is_empty() {
+            return;
+        }
         let tell = (!self.untold.is_empty()).then(|| self.told + TELL_EVERY);
         let doomed = self.store.has_doomed().then(|| Instant::now() + DOOMED_AFTER);
         let due = [self.rounds.due(now_ms()), tell, doomed].into_iter().flatten().min();
-        let Some(due) = due else { return Some(requests.recv().unwrap_or(Request::Close)) };
-        match requests.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Ok(request) => Some(request),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Request::Close),
-        }
+        self.asked = self.shared.inbox.take(self.rounds.wanted(), due);
     }
     fn give(&mut self, grant: Grant) {
         if self.store.head(&grant.shard) == grant.seqno {
             self.rounds.give(grant);
             self.shared.granted.store(true, Ordering::Release);
         } else {
+            self.take_back();
             self.untold.push(Event::Ended);
             self.tell();
         }
+    }
+    fn announce(&mut self) {
+        self.rounds.announce(Instant::now());
+        self.shared.granted.store(true, Ordering::Release);
     }
     fn take_back(&mut self) -> bool {
         self.shared.granted.store(false, Ordering::Release);
@@ -305,12 +322,10 @@ impl Owner {
             return round.end(&Outcome::Again);
         }
         self.rounds.committed(&round, began.elapsed());
-        if let Some(applied) = self.shared.applied.get() {
-            applied.applied(round.time);
-        }
         let Round { rows, cas, time, tables, .. } = round;
-        for row in rows {
-            row.end(Outcome::Inserted);
+        match self.shared.answers.get() {
+            Some(answers) => answers.inserted(time, rows),
+            None => rows.into_iter().for_each(|row| row.end(Outcome::Inserted)),
         }
         self.untold.push(Event::Round { cas, time, began_ns, tables });
     }
@@ -356,6 +371,7 @@ impl Owner {
             }
             Request::Commit { .. }
             | Request::Give(_)
+            | Request::Announce
             | Request::TakeBack { .. }
             | Request::Nudge(_)
             | Request::Insert(_)

@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 const ROWS_MAX: usize = 1024;
 /// What the flat codec adds to a row.
 const ROW_OVERHEAD_BYTES: usize = 20;
+/// Rows wait so long for a grant that was announced, before they are given to Python after all.
+pub const ANNOUNCED_MAX: Duration = Duration::from_millis(250);
 /// A time that nothing follows is closed after so long.
 const CLOSE_AFTER: Duration = Duration::from_millis(1);
 
@@ -98,6 +100,8 @@ impl Round {
 #[derive(Default)]
 pub struct Rounds {
     grant: Option<Grant>,
+    /// Without a grant: one will follow before this, and rows wait for it.
+    announced: Option<Instant>,
     waiting: VecDeque<Row>,
     gathering: Gathering,
     /// The round that is being gathered begins at this moment.
@@ -115,28 +119,41 @@ impl Rounds {
     pub fn grant(&self) -> Option<&Grant> {
         self.grant.as_ref()
     }
-    /// Begins to commit rows.
+    /// Begins to commit rows, those that have waited for it first.
     pub fn give(&mut self, grant: Grant) {
-        self.grant = Some(grant);
+        let (fitting, others) = self.waiting.drain(..).partition(|row| fits(&grant, row));
+        self.waiting = fitting;
+        others.into_iter().for_each(|row: Row| row.end(Outcome::Again));
+        (self.grant, self.announced) = (Some(grant), None);
         self.last = Some(Instant::now());
     }
     /// Commits no more: who waits is to ask Python. Returns whether there was a grant.
     pub fn take_back(&mut self) -> bool {
         self.waiting.drain(..).for_each(|row| row.end(Outcome::Again));
-        (self.gather_until, self.ended) = (None, None);
+        self.announced = None;
+        self.stop()
+    }
+    /// Commits no more until the next grant, for which rows wait: for a bounded time.
+    pub fn announce(&mut self, now: Instant) {
+        self.stop();
+        self.announced = Some(now + ANNOUNCED_MAX);
+    }
+    /// Whether a grant was announced and has not come.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.announced.is_some_and(|until| until <= now)
+    }
+    fn stop(&mut self) -> bool {
+        (self.gather_until, self.in_vain, self.ended) = (None, false, None);
         self.nudged.clear();
         self.grant.take().is_some()
     }
     /// Takes a row.
     pub fn take(&mut self, row: Row) {
-        match &self.grant {
-            Some(grant)
-                if grant.catalog_version == row.catalog_version
-                    && row.row.len() + 2 * ROW_OVERHEAD_BYTES < grant.inline_bytes_max =>
-            {
-                self.waiting.push_back(row);
-            }
-            _ => row.end(Outcome::Again),
+        let kept = self.grant.as_ref().map_or(self.announced.is_some(), |grant| fits(grant, &row));
+        if kept {
+            self.waiting.push_back(row);
+        } else {
+            row.end(Outcome::Again);
         }
     }
     /// Asks for all times up to `time` to be complete.
@@ -151,7 +168,7 @@ impl Rounds {
             self.gathering.ended(answered, self.waiting.len(), took);
         }
         match self.gather_until {
-            None if !self.waiting.is_empty() => {
+            None if self.grant.is_some() && !self.waiting.is_empty() => {
                 let moment = self.gathering.moment(self.waiting.len());
                 self.in_vain = !moment.is_zero();
                 self.gather_until = Some(now + moment);
@@ -164,9 +181,16 @@ impl Rounds {
             Some(_) | None => {}
         }
     }
+    /// How many more rows are worth waking for before the round is due.
+    pub fn wanted(&self) -> usize {
+        match self.gather_until {
+            Some(_) if self.in_vain => self.gathering.expected.saturating_sub(self.waiting.len()).max(1),
+            _ => 1,
+        }
+    }
     /// When a round is due; None where there is nothing to do.
     pub fn due(&self, now_ms: u64) -> Option<Instant> {
-        let grant = self.grant.as_ref()?;
+        let Some(grant) = &self.grant else { return self.announced };
         let gathered = if self.waiting.is_empty() { None } else { self.gather_until };
         let closing = self.last.filter(|_| grant.open).map(|last| last + CLOSE_AFTER);
         let ahead = |time: &u64| Duration::from_millis(time.saturating_sub(now_ms));
@@ -215,5 +239,96 @@ impl Rounds {
         if !round.rows.is_empty() {
             self.ended = Some((round.rows.len(), took));
         }
+    }
+}
+
+/// Whether a row can be committed under a grant.
+fn fits(grant: &Grant, row: &Row) -> bool {
+    grant.catalog_version == row.catalog_version
+        && row.row.len() + 2 * ROW_OVERHEAD_BYTES < grant.inline_bytes_max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        let (done, _) = oneshot::channel();
+        let (table, ticket) = ("t".to_owned(), Ticket::default());
+        Row { table, row: vec![1], catalog_version: 1, ticket, done }
+    }
+
+    fn grant() -> Grant {
+        Grant {
+            shard: "txns".to_owned(),
+            seqno: 1,
+            upper: 1,
+            open: false,
+            epoch: 1,
+            catalog_version: 1,
+            inline_bytes_max: 1 << 10,
+            token: [0; 8],
+        }
+    }
+
+    /// Rounds that have had eight rows and wait for as many, with one.
+    fn gathering() -> Rounds {
+        let mut rounds = Rounds::default();
+        rounds.give(grant());
+        (0..8).for_each(|_| rounds.take(row()));
+        rounds.drained(Instant::now());
+        let round = rounds.begin(10).expect("a round");
+        rounds.committed(&round, Duration::from_millis(1));
+        rounds.drained(Instant::now());
+        rounds.take(row());
+        rounds.drained(Instant::now());
+        rounds
+    }
+
+    #[test]
+    fn rows_that_are_expected_wake_together() {
+        assert_eq!(gathering().wanted(), 7);
+    }
+
+    #[test]
+    fn rows_wait_for_a_grant_that_was_announced_up_to_a_bound() {
+        let mut rounds = gathering();
+        let now = Instant::now();
+        rounds.announce(now);
+        rounds.take(row());
+        rounds.drained(now);
+        assert_eq!(rounds.waiting.len(), 2);
+        assert!(rounds.begin(11).is_none());
+        assert_eq!(rounds.due(11), Some(now + ANNOUNCED_MAX));
+        assert!(!rounds.is_overdue(now) && rounds.is_overdue(now + ANNOUNCED_MAX));
+        rounds.give(grant());
+        assert!(!rounds.is_overdue(now + ANNOUNCED_MAX));
+        rounds.drained(now);
+        assert_eq!(rounds.begin(11).map(|round| round.rows.len()), Some(2));
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_the_grant_that_it_waited_for_is_pythons() {
+        let mut rounds = Rounds::default();
+        rounds.announce(Instant::now());
+        let (done, outcome) = oneshot::channel();
+        rounds.take(Row { catalog_version: 2, done, ..row() });
+        rounds.take(row());
+        rounds.give(grant());
+        assert_eq!(outcome.blocking_recv(), Ok(Outcome::Again));
+        assert_eq!(rounds.waiting.len(), 1);
+    }
+
+    #[test]
+    fn a_row_that_nobody_gathers_for_wakes_at_once() {
+        assert_eq!(Rounds::default().wanted(), 1);
+        let mut rounds = gathering();
+        rounds.take_back();
+        assert_eq!(rounds.wanted(), 1);
+        rounds.give(grant());
+        assert_eq!(rounds.wanted(), 1);
+        let mut rounds = gathering();
+        assert!(rounds.begin(11).is_some());
+        assert_eq!(rounds.wanted(), 1);
     }
 }

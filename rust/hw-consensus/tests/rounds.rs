@@ -94,7 +94,7 @@ fn rows_are_committed_told_and_answered_until_the_shard_is_taken_back() {
     assert_eq!(stale.blocking_recv(), Ok(Outcome::Again));
     let (_, large) = insert(&store, &[1; 1 << 10], 7);
     assert_eq!(large.blocking_recv(), Ok(Outcome::Again));
-    store.ask(Request::TakeBack { id: 1 });
+    store.ask(Request::TakeBack { id: 1, soon: false });
     let (told, _) = until_done(&store, 1);
     let rounds: Vec<_> = told
         .iter()
@@ -172,4 +172,35 @@ fn a_row_is_withdrawn_before_its_round_or_not_at_all() {
     for (withdrawn, outcome) in ended {
         assert_eq!(outcome, if withdrawn { None } else { Some(Outcome::Inserted) });
     }
+}
+
+#[test]
+fn rows_that_come_while_the_shard_is_away_for_a_moment_wait_for_it() {
+    let folder = Folder::new();
+    let store = opened(&folder);
+    store.ask(Request::Announce);
+    let (_, early) = insert(&store, b"early", 7);
+    store.ask(Request::Give(grant(1)));
+    assert_eq!(early.blocking_recv(), Ok(Outcome::Inserted));
+    store.ask(Request::TakeBack { id: 1, soon: true });
+    let (_, late) = insert(&store, b"late", 7);
+    until_done(&store, 1);
+    assert!(store.is_granted());
+    store.ask(Request::Commit { id: 2, ops: vec![cas(2)] });
+    assert!(matches!(until_done(&store, 2).1, Done::Committed(mismatched) if mismatched.is_empty()));
+    store.ask(Request::Give(grant(3)));
+    assert_eq!(late.blocking_recv(), Ok(Outcome::Inserted));
+    drop(store);
+    let versions = Store::open(&folder.file()).and_then(|mut store| store.scan(SHARD, 2)).expect("a store");
+    assert_eq!(versions.iter().map(|(seqno, _)| *seqno).collect::<Vec<_>>(), [2, 3, 4]);
+}
+
+#[test]
+fn rows_do_not_wait_for_ever_for_a_shard_that_does_not_come() {
+    let folder = Folder::new();
+    let store = opened(&folder);
+    store.ask(Request::Announce);
+    let (_, row) = insert(&store, b"row", 7);
+    assert_eq!(row.blocking_recv(), Ok(Outcome::Again));
+    assert!(!store.is_granted());
 }

@@ -11,7 +11,7 @@ use crate::protocol::{Answer, ErrorFields, FastInsert, FastPlan, KeyPart, Reques
 use crate::session::Statement;
 use crate::stream::RowStream;
 use hw_consensus::clock::monotonic_ns;
-use hw_consensus::owner::{self, Applied, Consensus};
+use hw_consensus::owner::{self, Consensus};
 use hw_consensus::rounds::{Outcome, Row, Ticket};
 use hw_consensus::store::StoreError;
 use hw_link::finishing::RowSetFinishing;
@@ -116,12 +116,6 @@ impl FastState {
         };
         let strict = plan.serializable || monotonic_ns() < self.lease_until_ns.load(Ordering::Acquire);
         (strict && timestamp >= times.since).then_some(timestamp)
-    }
-}
-
-impl Applied for FastState {
-    fn applied(&self, time: u64) {
-        self.set_read_ts(time);
     }
 }
 

@@ -71,9 +71,14 @@ impl Consensus {
         let grant = Grant { shard, seqno, upper, open, epoch, catalog_version, inline_bytes_max, token };
         self.ask(Request::Give(grant))
     }
-    /// Takes the shard back; all rounds are told before the result is.
-    fn take_back(&self, id: u64) -> PyResult<()> {
-        self.ask(Request::TakeBack { id })
+    /// Has the store take rows already: the shard will be lent soon.
+    fn announce(&self) -> PyResult<()> {
+        self.ask(Request::Announce)
+    }
+    /// Takes the shard back; all rounds are told before the result is. `soon`: it is lent again soon.
+    #[pyo3(signature = (id, *, soon))]
+    fn take_back(&self, id: u64, soon: bool) -> PyResult<()> {
+        self.ask(Request::TakeBack { id, soon })
     }
     /// Has all times up to `time` completed, while the shard is lent.
     fn nudge(&self, time: u64) -> PyResult<()> {

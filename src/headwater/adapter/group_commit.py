@@ -271,19 +271,27 @@ class GroupCommit:
             yield
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Be the one writer of the transaction shard."""
+    async def _alone(self, *, briefly: bool = False) -> AsyncIterator[None]:
+        """Be the one writer of the transaction shard; ``briefly``: rows may wait for it."""
         async with self._turn:
             if self._lending is None:
                 yield
                 return
-            await self._lending.take_back()
+            await self._lending.take_back(soon=briefly)
             yield
-            if self._failure is None and not self._locks and not self._pending:
-                self._lending.lend()
-                if self._lending.lent:
-                    # Who comes next is not waited for here: he goes to the store.
-                    self._gathering = Gathering()
+            await self._hand_over(self._lending)
+
+    async def _hand_over(self, lending: Lending) -> None:
+        """Lend the shard, now or after the round of what is pending; or keep it."""
+        if self._failure is None and not self._locks:
+            if self._pending:
+                if all(write.fast for write in self._pending) and lending.announce():
+                    return
+            elif lending.lend():
+                # Who comes next is not waited for here: he goes to the store.
+                self._gathering = Gathering()
+                return
+        await lending.release()
 
     def _followed(self, round: Round) -> None:
         """Take note of a round that the store has committed."""
@@ -303,10 +311,11 @@ class GroupCommit:
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
             except TimeoutError:
-                if self._lending is not None:
-                    self._lending.ticked()
+                if self._lending is not None and self._lending.ticked():
+                    self._lending.nudge(self._clock.now_ms())
+                    continue
             await self._gather()
-            async with self._alone():
+            async with self._alone(briefly=True):
                 self._wake.clear()
                 try:
                     await self._round()

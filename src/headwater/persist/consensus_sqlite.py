@@ -146,10 +146,15 @@ class SqliteConsensus:
         if not self._closed:
             self.native.give(**msgspec.structs.asdict(loan))
 
-    async def take_back(self) -> None:
+    def announce(self) -> None:
+        """Have the store keep rows that come from now on: it is lent the shard soon."""
+        if not self._closed:
+            self.native.announce()
+
+    async def take_back(self, *, soon: bool) -> None:
         """Return when the store commits no more and all its rounds have been told."""
         id, future = self._ask()
-        self.native.take_back(id)
+        self.native.take_back(id, soon=soon)
         await future
 
     def nudge(self, time: int) -> None:

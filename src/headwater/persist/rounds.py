@@ -7,6 +7,8 @@ to it. The front hands it rows, it makes versions of them that are those of ``Tx
     lend ─> rows ─> commit ─> answered        ... ─> rows ─> commit ─> answered
                                 └─> on_round(…)                            └─> on_round(…)
                                                           take_back: returns after the last on_round
+
+Where the shard is taken back for a moment only, rows that come meanwhile wait in the store.
 """
 
 from collections.abc import Callable
@@ -61,8 +63,18 @@ class RoundStore(Protocol):
         """Let the store commit rows from now on; ``on_ended`` follows where it can't."""
         ...
 
-    async def take_back(self) -> None:
-        """Return when the store commits no more and all its rounds have been told."""
+    def announce(self) -> None:
+        """Have the store keep rows that come from now on: it is lent the shard soon.
+
+        They wait for a bounded time; without the loan they are Python's to commit.
+        """
+        ...
+
+    async def take_back(self, *, soon: bool) -> None:
+        """Return when the store commits no more and all its rounds have been told.
+
+        ``soon``: it is lent the shard again soon; as :meth:`announce`.
+        """
         ...
 
     def nudge(self, time: int) -> None:

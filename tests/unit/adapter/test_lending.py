@@ -90,6 +90,8 @@ class Store:
         self.shard = shard
         self.rng = rng
         self.loan: Loan | None = None
+        self.announced = False
+        self.waiting: list[asyncio.Future[None]] = []
         self.applied = 0
         self.untold: list[Round] = []
         self.nudged: list[int] = []
@@ -103,14 +105,34 @@ class Store:
             return
         self.loan = loan
         self.shard.lent = True
+        self._wake()
 
-    async def take_back(self):
+    def announce(self):
+        self.announced = True
+
+    async def take_back(self, *, soon):
         for _ in range(self.rng.randrange(3)):
             await asyncio.sleep(0)
         self.loan = None
+        self.announced = soon
+        if not soon:
+            self._wake()
         self.tell()
         await asyncio.sleep(0)
         self.shard.lent = False
+
+    def _wake(self):
+        for waiting in self.waiting:
+            waiting.set_result(None)
+        self.waiting = []
+
+    async def insert(self, catalog_version: int) -> int | None:
+        """Commit a row as soon as there is a loan, if one was announced; see `round`."""
+        while self.loan is None and self.announced:
+            waiting = asyncio.get_running_loop().create_future()
+            self.waiting.append(waiting)
+            await waiting
+        return self.round(catalog_version)
 
     def nudge(self, time):
         self.nudged.append(time)
@@ -152,7 +174,7 @@ class World:
     async def insert(self) -> None:
         """Do what the front and ``fast_insert`` do; it must be seen by what begins afterwards."""
         version = self.catalog_version
-        time = self.store.round(version)
+        time = await self.store.insert(version)
         if time is None:
             rows = flat.build([(b"r", 0, 1)])
             time = await self.group.submit({TABLE: rows}, fast=True)
@@ -211,6 +233,22 @@ async def test_there_is_one_writer_and_nothing_acknowledged_is_unseen(seed: int)
     assert sum(rows for _, rows, _ in world.shard.log) == world.acknowledged
     assert any(by == "store" for _, _, by in world.shard.log), "the store was never lent to"
     assert world.shard.tidied
+
+
+async def test_the_store_is_lent_to_though_there_is_always_a_row_pending() -> None:
+    world = World(1)
+
+    async def client() -> None:
+        for _ in range(50):
+            await world.insert()
+
+    await asyncio.gather(*(client() for _ in range(8)))
+    by_python = sum(rows for _, rows, by in world.shard.log if by == "python")
+    # Two rounds, the first row alone and the others with the next ones, and no more.
+    assert by_python <= 16
+    assert world.acknowledged == 400
+    await world.group.close()
+    await world.tasks.close()
 
 
 async def test_only_what_is_used_is_lent_again() -> None:
