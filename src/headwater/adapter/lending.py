@@ -7,9 +7,9 @@ of them afterwards. Whatever else wants to write takes the shard back first::
     group commit:  round (fast rows only) ── lend ·············· take back ── UPDATE, DDL, tick ──
     store:                                    └─ round ─ round ─ round ─┘
 
-For a round of the group commit the shard is away for a moment only: rows that come meanwhile wait in
-the store for the next loan. Before the first loan it is *announced*, so that rows cease to come to
-the group commit, which could otherwise go on for ever with always some of them pending.
+For a round of the group commit the shard is away for a moment only: rows that come meanwhile wait
+in the store for the next loan. Before the first loan it is *announced*, so that rows cease to come
+to the group commit, which could otherwise go on for ever with always some of them pending.
 
 What the group commit knows of tables (when they were written, up to when the lease holds) follows
 with each round that is told; when the shard has been taken back all of them are.

@@ -6,7 +6,7 @@ batch at once; only tests and small relations (the catalog) look at single rows 
 """
 
 import array
-import itertools
+import operator
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -82,18 +82,24 @@ def diffs(data: bytes) -> Sequence[int]:
 
 def concat(batches: Sequence[bytes]) -> bytes:
     """Return one batch with the updates of all, in order."""
-    batches = [data for data in batches if count(data)]
-    if len(batches) == 1:
-        return batches[0]
-    ends, all_times, diffs, rows, at = _u32(), _u64(), _i64(), [], 0
-    for data in batches:
-        part_ends, part_times, part_diffs, start = _columns(data)
-        ends.extend(end + at for end in part_ends)
-        all_times.extend(part_times)
-        diffs.extend(part_diffs)
-        rows.append(data[start:])
-        at += len(data) - start
-    return _assemble(ends, all_times, diffs, b"".join(rows))
+    sizes = [(data, n) for data in batches if (n := count(data))]
+    if len(sizes) == 1:
+        return sizes[0][0]
+    # Only the ends of rows have to be looked at; the other columns are joined as bytes.
+    all_ends, all_times, diffs, rows, before = _u32(), [], [], [], 0
+    for data, n in sizes:
+        to_times = HEADER_BYTES + 4 * n
+        to_diffs, to_rows = to_times + 8 * n, to_times + 16 * n
+        ends = _ends(data[HEADER_BYTES:to_times], len(data) - to_rows)
+        all_ends.extend([end + before for end in ends] if before else ends)
+        all_times.append(data[to_times:to_diffs])
+        diffs.append(data[to_diffs:to_rows])
+        rows.append(data[to_rows:])
+        before += len(data) - to_rows
+    if _SWAP:
+        all_ends.byteswap()
+    header = struct.pack("<II", len(all_ends), before)
+    return b"".join((header, all_ends.tobytes(), *all_times, *diffs, *rows))
 
 
 def restrict(data: bytes, lower: int, upper: int | None, as_of: int | None) -> bytes:
@@ -124,17 +130,26 @@ def _columns(data: bytes) -> tuple[Sequence[int], Sequence[int], Sequence[int], 
     n = count(data)
     if n == 0:
         return (), (), (), HEADER_BYTES
-    ends, all_times, diffs = _u32(), _u64(), _i64()
-    at = HEADER_BYTES
-    for column in (ends, all_times, diffs):
+    all_times, diffs = _u64(), _i64()
+    to_times = at = HEADER_BYTES + 4 * n
+    for column in (all_times, diffs):
         size = n * column.itemsize
         column.frombytes(data[at : at + size])
         if _SWAP:
             column.byteswap()
         at += size
-    if ends[-1] != len(data) - at or any(a > b for a, b in itertools.pairwise(ends)):
+    return _ends(data[HEADER_BYTES:to_times], len(data) - at), all_times, diffs, at
+
+
+def _ends(data: bytes, last: int) -> "array.array[int]":
+    """Return the ends of rows, having checked that they are in order, up to ``last``."""
+    ends = _u32()
+    ends.frombytes(data)
+    if _SWAP:
+        ends.byteswap()
+    if ends[-1] != last or any(map(operator.gt, ends, ends[1:])):
         raise DataCorrupted("flat batch has ends of rows that do not fit")
-    return ends, all_times, diffs, at
+    return ends
 
 
 def _assemble(
