@@ -39,6 +39,12 @@ def _declared_precision(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
     return "A field with precision" in theirs.message and ours.sqlstate is None
 
 
+def _character_number(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
+    """A negative character number is told in the same words as one that is too large."""
+    negative = theirs.sqlstate == "22023" and theirs.message == "character number must be positive"
+    return negative and "character too large for encoding: -" in ours.message
+
+
 def _unknown_is_text(theirs: Outcome, ours: Outcome, _query: Query) -> bool:
     """A string without a type is text where any type is taken."""
     undetermined = theirs.sqlstate == "42804" and "polymorphic type" in theirs.message
@@ -68,6 +74,7 @@ def _month_written_out(value: object) -> object:
 _MONTHS = re.compile(r"\bmon(th)?s?\b")
 
 RULES: dict[str, Rule] = {
+    "character number": _character_number,
     "declared precision": _declared_precision,
     "numeric precision": _numeric_precision,
     "text of intervals": _text_of_intervals,

@@ -79,6 +79,8 @@ TOO_LONG = Outcome(
     "numeric field overflow\nDETAIL:  A field with precision 3, scale 2 must round to an absolute"
     " value less than 10^1.",
 )
+NOT_POSITIVE = Outcome("22023", "character number must be positive")
+NO_CHARACTER = Outcome("54000", "requested character too large for encoding: -1")
 NO_INTEGER = Outcome("0A000", "cannot convert NaN to integer")
 QUERY = Query(Piece("statement", ("SELECT 1",)), ordered=False, fallible=False, strict=False)
 RISKY = Query(QUERY.piece, ordered=True, fallible=True, strict=False)
@@ -110,6 +112,8 @@ def _array(*texts: str) -> Outcome:
         (Outcome("0A000", "no such thing"), Outcome(None, "", (23,)), RISKY, 5),
         (TOO_LONG, Outcome(None, "", (1700,), (("1.01e+1",),)), SURE, 1),
         (TOO_LONG, Outcome("XX000", "bug"), SURE, 5),
+        (NOT_POSITIVE, NO_CHARACTER, SURE, 1),
+        (Outcome("22023", "another parameter"), NO_CHARACTER, SURE, 5),
         (
             Outcome(None, "", (25,), (("2 mons",),)),
             Outcome(None, "", (25,), (("2 months",),)),
