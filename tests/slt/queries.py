@@ -16,6 +16,8 @@ QUERIES_A_GROUP = 20
 
 _ENDLESS = re.compile(r"(COPY\s*\(\s*)?SUBSCRIBE\b", re.IGNORECASE)
 """Statements that change nothing and may run for ever."""
+_TIME_ZONE = re.compile(r"SET\s+((SESSION|LOCAL)\s+)?TIME\s*ZONE\b", re.IGNORECASE)
+"""What queries that are answered at once follow, and views do not (postgres-differences)."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,13 @@ def _items(path: Path) -> list[Item]:
             "VALUES",
         ):
             items.append(Query(record.line, text))
-        elif record.kind in ("statement", "simple") and not _ENDLESS.match(text):
+        elif record.kind in ("statement", "simple") and not _is_left_out(text):
             items.append(text)
     return items
+
+
+def _is_left_out(text: str) -> bool:
+    return bool(_ENDLESS.match(text) or _TIME_ZONE.match(text))
 
 
 def _sample(items: list[Item], queries_max: int | None) -> set[Query]:
