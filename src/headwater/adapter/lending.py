@@ -86,10 +86,11 @@ class Lending:
         Returns:
             Whether that is worth it. Otherwise :meth:`release` is to follow.
         """
-        if self._is_worth_it():
-            self._announced = True
-            self._store.announce()
-        return self._is_worth_it()
+        if not self._is_worth_it():
+            return False
+        self._announced = True
+        self._store.announce()
+        return True
 
     def want(self, wanted: bool) -> None:
         """Note whether the last round has written nothing but what the store could have."""

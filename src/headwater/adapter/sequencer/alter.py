@@ -7,7 +7,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.create import secret_value
 from headwater.adapter.sequencer.ddl import Work
 from headwater.adapter.sequencer.privileges import find
-from headwater.adapter.sequencer.unique_index import enforcing, with_key
+from headwater.adapter.sequencer.unique_index import with_enforcement
 from headwater.adapter.session import Session, notice
 from headwater.adapter.stored_sql import with_cluster, with_name
 from headwater.adapter.variables import find_variable, parse_value
@@ -89,13 +89,7 @@ def prepare_rename(
         return work
     table = snapshot.item(named.on)
     assert isinstance(table, Table)
-    keyed = with_key(table, named)
-    return msgspec.structs.replace(
-        work,
-        ops=(*work.ops, Update(keyed)),
-        before=(enforcing(coord, table, keyed),),
-        locks=(table.shard,),
-    )
+    return with_enforcement(coord, work, table, named)
 
 
 def _rename_replica(snapshot: CatalogSnapshot, id: ReplicaId, name: str) -> Work:

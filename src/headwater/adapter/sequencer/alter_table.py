@@ -28,7 +28,7 @@ from headwater.ir.scalar import UnmaterializableFunc
 from headwater.ir.visit import transform_up
 from headwater.sql.lower.substitute import unmaterializable_of
 from headwater.sql.plan.ddl import AlterTablePlan
-from headwater.sql.plan.hir import HirConstant, HirMap
+from headwater.sql.plan.hir import HirConstant, HirMap, HirScalar
 from headwater.types.ids import GlobalId
 from headwater.types.relation import RelationDesc
 
@@ -76,21 +76,21 @@ def prepare_alter_table(
     )
 
 
-def _value_of_older_rows(coord: Coordinator, session: Session, default: object) -> bytes:
+def _value_of_older_rows(coord: Coordinator, session: Session, default: HirScalar | None) -> bytes:
     """Return what rows that are there already have in a column with this DEFAULT.
 
     Raises: FeatureNotSupported where each would have another.
     """
     if default is None:
         return NULL_DATUM
-    query = HirMap(HirConstant(((b"", 1),), RelationDesc(())), (default,))  # type: ignore[arg-type]
+    query = HirMap(HirConstant(((b"", 1),), RelationDesc(())), (default,))
     calls = unmaterializable_of(coord.planner.relation(query))
     if UnmaterializableFunc.EVALUATION in calls:
         raise FeatureNotSupported(
             "adding a column with a DEFAULT that is volatile is not supported",
             hint="Add the column without it, use ALTER COLUMN ... SET DEFAULT, and then UPDATE.",
         )
-    return coord.planner.constant(default, values=session_values(coord, session)).data  # type: ignore[arg-type]
+    return coord.planner.constant(default, values=session_values(coord, session)).data
 
 
 # Who uses the table

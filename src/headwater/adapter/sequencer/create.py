@@ -8,7 +8,7 @@ from headwater.adapter.sequencer.ddl import After, Work
 from headwater.adapter.sequencer.drop import release_items
 from headwater.adapter.sequencer.new_items import NewItem, exists_notice, new_item, new_shard
 from headwater.adapter.sequencer.read import session_values
-from headwater.adapter.sequencer.unique_index import enforcing, with_key
+from headwater.adapter.sequencer.unique_index import with_enforcement
 from headwater.adapter.session import Session
 from headwater.catalog.items import (
     Connection,
@@ -291,13 +291,7 @@ async def prepare_index(
     if not plan.unique:
         return work
     assert isinstance(on, Table)
-    keyed = with_key(on, index)
-    return msgspec.structs.replace(
-        work,
-        ops=(*work.ops, Update(keyed)),
-        before=(enforcing(coord, on, keyed),),
-        locks=(on.shard,),
-    )
+    return with_enforcement(coord, work, on, index)
 
 
 def prepare_type(

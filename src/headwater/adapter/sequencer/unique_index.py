@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
-from headwater.adapter.sequencer.ddl import Before
+from headwater.adapter.sequencer.ddl import Before, Work
 from headwater.adapter.verifying import NewRules, table_rows, verify
 from headwater.catalog.items import CatalogItem, Index, KeyConstraint, Table
+from headwater.catalog.ops import Update
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.scalar import Column
 from headwater.types.ids import GlobalId
@@ -38,6 +39,17 @@ def enforcing(coord: Coordinator, old: Table, new: Table) -> Before:
         return published
 
     return before
+
+
+def with_enforcement(coord: Coordinator, work: Work, table: Table, index: Index) -> Work:
+    """Return the work that makes or renames a unique index with that of its table's key."""
+    keyed = with_key(table, index)
+    return replace(
+        work,
+        ops=(*work.ops, Update(keyed)),
+        before=(*work.before, enforcing(coord, table, keyed)),
+        locks=(*work.locks, table.shard),
+    )
 
 
 def with_key(table: Table, index: Index) -> Table:
