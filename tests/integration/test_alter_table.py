@@ -203,6 +203,19 @@ def test_altered_tables_survive_servers(tmp_path: Path) -> None:
             assert rows(connection, "SELECT * FROM t") == [(1, 1, "old", None)]
 
 
+def test_a_unique_index_is_enforced_by_the_name_that_it_is_given(server: Headwater) -> None:
+    with server.connect() as connection:
+        connection.execute("CREATE TABLE renamed (a int)")
+        connection.execute("INSERT INTO renamed VALUES (1)")
+        connection.execute("CREATE UNIQUE INDEX renamed_before ON renamed (a)")
+        connection.execute("ALTER INDEX renamed_before RENAME TO renamed_after")
+        with pytest.raises(psycopg.errors.UniqueViolation, match='constraint "renamed_after"'):
+            connection.execute("INSERT INTO renamed VALUES (1)")
+        connection.execute("DROP INDEX renamed_after")
+        connection.execute("INSERT INTO renamed VALUES (1)")
+        assert rows(connection, "SELECT a FROM renamed") == [(1,), (1,)]
+
+
 def test_no_write_is_lost_or_seen_in_two_shapes(server: Headwater) -> None:
     with server.connect() as connection:
         connection.execute("CREATE TABLE racing (a int, b int)")
