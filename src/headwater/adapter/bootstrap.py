@@ -20,9 +20,9 @@ from headwater.adapter.lease import wait_out
 from headwater.adapter.lending import Lending
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
-from headwater.adapter.replan import builtin_view, empty_relation, replan
 from headwater.adapter.running import sink_of
 from headwater.adapter.sequencer.cluster import start_replicas
+from headwater.adapter.sequencer.replan import builtin_view, empty_relation, replan
 from headwater.adapter.sequencer.source import run_source
 from headwater.adapter.sequencer.unique_index import tables_with_keys
 from headwater.adapter.variable_rows import variable_rows

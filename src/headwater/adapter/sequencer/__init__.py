@@ -5,5 +5,6 @@
 ``variables`` and ``transaction`` answer by themselves; ``mixing`` is what a transaction sees of its
 own writes. What changes the catalog is prepared by ``create``, ``source``, ``connection``,
 ``cluster``, ``drop`` and ``alter`` as :class:`~.ddl.Work`, which ``ddl`` commits, stages or
-performs.
+performs; ``replan`` makes what is in the catalog from its statement again, at boot and where that
+statement has changed.
 """

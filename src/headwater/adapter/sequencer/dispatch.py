@@ -24,6 +24,7 @@ from headwater.adapter.sequencer import (
     insert,
     privileges,
     read_then_write,
+    rename_column,
     replacement,
     savepoint,
     select,
@@ -276,6 +277,8 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
             return alter_table.prepare_alter_table(coord, session, snapshot, plan)
         case ddl.AlterRenamePlan():
             return alter.prepare_rename(coord, snapshot, plan)
+        case ddl.AlterRenameColumnPlan():
+            return rename_column.prepare_rename_column(coord, snapshot, plan)
         case ddl.AlterSwapPlan():
             return alter.prepare_swap(snapshot, plan)
         case ddl.AlterOwnerPlan():

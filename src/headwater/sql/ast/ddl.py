@@ -275,6 +275,16 @@ class AlterTable(Node, frozen=True, gc=False):
     if_exists: bool = False
 
 
+class AlterRenameColumn(Node, frozen=True, gc=False):
+    """``ALTER <kind> [IF EXISTS] name RENAME [COLUMN] column TO new_name``."""
+
+    kind: ObjectKind
+    name: ObjectName
+    column: str
+    new_name: str
+    if_exists: bool = False
+
+
 class AlterApplyReplacement(Node, frozen=True, gc=False):
     """``ALTER MATERIALIZED VIEW [IF EXISTS] name APPLY REPLACEMENT replacement``."""
 

@@ -33,6 +33,7 @@ from headwater.sql.ast.ddl import (
     AlterOptions,
     AlterOwner,
     AlterRename,
+    AlterRenameColumn,
     AlterSecret,
     AlterSetCluster,
     AlterSinkFrom,
@@ -152,6 +153,7 @@ Statement: TypeAlias = (
     | DropOwned
     | ReassignOwned
     | AlterRename
+    | AlterRenameColumn
     | AlterSwap
     | AlterOwner
     | AlterOptions

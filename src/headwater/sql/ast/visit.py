@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar, cast
+
+import msgspec
 
 from headwater.sql.ast.base import Node
 
@@ -31,6 +33,28 @@ def walk(node: Node) -> Iterator[Node]:
         top = stack.pop()
         yield top
         stack.extend(reversed(list(children(top))))
+
+
+def transform(node: N, change: Callable[[Node], Node]) -> N:
+    """Return a tree each of whose nodes ``change`` has seen, children first."""
+    changes = {}
+    for field in node.__struct_fields__:
+        old = getattr(node, field)
+        if isinstance(old, tuple | Node):
+            new = _transformed(old, change)
+            if new is not old:
+                changes[field] = new
+    return cast("N", change(msgspec.structs.replace(node, **changes) if changes else node))
+
+
+def _transformed(value: object, change: Callable[[Node], Node]) -> object:
+    if isinstance(value, Node):
+        return transform(value, change)
+    if not isinstance(value, tuple):
+        return value
+    items = tuple(_transformed(item, change) for item in value)
+    is_same = all(new is old for new, old in zip(items, value, strict=True))
+    return value if is_same else items
 
 
 def without_positions(node: N) -> N:

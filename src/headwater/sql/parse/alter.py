@@ -6,6 +6,7 @@ from headwater.sql.ast.ddl import (
     AlterOptions,
     AlterOwner,
     AlterRename,
+    AlterRenameColumn,
     AlterSecret,
     AlterSetCluster,
     AlterSinkFrom,
@@ -44,6 +45,7 @@ _WITH_OPTIONS = frozenset(
         ObjectKind.VIEW,
     ]
 )
+_WITH_COLUMNS = (ObjectKind.TABLE, ObjectKind.VIEW, ObjectKind.MATERIALIZED_VIEW)
 _SWAPPED = (ObjectKind.SCHEMA, ObjectKind.CLUSTER)
 
 
@@ -63,6 +65,8 @@ def alter(p: TokenStream) -> Statement:
     name = kind_name(p, kind)
     if p.accept_all("RENAME", "TO"):
         return AlterRename(kind, name, p.name("a new name"), if_exists, position=position)
+    if kind in _WITH_COLUMNS and p.accept("RENAME"):
+        return _rename_column(p, kind, name, if_exists=if_exists, position=position)
     if p.accept_all("OWNER", "TO"):
         return AlterOwner(kind, name, p.name("a role"), if_exists, position=position)
     if kind in _SWAPPED and p.accept_all("SWAP", "WITH"):
@@ -78,6 +82,18 @@ def alter(p: TokenStream) -> Statement:
     changes = _changes(p, kind)
     with_ = with_options(p)
     return AlterOptions(kind, name, changes, with_, if_exists, position=position)
+
+
+def _rename_column(
+    p: TokenStream, kind: ObjectKind, name: ObjectName, *, if_exists: bool, position: int
+) -> AlterRenameColumn:
+    """Read ``[COLUMN] column TO new_name``; what may stand after RENAME is known to be a column."""
+    if p.key == "COLUMN" and p.peek() != "TO":
+        p.skip(1)
+    column = p.name("a column")
+    p.expect("TO")
+    new_name = p.name("a new name")
+    return AlterRenameColumn(kind, name, column, new_name, if_exists, position=position)
 
 
 def _special(

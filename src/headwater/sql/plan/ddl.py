@@ -415,6 +415,17 @@ class AlterRenamePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_
     new_name: str
 
 
+class AlterRenameColumnPlan(
+    msgspec.Struct, frozen=True, tag_field="kind", tag="alter_rename_column"
+):
+    """ALTER … RENAME COLUMN; ``create_sql`` is the relation's statement, changed."""
+
+    object: ObjectRef
+    column: int
+    new_name: str
+    create_sql: str
+
+
 class AlterSwapPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_swap"):
     """ALTER SCHEMA | CLUSTER … SWAP WITH."""
 
@@ -631,6 +642,7 @@ DdlPlan = (
     | ReassignOwnedPlan
     | AlterNoopPlan
     | AlterRenamePlan
+    | AlterRenameColumnPlan
     | AlterSwapPlan
     | AlterOwnerPlan
     | AlterClusterPlan

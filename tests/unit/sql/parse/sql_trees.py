@@ -874,6 +874,9 @@ _CANONICAL: dict[type[Node], Callable[[Gen, Fields, int], Fields]] = {
     ddl.AlterOptions: _changes,
     ddl.AlterOwner: _kind_name(_NAMED_KINDS),
     ddl.AlterRename: _kind_name(_NAMED_KINDS),
+    ddl.AlterRenameColumn: _kind_name(
+        [ObjectKind.TABLE, ObjectKind.VIEW, ObjectKind.MATERIALIZED_VIEW]
+    ),
     ddl.AlterSetCluster: _kind_name([ObjectKind.SOURCE, ObjectKind.SINK, ObjectKind.INDEX]),
     ddl.AlterSourceAddSubsource: _fix(references=_one_or_more(connector.ExternalReference)),
     ddl.AlterSourceDropSubsource: _fix(names=_one_or_more(ObjectName)),

@@ -9,6 +9,7 @@ from headwater.sql.ast.ddl import (
     AlterOptions,
     AlterOwner,
     AlterRename,
+    AlterRenameColumn,
     AlterSecret,
     AlterSetCluster,
     AlterSinkFrom,
@@ -215,6 +216,11 @@ def _rename(w: Writer, node: AlterRename) -> str:
     return f"{target} RENAME TO {quote(node.new_name)}"
 
 
+def _rename_column(w: Writer, node: AlterRenameColumn) -> str:
+    target = _altered(node.kind, name(node.name), if_exists=node.if_exists)
+    return f"{target} RENAME COLUMN {quote(node.column)} TO {quote(node.new_name)}"
+
+
 def _owner(w: Writer, node: AlterOwner) -> str:
     target = _altered(node.kind, name(node.name), if_exists=node.if_exists)
     return f"{target} OWNER TO {quote(node.role)}"
@@ -292,6 +298,7 @@ RULES: Rules = {
     AlterOptions: _alter_options,
     AlterOwner: _owner,
     AlterRename: _rename,
+    AlterRenameColumn: _rename_column,
     AlterSecret: _alter_secret,
     AlterSetCluster: _set_cluster,
     AlterSinkFrom: _sink_from,

@@ -153,7 +153,7 @@ def try_object(
         return None
 
 
-def _check_not_system(ctx: StatementContext, ref: ObjectRef, position: int) -> None:
+def check_not_system(ctx: StatementContext, ref: ObjectRef, position: int) -> None:
     """Refuse to change what the system made. Raises: InsufficientPrivilege."""
     if not ref.id.startswith("s"):
         return
@@ -191,7 +191,7 @@ def _drop(ctx: StatementContext, node: ast_ddl.Drop) -> Outcome:
         except WrongObjectType as error:
             raise _with_kind(ctx, name, error) from error
         if ref is not None:
-            _check_not_system(ctx, ref, name.position)
+            check_not_system(ctx, ref, name.position)
             named.append(ref)
     cascade = node.behavior is ast_ddl.DropBehavior.CASCADE
     if node.kind is ObjectKind.DATABASE and node.behavior is None:
@@ -356,7 +356,7 @@ def _rename(ctx: StatementContext, node: ast_ddl.AlterRename) -> Outcome:
     ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
-    _check_not_system(ctx, ref, node.name.position)
+    check_not_system(ctx, ref, node.name.position)
     if ref.type in (ObjectType.CLUSTER, ObjectType.CLUSTER_REPLICA, ObjectType.SCHEMA):
         check_not_reserved(ref.type.value, node.new_name, node.position)
     else:
@@ -369,7 +369,7 @@ def _swap(ctx: StatementContext, node: ast_ddl.AlterSwap) -> Outcome:
     parts = (*node.name.parts[:-1], node.other)
     right = resolve_object(ctx, node.kind, ObjectName(parts=parts, position=node.position))
     for ref in (left, right):
-        _check_not_system(ctx, ref, node.position)
+        check_not_system(ctx, ref, node.position)
     return Outcome(AlterSwapPlan(left, right))
 
 
@@ -382,7 +382,7 @@ def _owner(ctx: StatementContext, node: ast_ddl.AlterOwner) -> Outcome:
             Notice("ALTER INDEX ... OWNER TO is ignored: the owner of its relation owns an index")
         )
         return Outcome(AlterNoopPlan(ObjectType.INDEX))
-    _check_not_system(ctx, ref, node.name.position)
+    check_not_system(ctx, ref, node.name.position)
     return Outcome(AlterOwnerPlan(ref, ctx.names.role(node.role, node.position).id))
 
 
