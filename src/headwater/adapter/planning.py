@@ -6,7 +6,7 @@ What the stages may know of the world (views, indexes, collections) is taken fro
 and the controllers here, once for each version of the catalog and cluster.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from headwater.adapter.controllers import ComputeController
@@ -160,6 +160,17 @@ class _Collections(Mapping[GlobalId, SourceImport]):
         return sum(1 for _ in self)
 
 
+class _AppendOnly(Container[GlobalId]):
+    """The collections of a snapshot whose rows are never retracted."""
+
+    def __init__(self, snapshot: CatalogSnapshot) -> None:
+        self._snapshot = snapshot
+
+    def __contains__(self, id: object) -> bool:
+        item = self._snapshot.try_item(id)  # type: ignore[arg-type]
+        return isinstance(item, Source) and item.monotonic
+
+
 def _not_null(column: DescColumn, at: int) -> ScalarExpr:
     error = ErrorFields(NotNullViolation.sqlstate, f'column "{column.name}" must not be null')
     fails = LiteralError(error, ColumnType(column.type, nullable=False))
@@ -189,11 +200,7 @@ class World:
         self._views = _Views(snapshot)
         self._collections = _Collections(snapshot)
         self._indexes = {} if cluster is None else _indexes(snapshot, compute, cluster, without)
-        self._append_only = frozenset(
-            item.id
-            for item in snapshot.items.values()
-            if isinstance(item, Source) and item.monotonic
-        )
+        self._append_only = _AppendOnly(snapshot)
 
     def optimizer(self) -> OptimizerContext:
         """Return the context of one optimization."""

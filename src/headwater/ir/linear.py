@@ -165,15 +165,23 @@ def is_draw(expr: RelationExpr) -> bool:
     return all(map(kernels.is_volatile_call, expr.scalars))
 
 
+def is_linear(expr: RelationExpr) -> bool:
+    """Return whether ``expr`` is a link of a chain: a Map, Filter or Project that is no draw."""
+    kind = type(expr)
+    if kind is Map:
+        return not is_draw(expr)
+    return kind is Filter or kind is Project
+
+
 def extract(expr: RelationExpr) -> tuple[Linear, RelationExpr]:
     """Split ``expr`` into the chain of Map, Filter, Project on top, and what is below.
 
     A chain ends above a draw, which is thereby an operator that no rule sees through.
     """
     chain: list[RelationExpr] = []
-    while isinstance(expr, Map | Filter | Project) and not is_draw(expr):
+    while is_linear(expr):
         chain.append(expr)
-        expr = expr.input
+        expr = expr.input  # type: ignore[union-attr]
     linear = Linear.identity(arity(expr))
     for node in reversed(chain):
         if isinstance(node, Map):

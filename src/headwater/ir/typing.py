@@ -75,28 +75,30 @@ def _call_nullable(call: Call, types: Types) -> bool:
 
 def arity(expr: RelationExpr) -> int:
     """Return the number of columns of ``expr``."""
+    more = 0
     while True:
-        match expr:
-            case Constant() | ConstantError() | Get():
-                return len(expr.desc.columns)
-            case Project():
-                return len(expr.outputs)
-            case Map():
-                return arity(expr.input) + len(expr.scalars)
-            case FlatMap():
-                return arity(expr.input) + len(expr.columns)
-            case Window():
-                return arity(expr.input) + len(expr.functions)
-            case Join():
-                return sum(arity(member) for member in expr.inputs)
-            case Reduce():
-                return len(expr.group_key) + len(expr.aggregates)
-            case Let() | LetRec():
-                expr = expr.body
-            case Union():
-                expr = expr.inputs[0]
-            case _:
-                expr = expr.input
+        kind = type(expr)
+        if kind is Get or kind is Constant or kind is ConstantError:
+            return more + len(expr.desc.columns)  # type: ignore[union-attr]
+        if kind is Project:
+            return more + len(expr.outputs)  # type: ignore[union-attr]
+        if kind is Reduce:
+            return more + len(expr.group_key) + len(expr.aggregates)  # type: ignore[union-attr]
+        if isinstance(expr, Join):
+            return more + sum(map(arity, expr.inputs))
+        if kind is Map:
+            more += len(expr.scalars)  # type: ignore[union-attr]
+        elif kind is FlatMap:
+            more += len(expr.columns)  # type: ignore[union-attr]
+        elif kind is Window:
+            more += len(expr.functions)  # type: ignore[union-attr]
+        elif kind is Let or kind is LetRec:
+            expr = expr.body  # type: ignore[union-attr]
+            continue
+        elif kind is Union:
+            expr = expr.inputs[0]  # type: ignore[union-attr]
+            continue
+        expr = expr.input  # type: ignore[union-attr]
 
 
 def anonymous_desc(types: Iterable[ColumnType], keys: tuple[Key, ...] = ()) -> RelationDesc:

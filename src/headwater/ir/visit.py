@@ -204,20 +204,24 @@ def map_tuple(items: tuple[_T, ...], function: Callable[[_T], _T]) -> tuple[_T, 
 
 # Relations.
 
+# Operators without inputs, and those with more than ``input`` alone. Asked before anything else:
+# planning spends much of its time in walks, and a test of a type by identity is the cheapest.
+_LEAVES = frozenset({Get, Constant, ConstantError})
+_BRANCHING = frozenset({Join, Union, Let, LetRec})
+
 
 def inputs_of(expr: RelationExpr) -> tuple[RelationExpr, ...]:
     """Return the direct inputs of ``expr``; bindings before the body."""
-    match expr:
-        case Constant() | ConstantError() | Get():
-            return ()
-        case Join() | Union():
-            return expr.inputs
-        case Let():
-            return (expr.value, expr.body)
-        case LetRec():
-            return (*expr.values, expr.body)
-        case _:
-            return (expr.input,)
+    kind = type(expr)
+    if kind in _LEAVES:
+        return ()
+    if kind not in _BRANCHING:
+        return (expr.input,)  # type: ignore[union-attr]
+    if isinstance(expr, Let):
+        return (expr.value, expr.body)
+    if isinstance(expr, LetRec):
+        return (*expr.values, expr.body)
+    return expr.inputs  # type: ignore[union-attr]
 
 
 def map_inputs(
@@ -225,8 +229,12 @@ def map_inputs(
 ) -> RelationExpr:
     """Return ``expr`` with ``function`` applied to its direct inputs, bindings before the body."""
     kind = type(expr)
-    if kind is Get or kind is Constant or kind is ConstantError:
+    if kind in _LEAVES:
         return expr
+    if kind not in _BRANCHING:
+        child = expr.input  # type: ignore[union-attr]
+        mapped = function(child)
+        return expr if mapped is child else replace(expr, input=mapped)
     if isinstance(expr, Join):
         inputs = map_tuple(expr.inputs, function)
         if inputs is expr.inputs:
@@ -241,15 +249,12 @@ def map_inputs(
         if value is expr.value and body is expr.body:
             return expr
         return Let(expr.id, value, body)
-    if isinstance(expr, LetRec):
-        values = map_tuple(expr.values, function)
-        body = function(expr.body)
-        if values is expr.values and body is expr.body:
-            return expr
-        return replace(expr, values=values, body=body)
-    child = expr.input  # type: ignore[union-attr]
-    mapped = function(child)
-    return expr if mapped is child else replace(expr, input=mapped)
+    assert isinstance(expr, LetRec)
+    values = map_tuple(expr.values, function)
+    body = function(expr.body)
+    if values is expr.values and body is expr.body:
+        return expr
+    return replace(expr, values=values, body=body)
 
 
 def transform_up(

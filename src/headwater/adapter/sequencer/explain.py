@@ -35,7 +35,7 @@ from headwater.sql.lower.peek import (
     plan_peek,
     project_for_finishing,
 )
-from headwater.sql.lower.substitute import substitute_unmaterializable
+from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
 from headwater.sql.plan import ddl
 from headwater.sql.plan.explain_hir import show_finishing, show_hir
 from headwater.sql.plan.hir import HirGet, HirRelation
@@ -191,20 +191,21 @@ def _of_statement(
     params = literals(request.params, planned.param_types)
     expr = coord.planner.relation(query, params)
     finishing = None
+    world = coord.planner.world(coord.snapshot, cluster)
     if isinstance(inner, SelectPlan):
         finishing = bound_finishing(coord, inner, params)
         if plan.stage is not ExplainStage.DECORRELATED:
             expr, finishing = project_for_finishing(expr, finishing)
-            world = World(coord.snapshot, coord.compute, cluster)
-            values = session_values(coord, session)
-            expr = substitute_unmaterializable(world.inline(expr), values)
+            expr = world.inline(expr)
+            if unmaterializable_of(expr):
+                expr = substitute_unmaterializable(expr, session_values(coord, session))
     return _Explainer(
         coord=coord,
         plan=plan,
         flags=flags,
         options=options,
         title=title,
-        world=World(coord.snapshot, coord.compute, cluster),
+        world=world,
         cluster=cluster,
         expr=expr,
         finishing=finishing,

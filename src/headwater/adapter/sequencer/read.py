@@ -294,7 +294,8 @@ async def plan_read(
         id for id in planned.depends_on if isinstance(coord.snapshot.try_item(id), Relation)
     )
     inlined = world.inline(expr)
-    tells_time = UnmaterializableFunc.MZ_NOW in unmaterializable_of(inlined)
+    called = unmaterializable_of(inlined)
+    tells_time = UnmaterializableFunc.MZ_NOW in called
     determination, holds = choose_time(
         coord, session, target, relations, as_of, alone=alone, tells_time=tells_time
     )
@@ -302,9 +303,9 @@ async def plan_read(
         ts = determination.read_ts
         if relations:
             session.last_ts = max(session.last_ts, ts)
-        values = session_values(coord, session)
-        values[UnmaterializableFunc.MZ_NOW] = _value(r.integer(ts), scalar.MZ_TIMESTAMP)
-        if unmaterializable_of(inlined):
+        if called:
+            values = session_values(coord, session)
+            values[UnmaterializableFunc.MZ_NOW] = _value(r.integer(ts), scalar.MZ_TIMESTAMP)
             inlined = substitute_unmaterializable(inlined, values)
         object_id, index_id = coord.ids.transient(), coord.ids.transient()
         final = inlined

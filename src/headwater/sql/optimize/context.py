@@ -1,6 +1,6 @@
 """What optimizing may know: everything comes in as an argument, nothing is looked up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from headwater.ir.dataflow import IndexImport
@@ -29,7 +29,7 @@ class OptimizerContext:
 
     views: Mapping[GlobalId, RelationExpr] = field(default_factory=dict)
     indexes: Mapping[GlobalId, tuple[IndexImport, ...]] = field(default_factory=dict)
-    append_only: frozenset[GlobalId] = frozenset()
+    append_only: Container[GlobalId] = frozenset()
     cardinalities: Mapping[GlobalId, int] = field(default_factory=dict)
     fold: Fold = fold_constant
     typer: Typer = field(default_factory=Typer)

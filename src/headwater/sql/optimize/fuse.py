@@ -1,7 +1,7 @@
 """Canonical form: one Map, Filter, Project in a row; no join in a join, no union in a union."""
 
 from headwater.ir import kernels
-from headwater.ir.linear import Linear, extract, is_draw, subtracts
+from headwater.ir.linear import Linear, extract, is_linear, subtracts
 from headwater.ir.relation import (
     Constant,
     ConstantError,
@@ -33,7 +33,7 @@ def _fuse(expr: RelationExpr) -> RelationExpr:
     kind = type(expr)
     if kind is Get or kind is Constant or kind is ConstantError:
         return expr
-    if isinstance(expr, Map | Filter | Project) and not is_draw(expr):
+    if is_linear(expr):
         return _fuse_linear(expr)
     expr = map_inputs(expr, _fuse)
     if isinstance(expr, Join):

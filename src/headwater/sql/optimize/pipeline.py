@@ -74,30 +74,41 @@ def optimize(
         StatementTooComplex: The plan nests too deeply.
     """
     check_depth(expr)
-    expr = _run("inline_views", inline_views, expr, context, trace)
-    expr = _run("isolate_draws", isolate_draws, expr, context, trace)
+    run = _Run(context, trace)
+    expr = run.rule("inline_views", inline_views, expr)
+    expr = run.rule("isolate_draws", isolate_draws, expr)
     for _ in range(ROUNDS_MAX):
         before = expr
         for name, rule in LOGICAL:
-            expr = _run(name, rule, expr, context, trace)
+            expr = run.rule(name, rule, expr)
         if expr is before or expr == before:
             expr = before
             break
     for name, rule in PHYSICAL:
-        expr = _run(name, rule, expr, context, trace)
+        expr = run.rule(name, rule, expr)
     return expr
 
 
-def _run(
-    name: str,
-    rule: Rule,
-    expr: RelationExpr,
-    context: OptimizerContext,
-    trace: Trace | None,
-) -> RelationExpr:
-    result = rule(expr, context)
-    if result is expr or result == expr:
-        return expr  # the same object, for which types and keys are remembered
-    if trace is not None:
-        trace(name, result)
-    return result
+class _Run:
+    """One optimization.
+
+    Attributes:
+        settled: What each rule has left as it was, the last time that it did.
+    """
+
+    def __init__(self, context: OptimizerContext, trace: Trace | None) -> None:
+        self.context = context
+        self.trace = trace
+        self.settled: dict[Rule, RelationExpr] = {}
+
+    def rule(self, name: str, rule: Rule, expr: RelationExpr) -> RelationExpr:
+        """Return what the rule makes of ``expr``, which is not asked twice of the same plan."""
+        if self.settled.get(rule) is expr:
+            return expr
+        result = rule(expr, self.context)
+        if result is expr or result == expr:
+            self.settled[rule] = expr
+            return expr  # the same object, for which types and keys are remembered
+        if self.trace is not None:
+            self.trace(name, result)
+        return result

@@ -14,6 +14,7 @@ from headwater.ir.scalar import Column
 from headwater.ir.typing import Typer
 from headwater.ir.visit import replace, walk
 from headwater.sql.lower.plan import Lowering
+from headwater.sql.optimize import pipeline
 from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.inline_views import inline_views
 from headwater.sql.optimize.pipeline import optimize
@@ -131,3 +132,24 @@ def test_no_cross_join_that_can_be_avoided():
         if hasattr(node, "implementation"):
             for order in node.implementation.orders:
                 assert all(step.key for step in order[1:])
+
+
+def test_no_rule_is_asked_again_of_a_plan_that_it_left_as_it_was(monkeypatch):
+    left: dict[str, list[object]] = {}
+
+    def watched(name, rule):
+        def run(expr, context):
+            assert not any(known is expr for known in left.get(name, ())), name
+            result = rule(expr, context)
+            if result == expr:
+                left.setdefault(name, []).append(expr)
+            return result
+
+        return run
+
+    wrapped = {rule: watched(name, rule) for name, rule in (*pipeline.LOGICAL, *pipeline.PHYSICAL)}
+    for rules in ("LOGICAL", "PHYSICAL"):
+        watching = tuple((name, wrapped[rule]) for name, rule in getattr(pipeline, rules))
+        monkeypatch.setattr(pipeline, rules, watching)
+    optimize(plan_sql("select a + 1 from t where b = 2 and a < 1 + 2"), optimizer_context())
+    assert {"fuse", "normalize_lets", "relation_cse", "flag_monotonic"} <= left.keys()
