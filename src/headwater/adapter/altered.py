@@ -25,7 +25,7 @@ def unless_altered(coord: Coordinator, tables: Iterable[Table], *, adds_only: bo
 
 
 def _fits(made: Table, now: Table, *, adds_only: bool) -> bool:
-    if (made.keys, made.checks) != (now.keys, now.checks):
+    if (made.keys, made.checks, made.layout) != (now.keys, now.checks, now.layout):
         return False
     if made.desc.arity < now.desc.arity and not adds_only:
         return False

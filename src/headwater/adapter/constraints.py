@@ -239,7 +239,7 @@ _SHOWN_CHARACTERS_MAX = 64
 
 def _failing_row(table: Table, row: bytes) -> str:
     datums = split_row(row)
-    shown = (_cut(_shown(table.desc, i, datums[i])) for i in range(table.desc.arity))
+    shown = (_cut(_shown(table.desc, i, datums[i])) for i in table.shown)
     return f"Failing row contains ({', '.join(shown)})."
 
 

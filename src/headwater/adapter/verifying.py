@@ -70,6 +70,21 @@ async def table_rows(coord: Coordinator, table: Table) -> AsyncIterator[bytes]:
         await reader.close()
 
 
+async def table_batches(coord: Coordinator, table: Table) -> list[bytes]:
+    """Return what :func:`table_rows` yields. Raises: ProgramLimitExceeded."""
+    batches: list[bytes] = []
+    size = 0
+    async for batch in table_rows(coord, table):
+        batches.append(batch)
+        size += len(batch)
+        if size > VERIFIED_BYTES_MAX:
+            raise ProgramLimitExceeded(
+                f'table "{table.name}" is too large to be rewritten',
+                detail=f"More than {VERIFIED_BYTES_MAX} bytes would have to be in memory.",
+            )
+    return batches
+
+
 async def verify(table: Table, rules: NewRules, rows: AsyncIterator[bytes]) -> TableKeys:
     """Check ``rows`` against the rules. Returns: the keys that they take, all of the table's.
 

@@ -28,6 +28,7 @@ from headwater.catalog.items import (
     Source,
     Table,
 )
+from headwater.catalog.layout import Layout
 from headwater.catalog.privileges import Acl, DefaultPrivilegeKey, owned
 from headwater.errors import DataCorrupted
 from headwater.types.ids import ClusterId, GlobalId, RoleId, SchemaId, ShardId
@@ -86,6 +87,7 @@ class DurableItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: int = 0
     retain_history_ms: int | None = None
     added: tuple[bytes, ...] = ()  # as ``RelationDesc.added``
+    layout: Layout | None = None
     granted: Acl | None = None  # None in rows written before privileges were recorded
 
     @property
@@ -114,6 +116,7 @@ def durable_item(item: CatalogItem) -> DurableItem:
                 "reference": item.reference,
                 "retain_history_ms": item.retain_history_ms,
                 "added": item.desc.added,
+                "layout": item.layout,
             }
         case Source():
             more = {

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from headwater.catalog.layout import Layout
 from headwater.catalog.privileges import Acl, DefaultPrivilegeKey
 from headwater.ir.relation import RelationExpr
 from headwater.ir.scalar import ScalarExpr
@@ -111,7 +112,9 @@ class Table(Item, frozen=True, kw_only=True):
     """A collection that statements write to.
 
     Attributes:
-        defaults: Per column the DEFAULT expression's text, None where there is none (NULL).
+        desc: The shape of its rows. Its columns, by their names, are ``relation_desc``'s.
+        layout: Which of the row's columns are the table's, None for all in order.
+        defaults: Per column of a row the DEFAULT expression's text, None for NULL.
         shard: Where its rows are; all tables commit through the transaction shard.
         source: For CREATE TABLE … FROM SOURCE: the source that writes it (read-only then).
         reference: For such a table: what it is upstream.
@@ -122,6 +125,7 @@ class Table(Item, frozen=True, kw_only=True):
 
     desc: RelationDesc
     shard: ShardId
+    layout: Layout | None = None
     keys: tuple[KeyConstraint, ...] = ()
     checks: tuple[CheckConstraint, ...] = ()
     defaults: tuple[str | None, ...] = ()
@@ -134,6 +138,21 @@ class Table(Item, frozen=True, kw_only=True):
     def kind(self) -> ItemKind:
         """Return TABLE."""
         return ItemKind.TABLE
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Return the places in its rows of the columns that users see, in their order."""
+        return tuple(range(self.desc.arity)) if self.layout is None else self.layout.shown
+
+    def shown_at(self, version: int | None) -> tuple[int, ...]:
+        """Return the places of those that there were before columns were added, but for the first.
+
+        ``version`` of these count; None is now.
+        """
+        if version is None or version >= len(self.desc.added):
+            return self.shown
+        width = self.desc.arity - len(self.desc.added) + version
+        return tuple(place for place in self.shown if place < width)
 
     @property
     def is_writable(self) -> bool:
@@ -445,8 +464,18 @@ class CommentKey(msgspec.Struct, frozen=True):
     column: int | None = None
 
 
-def relation_desc(item: CatalogItem) -> RelationDesc | None:
-    """Return the columns of a relation, None for what cannot be selected from."""
+def relation_desc(item: CatalogItem, version: int | None = None) -> RelationDesc | None:
+    """Return the columns of a relation, None for what cannot be selected from.
+
+    ``version``: of a table, how many columns had been added to it when it was looked at.
+    """
+    if isinstance(item, Table) and (item.layout is not None or version is not None):
+        return item.desc.only(item.shown_at(version))
     if isinstance(item, Table | Source | View | MaterializedView):
         return item.desc
     return None
+
+
+def stored_desc(item: CatalogItem) -> RelationDesc | None:
+    """Return the shape of a relation's rows, None for what cannot be selected from."""
+    return item.desc if isinstance(item, Relation) else None

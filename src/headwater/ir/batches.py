@@ -1,10 +1,11 @@
 """What conditions of a table's rows are looked at with: whole flat batches at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from headwater.ir.scalar import ScalarExpr
+from headwater.native import raised
 from headwater.native.loader import native
 from headwater.types.scalar import ScalarType
 
@@ -25,3 +26,19 @@ def first_false(predicates: Sequence[ScalarExpr], rows: bytes) -> tuple[int, byt
 def datum_text(type: ScalarType, datum: bytes) -> str | None:
     """Return PostgreSQL's text form of a datum, None for NULL."""
     return native.datum_to_text(msgspec.msgpack.encode(type), datum)
+
+
+def evaluated(exprs: Sequence[ScalarExpr], rows: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield the values of expressions over the columns of each row.
+
+    Raises: what evaluating raises.
+    """
+    encoded = [msgspec.msgpack.encode(one) for one in exprs]
+    for row in rows:
+        values = []
+        for expr in encoded:
+            value = native.eval_scalar(expr, row)
+            if not isinstance(value, bytes):
+                raise raised.error_of(*value)
+            values.append(value)
+        yield values

@@ -1,5 +1,7 @@
 """The shape of a relation: its columns, in order, and its keys."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from headwater.types.scalar import ColumnType, ScalarType
@@ -46,6 +48,16 @@ class RelationDesc(msgspec.Struct, frozen=True):
         keys = tuple(key for key in self.keys if all(index < width for index in key))
         kept = len(self.added) - (self.arity - width)
         return RelationDesc(self.columns[:width], keys, self.added[: max(kept, 0)])
+
+    def only(self, columns: Sequence[int]) -> "RelationDesc":
+        """Return the shape of these columns, in the order given."""
+        at = {column: place for place, column in enumerate(columns)}
+        keys = tuple(
+            tuple(at[column] for column in key)
+            for key in self.keys
+            if all(column in at for column in key)
+        )
+        return RelationDesc(tuple(self.columns[column] for column in columns), keys)
 
     def follows(self, other: "RelationDesc") -> bool:
         """Return whether rows of shape ``other`` can be read as rows of this one.

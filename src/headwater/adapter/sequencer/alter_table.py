@@ -3,76 +3,119 @@
 Other writers to the table wait meanwhile; what they had made for the table as it was is refused
 when their turn comes, if it no longer fits (``adapter.altered``). Rows are not rewritten: a column
 that is added stands in the table's shape with the value that older rows have in it, and they get it
-as they are read (``types.relation``). Who reads the table by an older shape, running dataflows and
-views that were made before, goes on to see what it saw; the table's indexes are built again.
+as they are read (``types.relation``); one that is dropped keeps its place (``catalog.layout``). Who
+reads the table by an older shape, running dataflows and views that were made before, goes on to see
+what it saw; the table's indexes are built again. A column that changes its type is one that is
+dropped and one that is added, and whose values are written first (``rewriting``).
 """
-
-from collections.abc import Iterable
 
 import msgspec
 
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.ddl import Work
+from headwater.adapter.sequencer.drop import release_items
 from headwater.adapter.sequencer.read import session_values
-from headwater.adapter.sequencer.unique_index import enforcing
+from headwater.adapter.sequencer.readers import Followers, followers
+from headwater.adapter.sequencer.rewriting import Conversion, rewriting, values_of
+from headwater.adapter.sequencer.shaping import shaped
+from headwater.adapter.sequencer.unique_index import enforcing, with_key
 from headwater.adapter.session import Session
-from headwater.adapter.stored_sql import with_version
-from headwater.catalog.items import CatalogItem, Index, MaterializedView, Sink, Table, View
-from headwater.catalog.ops import Update
+from headwater.catalog.items import CommentKey, Index, Sink, Table
+from headwater.catalog.layout import Layout
+from headwater.catalog.ops import DropItem, Op, SetComment, Update
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, ObjectInUse
 from headwater.ir.kernels import NULL_DATUM
-from headwater.ir.relation import Get, Global, Project, RelationExpr
-from headwater.ir.scalar import UnmaterializableFunc
-from headwater.ir.visit import transform_up
+from headwater.ir.scalar import ScalarExpr, UnmaterializableFunc
 from headwater.sql.lower.substitute import unmaterializable_of
 from headwater.sql.plan.ddl import AlterTablePlan
 from headwater.sql.plan.hir import HirConstant, HirMap, HirScalar
-from headwater.types.ids import GlobalId
 from headwater.types.relation import RelationDesc
 
 replace = msgspec.structs.replace
 
 
+class _Change(msgspec.Struct, frozen=True):
+    """What becomes of the rows.
+
+    Attributes:
+        layout: Where the table's columns are in them.
+        added: What older rows have in the columns that are new in them.
+        values: What rows get in the last of those, where columns change their types.
+        lost: The places of columns that are dropped or change their types.
+    """
+
+    layout: Layout | None
+    added: tuple[bytes, ...]
+    values: tuple[ScalarExpr, ...]
+    lost: frozenset[int]
+
+
 def prepare_alter_table(
     coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: AlterTablePlan
 ) -> Work:
-    """ALTER TABLE … ADD, DROP CONSTRAINT, ALTER COLUMN.
+    """ALTER TABLE … ADD, DROP, ALTER COLUMN; ADD, DROP CONSTRAINT.
 
-    Raises: FeatureNotSupported, ObjectInUse. The work raises UniqueViolation, NotNullViolation and
-    CheckViolation where the table's rows do not fulfil what is new.
+    Raises: FeatureNotSupported, ObjectInUse, DependentObjectsStillExist. The work raises
+    UniqueViolation, NotNullViolation and CheckViolation where the table's rows do not fulfil what
+    is new, and what evaluating new values raises.
     """
     old = snapshot.item(plan.id)
     assert isinstance(old, Table)
-    new_columns = plan.columns[old.desc.arity :]
-    added = tuple(_value_of_older_rows(coord, session, column.default) for column in new_columns)
-    desc = replace(plan.desc, added=(*old.desc.added, *added))
+    change = _change(coord, session, old, plan)
     new = replace(
         old,
         create_sql=plan.create_sql,
         depends_on=plan.depends_on,
-        desc=desc,
-        keys=(*plan.keys, *(key for key in old.keys if key.index is not None)),
-        checks=coord.planner.checks(plan.id, desc, plan.checks),
-        defaults=tuple(column.default_sql for column in plan.columns),
+        **shaped(coord.planner, plan.id, plan, change.layout, (*old.desc.added, *change.added)),
     )
-    _check_users(coord, snapshot, old, new)
+    found = followers(coord, snapshot, old, new, change.lost, plan)
+    new = _with_index_keys(old, new, found)
+    _check_users(coord, snapshot, old, new, change.lost)
+    gone = [snapshot.item(id) for id in found.gone]
 
     async def after(made: CatalogSnapshot) -> None:
-        await coord.persist.open_writer(new.shard, new.desc)
-        if added:
+        await release_items(coord, gone)
+        now = made.item(new.id)  # also what the same transaction has made of it later
+        assert isinstance(now, Table)
+        await coord.persist.open_writer(now.shard, now.desc)
+        if change.added or found.rebuilt:
             await dataflows.rebuild_indexes(coord, made, new.id)
 
-    ops = [Update(new)]
-    if added:
-        ops.extend(Update(item) for item in _pinned(snapshot, old, new))
+    before = enforcing(coord, old, new)
+    if change.values:
+        before = rewriting(coord, session, Conversion(old, new, change.values))
+    ops: list[Op] = [DropItem(id) for id in found.gone]
+    ops.extend(Update(item) for item in (new, *found.changed))
+    ops.extend(_moved_comments(snapshot, plan))
     return Work(
         tag="ALTER TABLE",
         ops=tuple(ops),
         after=(after,),
-        before=(enforcing(coord, old, new),),
+        before=(before,),
         locks=(new.shard,),
+        notices=found.notices,
+    )
+
+
+def _change(coord: Coordinator, session: Session, old: Table, plan: AlterTablePlan) -> _Change:
+    values = values_of(coord, session, old, plan) if plan.conversions else {}
+    new = [index for index, origin in enumerate(plan.origins) if origin is None]
+    appended = [*new, *values]
+    at = {index: old.desc.arity + number for number, index in enumerate(appended)}
+    places = [
+        at[index] if origin is None or index in at else old.shown[origin]
+        for index, origin in enumerate(plan.origins)
+    ]
+    types = [column.type for column in old.desc.columns]
+    types.extend(plan.columns[index].type.type for index in appended)
+    added = [_value_of_older_rows(coord, session, plan.columns[index].default) for index in new]
+    return _Change(
+        Layout.of(places, types),
+        (*added, *(NULL_DATUM for _ in values)),
+        tuple(values.values()),
+        frozenset(old.shown) - frozenset(places),
     )
 
 
@@ -93,19 +136,58 @@ def _value_of_older_rows(coord: Coordinator, session: Session, default: HirScala
     return coord.planner.constant(default, values=session_values(coord, session)).data
 
 
+def _with_index_keys(old: Table, new: Table, found: Followers) -> Table:
+    """Return the table with the keys of its unique indexes, which its statement has not."""
+    for key in old.keys:
+        if key.index is not None and key.index not in found.gone:
+            new = replace(new, keys=(*new.keys, key))
+    for item in found.changed:
+        if isinstance(item, Index) and item.unique:
+            new = with_key(new, item)
+    return new
+
+
+def _moved_comments(snapshot: CatalogSnapshot, plan: AlterTablePlan) -> list[Op]:
+    """Return what puts comments on columns to the columns' new numbers."""
+    numbers = {
+        origin + 1: index + 1 for index, origin in enumerate(plan.origins) if origin is not None
+    }
+    old = {
+        key: text
+        for key, text in snapshot.comments.items()
+        if key.id == plan.id and key.column is not None
+    }
+    new = {
+        CommentKey(key.kind, key.id, numbers[key.column]): text
+        for key, text in old.items()
+        if key.column in numbers
+    }
+    keys = dict.fromkeys((*old, *new))
+    return [SetComment(key, new.get(key)) for key in keys if new.get(key) != old.get(key)]
+
+
 # Who uses the table
 
 
-def _check_users(coord: Coordinator, snapshot: CatalogSnapshot, old: Table, new: Table) -> None:
+def _check_users(
+    coord: Coordinator,
+    snapshot: CatalogSnapshot,
+    old: Table,
+    new: Table,
+    lost: frozenset[int],
+) -> None:
     """Refuse what those that use the table could not follow."""
     users = [snapshot.item(id) for id in snapshot.used_by(old.id)]
     sink = next((user for user in users if isinstance(user, Sink)), None)
-    if sink is not None and new.desc.arity > old.desc.arity:
+    if sink is not None and (new.desc.arity > old.desc.arity or lost):
+        verb = "add a column to" if not lost else "change columns of"
         raise FeatureNotSupported(
-            f'cannot add a column to table "{old.name}": sink "{sink.name}" writes it out',
+            f'cannot {verb} table "{old.name}": sink "{sink.name}" writes it out',
             hint="Let the sink read a materialized view over the table.",
         )
-    if not _weaker(old.desc, new.desc):
+    if lost and any(dataflows.subscriptions_of(coord, old.id)):
+        raise ObjectInUse(f'cannot change columns of table "{old.name}": it is subscribed to')
+    if not _weaker(old.desc, new.desc, lost):
         return
     # Plans made before may rest on what would no longer hold.
     for id in snapshot.dependents_of([old.id]):
@@ -122,39 +204,11 @@ def _check_users(coord: Coordinator, snapshot: CatalogSnapshot, old: Table, new:
         )
 
 
-def _weaker(old: RelationDesc, new: RelationDesc) -> bool:
+def _weaker(old: RelationDesc, new: RelationDesc, lost: frozenset[int]) -> bool:
+    """Return whether less is known of the columns that stay; nobody's plan reads the others."""
     nullable = any(
         then.nullable > before.nullable
-        for before, then in zip(old.columns, new.columns, strict=False)
+        for place, (before, then) in enumerate(zip(old.columns, new.columns, strict=False))
+        if place not in lost
     )
-    return nullable or not set(old.keys) <= set(new.keys)
-
-
-def _pinned(snapshot: CatalogSnapshot, old: Table, new: Table) -> Iterable[CatalogItem]:
-    """Yield the views over the table as views of the columns that it had."""
-    version = len(old.desc.added)
-    for id in snapshot.used_by(old.id):
-        user = snapshot.item(id)
-        if isinstance(user, View | MaterializedView):
-            yield replace(
-                user,
-                expr=narrowed(user.expr, new.id, old.desc, new.desc),
-                create_sql=with_version(user.create_sql, old.id, version),
-            )
-
-
-def narrowed(
-    expr: RelationExpr, id: GlobalId, old: RelationDesc, new: RelationDesc
-) -> RelationExpr:
-    """Return a plan that reads the columns of ``old`` of a table that has those of ``new``."""
-    columns = tuple(range(old.arity))
-
-    def visit(node: RelationExpr) -> RelationExpr:
-        match node:
-            case Get(id=Global(id=found)) if found == id and node.desc.arity == old.arity:
-                return Project(Get(node.id, new), columns)
-            case Get(id=Global(id=found)) if found == id:
-                return replace(node, desc=new)
-        return node
-
-    return transform_up(expr, visit)
+    return nullable or any(lost.isdisjoint(key) and key not in new.keys for key in old.keys)

@@ -16,7 +16,7 @@ from headwater.catalog.transact import transact
 from headwater.errors import ErrorFields, HeadwaterError, SerializationFailure
 from headwater.types.ids import RoleId, ShardId
 
-Before = Callable[[], Awaitable[Callable[[], None]]]
+Before = Callable[[object], Awaitable[Callable[[], None]]]
 After = Callable[[CatalogSnapshot], Awaitable[None]]
 
 
@@ -29,8 +29,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         after: What controllers do once those are durable, given the snapshot that holds them.
         notices: What to tell the client.
         locks: Tables that nobody else may write to meanwhile.
-        before: What is done first, and may refuse; it returns what is to be done at the moment at
-            which the changes show.
+        before: What is done first, and may refuse; it is given who may write to what is locked, and
+            returns what is to be done at the moment at which the changes show.
     """
 
     tag: str
@@ -127,14 +127,14 @@ def _check_unchanged(coord: Coordinator, staged: Staged) -> None:
 async def _perform(coord: Coordinator, works: list[Work], by: RoleId) -> None:
     locks = sorted({shard for work in works for shard in work.locks})
     if not locks:
-        await _commit(coord, works, by)
+        await _commit(coord, works, by, None)
         return
-    async with coord.group_commit.locked(locks):
-        await _commit(coord, works, by)
+    async with coord.group_commit.locked(locks) as owner:
+        await _commit(coord, works, by, owner)
 
 
-async def _commit(coord: Coordinator, works: list[Work], by: RoleId) -> None:
-    published = [await act() for work in works for act in work.before]
+async def _commit(coord: Coordinator, works: list[Work], by: RoleId, owner: object) -> None:
+    published = [await act(owner) for work in works for act in work.before]
     ops = [op for work in works for op in work.ops]
     if ops:
         await coord.transact(ops, by, published)

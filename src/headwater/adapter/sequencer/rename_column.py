@@ -20,6 +20,7 @@ from headwater.catalog.items import (
     Sink,
     Table,
     View,
+    relation_desc,
 )
 from headwater.catalog.ops import Update
 from headwater.catalog.snapshot import CatalogSnapshot
@@ -27,7 +28,7 @@ from headwater.catalog.transact import transact
 from headwater.errors import FeatureNotSupported, UserError
 from headwater.sql.plan.ddl import AlterRenameColumnPlan
 from headwater.types.ids import GlobalId
-from headwater.types.relation import Column, RelationDesc
+from headwater.types.relation import RelationDesc
 
 replace = msgspec.structs.replace
 
@@ -38,15 +39,12 @@ def prepare_rename_column(
     """ALTER … RENAME COLUMN. Raises: FeatureNotSupported where a sink writes the relation out."""
     old = snapshot.item(GlobalId(plan.object.id))
     assert isinstance(old, Table | View | MaterializedView)
-    columns = list(old.desc.columns)
-    columns[plan.column] = Column(
-        plan.new_name, columns[plan.column].type, columns[plan.column].nullable
-    )
-    new = replace(old, desc=replace(old.desc, columns=tuple(columns)), create_sql=plan.create_sql)
-    if isinstance(new, Table):
-        planned = replan(coord.planner, snapshot, durable_item(new))
-        assert isinstance(planned, Table)
-        new = replace(new, checks=planned.checks)
+    new = replace(old, create_sql=plan.create_sql)
+    planned = replan(coord.planner, snapshot, durable_item(new))
+    if isinstance(new, Table) and isinstance(planned, Table):
+        new = replace(new, desc=planned.desc, checks=planned.checks)
+    else:
+        new = replace(new, desc=relation_desc(planned))
     after = transact(snapshot, [Update(new)]).snapshot
     users = [snapshot.item(id) for id in snapshot.used_by(old.id)]
     followers = [_following(coord, after, user, old, plan) for user in users if user.id != old.id]
@@ -69,8 +67,8 @@ def _following(
                 hint="Let the sink read a materialized view over it.",
             )
         case Index():
-            names = (on.desc.names[plan.column], plan.new_name)
-            sql = with_key_column_named(user.create_sql, *names)
+            name = _at(on, None).names[plan.column]
+            sql = with_key_column_named(user.create_sql, name, plan.new_name)
             return replace(user, create_sql=sql, expressions=key_texts(sql))
         case View() | MaterializedView():
             path = after.full_name(on)
@@ -84,10 +82,9 @@ def _following(
 
 def _at(on: Table | View | MaterializedView, version: int | None) -> RelationDesc:
     """Return the columns that the relation had in a version of it, None being the present one."""
-    desc = on.desc
-    if version is None or version >= len(desc.added):
-        return desc
-    return desc.first(desc.arity - len(desc.added) + version)
+    desc = relation_desc(on, version)
+    assert desc is not None
+    return desc
 
 
 def _planned(

@@ -8,6 +8,7 @@ import msgspec
 
 from headwater.adapter.planning import Planner
 from headwater.adapter.sequencer.create import connection_kind, definition_of, key_texts
+from headwater.adapter.sequencer.shaping import shaped
 from headwater.adapter.sequencer.source import is_append_only, subsource_desc
 from headwater.catalog.builtin.initial import MZ_SYSTEM, builtin_privileges
 from headwater.catalog.builtin.shapes import shapes
@@ -162,17 +163,13 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
     depends_on = tuple(getattr(plan, "depends_on", ()))
     match plan:
         case ddl.CreateTablePlan():
-            desc = msgspec.structs.replace(plan.desc, added=stored.added)
             made: CatalogItem = _new(
                 Table,
                 common,
                 depends_on=depends_on,
-                desc=desc,
                 shard=_shard(stored),
-                keys=plan.keys,
-                checks=planner.checks(stored.id, desc, plan.checks),
-                defaults=tuple(c.default_sql for c in plan.columns),
                 retain_history_ms=stored.retain_history_ms,
+                **shaped(planner, stored.id, plan, stored.layout, stored.added),
             )
         case ddl.CreateTableFromSourcePlan():
             made = _new(

@@ -29,7 +29,7 @@ def enforcing(coord: Coordinator, old: Table, new: Table) -> Before:
     rules = NewRules.between(old, new)
     keys = coord.group_commit.keys
 
-    async def before() -> Callable[[], None]:
+    async def before(_: object) -> Callable[[], None]:
         taken = await verify(new, rules, table_rows(coord, new)) if rules.any else None
 
         def published() -> None:

@@ -20,6 +20,7 @@ from headwater.catalog.builtin.pg_rows import (
     oid_name,
     quoted,
     role_oid,
+    shown_defaults,
     space_row,
 )
 from headwater.catalog.builtin.roles import grant_rows
@@ -44,6 +45,7 @@ from headwater.catalog.items import (
     Type,
     View,
     relation_desc,
+    stored_desc,
 )
 from headwater.catalog.ops import CatalogObject
 from headwater.catalog.privileges import Acl, AclItem, DefaultPrivilegeKey
@@ -265,9 +267,8 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
         yield _internal("mz_retained_histories", r.text(item.id), r.integer(retained))
     desc = relation_desc(item)
     if desc is not None:
-        defaults = item.defaults if isinstance(item, Table) else ()
+        defaults = shown_defaults(item, desc.arity)
         for position, column in enumerate(desc.columns):
-            default = defaults[position] if position < len(defaults) else None
             yield _row(
                 "mz_columns",
                 r.text(item.id),
@@ -275,7 +276,7 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
                 r.integer(position + 1),
                 r.boolean(column.nullable),
                 r.text(_column_type(column.type)),
-                r.text(default),
+                r.text(defaults[position]),
                 r.integer(type_oid(column.type)),
                 r.integer(type_modifier(column.type)),
             )
@@ -306,19 +307,20 @@ def _index(snapshot: CatalogSnapshot, index: Index) -> Iterator[TableRow]:
     yield definition(index.oid, 0, readable(snapshot, index.create_sql))
     expressions = {at: readable(snapshot, sql) for at, sql in enumerate(index.expressions)}
     on = snapshot.try_item(index.on)
-    desc = relation_desc(on) if on is not None else None
+    desc = stored_desc(on) if on is not None else None
+    shown = on.shown if isinstance(on, Table) else range(0 if desc is None else desc.arity)
     names: list[str] = []
     for position, expr in enumerate(index.key):
         column = expr.index if isinstance(expr, Column) else None
         named = desc.columns[column] if desc is not None and column is not None else None
-        shown = expressions.get(position, f"expr{position + 1}")
-        names.append(named.name if named is not None else shown)
+        said = expressions.get(position, f"expr{position + 1}")
+        names.append(named.name if named is not None else said)
         yield definition(index.oid, position + 1, names[-1])
         yield _row(
             "mz_index_columns",
             r.text(index.id),
             r.integer(position + 1),
-            r.integer(None if column is None else column + 1),
+            r.integer(None if column is None else shown.index(column) + 1),
             r.text(None if named is not None else expressions.get(position, names[-1])),
             r.boolean(named.nullable if named is not None else True),
         )

@@ -15,6 +15,7 @@ from headwater.catalog.items import (
     Schema,
     Table,
     relation_desc,
+    stored_desc,
 )
 from headwater.catalog.privileges import PUBLIC, Acl
 from headwater.catalog.rows import TableRow
@@ -89,7 +90,7 @@ def class_rows(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRo
     database = database_name(snapshot, item)
     natts = len(item.key) if isinstance(item, Index) else len(columns)
     yield _class(snapshot, item, item.oid, item.name, kind, natts)
-    defaults = item.defaults if isinstance(item, Table) else ()
+    defaults = shown_defaults(item, len(columns))
     for number, column in enumerate(columns):
         yield _attribute(
             item.oid,
@@ -98,11 +99,11 @@ def class_rows(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRo
             column.type,
             database,
             nullable=column.nullable,
-            has_default=number < len(defaults) and defaults[number] is not None,
+            has_default=defaults[number] is not None,
         )
     if isinstance(item, Index):
         on = snapshot.try_item(item.on)
-        of = relation_desc(on) if on is not None else None
+        of = stored_desc(on) if on is not None else None
         for number, expr in enumerate(item.key):
             named = of.columns[expr.index] if of is not None and isinstance(expr, Column) else None
             name = named.name if named is not None else "expr"
@@ -110,6 +111,13 @@ def class_rows(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRo
             type_ = declared.type if isinstance(declared, ColumnType) else TEXT
             type_ = named.type if named is not None else type_
             yield _attribute(item.oid, number, name, type_, database)
+
+
+def shown_defaults(item: CatalogItem, width: int) -> Sequence[str | None]:
+    """Return the DEFAULT of each of a relation's ``width`` columns."""
+    if not isinstance(item, Table) or not item.defaults:
+        return [None] * width
+    return [item.defaults[place] for place in item.shown]
 
 
 def _class(
@@ -196,7 +204,7 @@ def _constraint(
         r.integer(table.oid),
         r.text(kind),
         r.integer(index),
-        r.integer_array([column + 1 for column in columns]),
+        r.integer_array([table.shown.index(column) + 1 for column in columns]),
         r.text(said),
         r.text(predicate),
         r.boolean(nulls_distinct),

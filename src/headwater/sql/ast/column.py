@@ -109,4 +109,22 @@ class AlterColumn(Node, frozen=True, gc=False):
     default: Expr | None = None
 
 
-TableAction: TypeAlias = AddColumn | AddConstraint | DropConstraint | AlterColumn
+class AlterColumnType(Node, frozen=True, gc=False):
+    """``ALTER [COLUMN] name [SET DATA] TYPE type [USING using]``."""
+
+    name: str
+    data_type: DataType
+    using: Expr | None = None
+
+
+class DropColumn(Node, frozen=True, gc=False):
+    """``DROP [COLUMN] [IF EXISTS] name [CASCADE | RESTRICT]``."""
+
+    name: str
+    if_exists: bool = False
+    cascade: bool = False
+
+
+TableAction: TypeAlias = (
+    AddColumn | AddConstraint | DropColumn | DropConstraint | AlterColumn | AlterColumnType
+)

@@ -9,9 +9,11 @@ from headwater.sql.ast.base import ColumnDefinition, Node, ObjectKind, ObjectNam
 from headwater.sql.ast.column import AddColumn as AddColumn
 from headwater.sql.ast.column import AddConstraint as AddConstraint
 from headwater.sql.ast.column import AlterColumn as AlterColumn
+from headwater.sql.ast.column import AlterColumnType as AlterColumnType
 from headwater.sql.ast.column import ColumnChange as ColumnChange
 from headwater.sql.ast.column import Constraint as Constraint
 from headwater.sql.ast.column import ConstraintKind as ConstraintKind
+from headwater.sql.ast.column import DropColumn as DropColumn
 from headwater.sql.ast.column import DropConstraint as DropConstraint
 from headwater.sql.ast.column import LikeOption as LikeOption
 from headwater.sql.ast.column import TableAction as TableAction

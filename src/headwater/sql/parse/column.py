@@ -1,13 +1,14 @@
 """Column definitions and constraints of tables and sources; the actions of ALTER TABLE."""
 
-from headwater.errors import FeatureNotSupported
 from headwater.sql.ast.column import (
     AddColumn,
     AddConstraint,
     AlterColumn,
+    AlterColumnType,
     ColumnChange,
     Constraint,
     ConstraintKind,
+    DropColumn,
     DropConstraint,
     LikeOption,
     TableAction,
@@ -191,11 +192,11 @@ def _table_action(p: TokenStream) -> TableAction:
             return AddColumn(table_column(p), exists, position=position)
         case "DROP":
             if not p.accept("CONSTRAINT"):
-                raise FeatureNotSupported(
-                    "ALTER TABLE ... DROP COLUMN is not supported",
-                    hint="Create a view with the columns that are left.",
-                    position=position,
-                )
+                p.accept("COLUMN")
+                if_exists = p.if_exists()
+                name = p.name("a column")
+                cascade = p.accept_any(("CASCADE", "RESTRICT")) == "CASCADE"
+                return DropColumn(name, if_exists, cascade, position=position)
             if_exists = p.if_exists()
             dropped = p.name("a constraint's name")
             p.accept_any(("CASCADE", "RESTRICT"))
@@ -204,25 +205,23 @@ def _table_action(p: TokenStream) -> TableAction:
             return _alter_column(p, position)
 
 
-def _alter_column(p: TokenStream, position: int) -> AlterColumn:
+def _alter_column(p: TokenStream, position: int) -> AlterColumn | AlterColumnType:
     p.accept("COLUMN")
     name = p.name("a column")
-    if p.key == "TYPE":
-        raise _no_change_of_type(position)
+    if p.accept("TYPE") or p.accept_all("SET", "DATA", "TYPE"):
+        return _alter_type(p, name, position)
     verb = p.expect_any("SET", "DROP")
     if p.accept("DEFAULT"):
         change = ColumnChange(f"{verb} DEFAULT")
         default = operand(p, 0) if verb == "SET" else None
         return AlterColumn(name, change, default, position=position)
-    if verb == "SET" and p.key == "DATA":
-        raise _no_change_of_type(position)
     p.expect_all("NOT", "NULL")
     return AlterColumn(name, ColumnChange(f"{verb} NOT NULL"), position=position)
 
 
-def _no_change_of_type(position: int) -> FeatureNotSupported:
-    return FeatureNotSupported(
-        "ALTER TABLE ... ALTER COLUMN ... TYPE is not supported",
-        hint="Add a column of the other type, and fill it with UPDATE.",
-        position=position,
-    )
+def _alter_type(p: TokenStream, name: str, position: int) -> AlterColumnType:
+    of = data_type(p)
+    if p.key == "COLLATE":
+        collation(p)
+    using = operand(p, 0) if p.accept("USING") else None
+    return AlterColumnType(name, of, using, position=position)

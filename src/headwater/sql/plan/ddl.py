@@ -5,6 +5,7 @@ Names are resolved: objects referred to are ids, objects to be made carry an :cl
 catalog keeps it and bootstrap plans it anew.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -534,7 +535,10 @@ class AlterSourceAddExportsPlan(
 class AlterTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_table"):
     """ALTER TABLE of columns and constraints: all of the table's, as they become.
 
-    ``columns`` beyond those that the table has are new; ``desc.added`` does not count them yet.
+    Attributes:
+        origins: Per column its number among those that the table has, None for a new one.
+        conversions: What columns that change their types become, over those that the table has.
+        cascade: Whether what reads columns that go is dropped.
     """
 
     id: GlobalId
@@ -544,6 +548,9 @@ class AlterTablePlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_t
     depends_on: tuple[GlobalId, ...]
     keys: tuple[KeyConstraint, ...]
     checks: tuple[CheckPlan, ...]
+    origins: tuple[int | None, ...]
+    conversions: Mapping[int, HirScalar]
+    cascade: bool
 
 
 class AlterApplyReplacementPlan(

@@ -128,18 +128,21 @@ class Scope:
         relation: str | None = None,
         oid: int | None = None,
         listed: int | None = None,
+        shown: Sequence[int] | None = None,
     ) -> "Scope":
         """Return the scope of a relation's rows, its first columns renamed to ``names``.
 
-        ``*`` selects the first ``listed`` columns, all if that is None.
+        ``*`` selects the first ``listed`` columns, all if that is None. Of rows that hold more than
+        the relation's columns, these are ``shown``.
         """
         columns = [ScopeColumn(c.name, ColumnType(c.type, c.nullable)) for c in desc.columns]
         for column, name in zip(columns, names, strict=False):
             column.name = name
-        star = range(len(columns) if listed is None else listed)
+        places = range(len(columns)) if shown is None else shown
+        star = places if listed is None else places[:listed]
         tables = []
         if path is not None:
-            pairs = tuple((c.name, i) for i, c in enumerate(columns))
+            pairs = tuple((columns[place].name, place) for place in places)
             count = len(star)
             tables.append(ScopeTable(path, pairs[:count], relation, oid, pairs[count:]))
         return Scope(columns, star, tables, outer)

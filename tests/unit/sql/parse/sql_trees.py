@@ -658,7 +658,12 @@ def _likes(g: Gen, fields: Fields, depth: int) -> typing.Any:
 
 
 def _table_action(g: Gen, depth: int) -> ddl.TableAction:
-    match g.draw(st.integers(0, 3)):
+    match g.draw(st.integers(0, 5)):
+        case 4:
+            return ddl.DropColumn(g.name(), g.flag(), g.flag())
+        case 5:
+            using = g.expression(depth - 1) if g.flag() else None
+            return ddl.AlterColumnType(g.name(), g.data_type(), using)
         case 0:
             return ddl.AddColumn(_table_column(g, depth - 1), g.flag())
         case 1:

@@ -6,6 +6,7 @@ from headwater.sql.ast.ddl import (
     AddConstraint,
     AlterApplyReplacement,
     AlterColumn,
+    AlterColumnType,
     AlterOptions,
     AlterOwner,
     AlterRename,
@@ -33,6 +34,7 @@ from headwater.sql.ast.ddl import (
     CreateView,
     Drop,
     DropBehavior,
+    DropColumn,
     DropConstraint,
     DropOptions,
     DropOwned,
@@ -254,6 +256,16 @@ def _alter_column(w: Writer, node: AlterColumn) -> str:
     return f"ALTER COLUMN {quote(node.name)} {node.change}{value}"
 
 
+def _alter_column_type(w: Writer, node: AlterColumnType) -> str:
+    using = "" if node.using is None else f" USING {w.node(node.using)}"
+    return f"ALTER COLUMN {quote(node.name)} TYPE {w.node(node.data_type)}{using}"
+
+
+def _drop_column(_: Writer, node: DropColumn) -> str:
+    cascade = when(node.cascade, " CASCADE")
+    return f"DROP COLUMN {when(node.if_exists, _IF_EXISTS)}{quote(node.name)}{cascade}"
+
+
 def _apply(w: Writer, node: AlterApplyReplacement) -> str:
     target = _altered("MATERIALIZED VIEW", name(node.name), if_exists=node.if_exists)
     return f"{target} APPLY REPLACEMENT {name(node.replacement)}"
@@ -307,9 +319,11 @@ RULES: Rules = {
     AlterSourceRefresh: _refresh,
     AlterSwap: lambda w, node: f"ALTER {node.kind} {name(node.name)} SWAP WITH {quote(node.other)}",
     AlterColumn: _alter_column,
+    AlterColumnType: _alter_column_type,
     AlterTable: _alter_table,
     AddColumn: _add_column,
     AddConstraint: lambda w, node: f"ADD {w.node(node.constraint)}",
+    DropColumn: _drop_column,
     DropConstraint: _drop_constraint,
     CommentOn: _comment,
     Constraint: _constraint,

@@ -6,13 +6,14 @@ and comes does not change the names of the others. Whether the rows that are the
 constraints is found out when the statement runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from headwater.catalog.items import Table
 from headwater.errors import (
     DuplicateColumn,
+    FeatureNotSupported,
     InvalidTableDefinition,
     UndefinedColumn,
     UndefinedObject,
@@ -23,15 +24,20 @@ from headwater.sql.ast.base import Node, ObjectKind
 from headwater.sql.ast.column import ColumnChange, Constraint, ConstraintKind
 from headwater.sql.ast.ddl import CreateTable
 from headwater.sql.ast.printer import to_sql
+from headwater.sql.ast.query import Identifier
+from headwater.sql.ast.visit import walk
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan.context import StatementContext
-from headwater.sql.plan.ddl import AlterNoopPlan, AlterTablePlan, ObjectType
+from headwater.sql.plan.ddl import AlterNoopPlan, AlterTablePlan, ObjectType, TableColumn
+from headwater.sql.plan.hir import HirScalar
 from headwater.sql.plan.kinds.altering import try_object
+from headwater.sql.plan.kinds.changing_types import conversion
 from headwater.sql.plan.kinds.constraints import table_constraints
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.relations import table_columns
 from headwater.sql.plan.kinds.stored import dependencies
 from headwater.sql.plan.statements import Notice
+from headwater.sql.resolve.datatypes import resolve_type
 from headwater.types.ids import GlobalId
 
 replace = msgspec.structs.replace
@@ -60,7 +66,7 @@ def _alter_table(ctx: StatementContext, node: ast_ddl.AlterTable) -> Outcome:
     for action in node.actions:
         _ACTIONS[type(action)](altered, action)
     statement = altered.statement
-    if statement == altered.before:
+    if statement == altered.before and not altered.converted:
         return Outcome(AlterNoopPlan(ObjectType.TABLE))
     columns = table_columns(ctx, table.name, statement.columns)
     found = table_constraints(ctx, table.name, columns, statement)
@@ -70,11 +76,14 @@ def _alter_table(ctx: StatementContext, node: ast_ddl.AlterTable) -> Outcome:
     plan = AlterTablePlan(
         table.id,
         found.columns,
-        replace(found.desc, added=table.desc.added),
+        found.desc,
         to_sql(ctx.names.stored(found.node)),
         depends_on,
         found.keys,
         found.checks,
+        tuple(altered.origins.get(column.name) for column in found.columns),
+        altered.conversions(found.columns),
+        any(isinstance(action, ast_ddl.DropColumn) and action.cascade for action in node.actions),
     )
     return Outcome(plan)
 
@@ -85,6 +94,8 @@ class _Altered:
     Attributes:
         before: The statement as it was, all constraints named.
         statement: What has become of it.
+        origins: The numbers of the columns that were there, by name.
+        converted: Those that change their types, by name, and what with.
     """
 
     def __init__(self, ctx: StatementContext, table: Table) -> None:
@@ -95,6 +106,18 @@ class _Altered:
         columns = table_columns(ctx, table.name, statement.columns)
         self.before = table_constraints(ctx, table.name, columns, statement).node
         self.statement = self.before
+        self.old = table.desc.only(table.shown)
+        self.origins = {name: index for index, name in enumerate(self.old.names)}
+        self.converted: dict[str, ast_ddl.AlterColumnType] = {}
+
+    def conversions(self, columns: Sequence[TableColumn]) -> dict[int, HirScalar]:
+        """Return what columns that change their types become, over the table's old columns."""
+        made = {}
+        for index, column in enumerate(columns):
+            action = self.converted.get(column.name)
+            if action is not None:
+                made[index] = conversion(self.ctx, self.table, self.old, column, action)
+        return made
 
     def column(self, name: str, position: int) -> ast_ddl.TableColumn:
         """Return a column's definition. Raises: UndefinedColumn."""
@@ -109,6 +132,14 @@ class _Altered:
         """Put a column's definition in the place of that of the same name."""
         columns = (c if c.name != changed.name else changed for c in self.statement.columns)
         self.statement = replace(self.statement, columns=tuple(columns))
+
+    def keep_not_null(self, key: Sequence[str], position: int) -> None:
+        """As in PostgreSQL, the columns of a primary ``key`` that has gone stay NOT NULL."""
+        if not key or self.primary_key():
+            return
+        for column in self.statement.columns:
+            if column.name in key:
+                self.put(_with(column, ColumnChange.SET_NOT_NULL, None))
 
     def primary_key(self) -> tuple[str, ...]:
         """Return the columns of the primary key."""
@@ -153,7 +184,6 @@ def _drop_constraint(altered: _Altered, action: ast_ddl.DropConstraint) -> None:
         )
 
     statement = altered.statement
-    # As in PostgreSQL, the columns of a primary key that goes stay NOT NULL.
     key = altered.primary_key()
     columns = tuple(replace(c, constraints=kept(c.constraints)) for c in statement.columns)
     altered.statement = replace(statement, columns=columns, constraints=kept(statement.constraints))
@@ -162,10 +192,8 @@ def _drop_constraint(altered: _Altered, action: ast_ddl.DropConstraint) -> None:
         if not action.if_exists:
             raise UndefinedObject(shown, position=action.position)
         altered.ctx.notices.append(Notice(f"{shown}, skipping"))
-    elif key and not altered.primary_key():
-        for name in key:
-            column = altered.column(name, action.position)
-            altered.put(_with(column, ColumnChange.SET_NOT_NULL, None))
+    else:
+        altered.keep_not_null(key, action.position)
 
 
 def _alter_column(altered: _Altered, action: ast_ddl.AlterColumn) -> None:
@@ -190,11 +218,59 @@ def _with(
     return replace(column, constraints=rest)
 
 
+def _drop_column(altered: _Altered, action: ast_ddl.DropColumn) -> None:
+    name, statement = action.name, altered.statement
+    if all(column.name != name for column in statement.columns):
+        shown = f'column "{name}" of relation "{altered.table.name}" does not exist'
+        if not action.if_exists:
+            raise UndefinedColumn(shown, position=action.position)
+        altered.ctx.notices.append(Notice(f"{shown}, skipping"))
+        return
+    key = altered.primary_key()
+    # As in PostgreSQL, constraints go with any of their columns.
+    altered.statement = replace(
+        statement,
+        columns=tuple(_without_checks(c, name) for c in statement.columns if c.name != name),
+        constraints=tuple(c for c in statement.constraints if not _mentions(c, name)),
+    )
+    altered.origins.pop(name, None)
+    altered.keep_not_null(key, action.position)
+
+
+def _without_checks(column: ast_ddl.TableColumn, name: str) -> ast_ddl.TableColumn:
+    return replace(
+        column, constraints=tuple(c for c in column.constraints if not _mentions(c, name))
+    )
+
+
+def _mentions(constraint: Constraint, name: str) -> bool:
+    if name in constraint.columns:
+        return True
+    if constraint.kind is not ConstraintKind.CHECK or constraint.expression is None:
+        return False
+    nodes = walk(constraint.expression)
+    return any(isinstance(node, Identifier) and node.parts[-1] == name for node in nodes)
+
+
+def _alter_type(altered: _Altered, action: ast_ddl.AlterColumnType) -> None:
+    column = altered.column(action.name, action.position)
+    if action.name not in altered.origins or action.name in altered.converted:
+        raise FeatureNotSupported(
+            f'cannot alter type of column "{action.name}" twice', position=action.position
+        )
+    old = altered.old.columns[altered.origins[action.name]].type
+    altered.put(replace(column, data_type=action.data_type))
+    if action.using is not None or resolve_type(action.data_type, altered.ctx.names) != old:
+        altered.converted[action.name] = action
+
+
 _ACTIONS: dict[type[Node], Callable[..., None]] = {
     ast_ddl.AddColumn: _add_column,
     ast_ddl.AddConstraint: _add_constraint,
     ast_ddl.DropConstraint: _drop_constraint,
     ast_ddl.AlterColumn: _alter_column,
+    ast_ddl.AlterColumnType: _alter_type,
+    ast_ddl.DropColumn: _drop_column,
 }
 
 HANDLERS: dict[type[Node], StatementHandler] = {ast_ddl.AlterTable: _alter_table}

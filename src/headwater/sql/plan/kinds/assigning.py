@@ -56,9 +56,10 @@ def writable(ctx: StatementContext, name: ObjectName, verb: str) -> Table:
 
 def target_scope(ctx: StatementContext, table: Table, alias: str | None) -> Scope:
     """Return the scope of a statement's table: its full name, or the alias that hides it."""
+    path, relation = ctx.catalog.full_name(table), None
     if alias is not None:
-        return Scope.of_relation((alias,), table.desc, None, relation=table.name)
-    return Scope.of_relation(ctx.catalog.full_name(table), table.desc, None)
+        path, relation = (alias,), table.name
+    return Scope.of_relation(path, table.desc, None, relation=relation, shown=table.shown)
 
 
 def assign(ctx: ExprContext, table: Table, index: int, expr: HirScalar, position: int) -> HirScalar:
@@ -103,11 +104,16 @@ def _defaults(create_sql: str) -> dict[str, ast.Expr]:
     return found
 
 
+def _by_name(table: Table) -> dict[str, int]:
+    """Return the places of a table's columns in its rows."""
+    return {table.desc.columns[place].name: place for place in table.shown}
+
+
 def targets_of(table: Table, names: Sequence[str], position: int) -> list[int]:
     """Return the columns that an INSERT names, all where it names none."""
     if not names:
-        return list(range(table.desc.arity))
-    by_name = {name: index for index, name in enumerate(table.desc.names)}
+        return list(table.shown)
+    by_name = _by_name(table)
     found: list[int] = []
     for name in names:
         if name not in by_name:
@@ -176,7 +182,7 @@ def assigned(
     ctx: StatementContext, table: Table, scope: Scope, assignments: Sequence[dml.Assignment]
 ) -> list[HirScalar]:
     """Return the new value of every column."""
-    by_name = {name: index for index, name in enumerate(table.desc.names)}
+    by_name = _by_name(table)
     context = ExprContext(ctx, scope, {}, "UPDATE")
     new: dict[int, HirScalar] = {}
     for assignment in assignments:

@@ -60,11 +60,10 @@ def _of_table(
     ctx: StatementContext, table: Table, statement: CreateTable, like: TableLike
 ) -> tuple[tuple[TableColumn, ...], tuple[Constraint, ...]]:
     # Only names and columns are looked at here; the new table's are planned in full later.
-    planned = [
-        PlannedColumn(c.name, t) for c, t in zip(table.desc.columns, table.desc.types, strict=True)
-    ]
+    desc = table.desc.only(table.shown)
+    planned = [PlannedColumn(c.name, t) for c, t in zip(desc.columns, desc.types, strict=True)]
     named = table_constraints(ctx, table.name, planned, statement).node
-    not_null = {column.name for column in table.desc.columns if not column.nullable}
+    not_null = {column.name for column in desc.columns if not column.nullable}
     columns = []
     for column in named.columns:
         kept = _kept(column.constraints, like)

@@ -187,10 +187,10 @@ def plan_upsert(
     pairs = _pairs(table, proposed, arity, on, HirJoinKind.RIGHT)
     scope = target_scope(ctx, table, node.alias)
     fresh = _fresh(ctx, scope, proposed, node, arity)
-    excluded = Scope.of_relation(("excluded",), table.desc, None)
+    excluded = Scope.of_relation(("excluded",), table.desc, None, shown=table.shown)
     # Unqualified names mean the table's row.
     whole = product(scope, excluded, None, conflict.position)
-    whole = Scope(whole.columns, list(range(arity)), whole.tables, None)
+    whole = Scope(whole.columns, scope.star, whole.tables, None)
     action: HirScalar = int_literal(Action.UPDATE, INT4)
     if conflict.where is not None:
         context = ExprContext(ctx, whole, {}, "WHERE")
@@ -281,7 +281,7 @@ def _merge(ctx: StatementContext, node: dml.Merge) -> Outcome:
         [one.shifted(arity) for one in source_scope.tables],
         None,
     )
-    of_target = Scope(whole.columns, range(arity), list(scope.tables), None)
+    of_target = Scope(whole.columns, scope.star, list(scope.tables), None)
     scopes = {
         dml.MergeMatch.MATCHED: whole,
         dml.MergeMatch.NOT_MATCHED: of_source,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from headwater.catalog.items import relation_desc
+from headwater.catalog.items import stored_desc
 from headwater.errors import (
     DuplicateColumn,
     FeatureNotSupported,
@@ -19,10 +19,11 @@ from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import Node, ObjectName
 from headwater.sql.plan.context import ExprContext, StatementContext
 from headwater.sql.plan.fold import fold
-from headwater.sql.plan.hir import HirGet, HirRelation, HirScalar
+from headwater.sql.plan.hir import HirScalar
 from headwater.sql.plan.hir_visit import Rewriter
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
+from headwater.sql.plan.queries.from_clause import get_columns
 from headwater.sql.plan.queries.planner import Queries
 from headwater.sql.plan.rows import Rows
 from headwater.sql.plan.statements import (
@@ -126,14 +127,14 @@ def plan_subscribe(ctx: StatementContext, node: dml.Subscribe) -> SubscribePlan:
     from_id: GlobalId | None = None
     if isinstance(node.relation, ObjectName):
         item = ctx.names.item(node.relation)
-        found = relation_desc(item)
+        found = stored_desc(item)
         if found is None:
             raise WrongObjectType(
                 f'"{item.name}" is not a relation and cannot be subscribed to',
                 position=node.relation.position,
             )
-        from_id, desc = item.id, found
-        query: HirRelation = HirGet(item.id, desc)
+        from_id = item.id
+        query, desc = get_columns(item, found)
     else:
         if node.relation.as_of is not None:
             raise SyntaxError_("AS OF must follow the query's parentheses", position=node.position)

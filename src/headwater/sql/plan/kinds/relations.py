@@ -11,7 +11,7 @@ from headwater.catalog.items import (
     Source,
     Table,
     View,
-    relation_desc,
+    stored_desc,
 )
 from headwater.errors import (
     DatatypeMismatch,
@@ -360,7 +360,7 @@ def _asserted(options: Sequence[Option], desc: RelationDesc) -> tuple[int, ...]:
 
 def _create_index(ctx: StatementContext, node: ast_ddl.CreateIndex) -> Outcome:
     item = ctx.names.item(node.on)
-    desc = relation_desc(item)
+    desc = stored_desc(item)
     if desc is None or not isinstance(item, Table | Source | View | MaterializedView):
         raise WrongObjectType(
             f"index cannot be created on {item.name} because it is a {item.kind.noun}",
@@ -421,9 +421,10 @@ def _check_unique(node: ast_ddl.CreateIndex, item: CatalogItem, keys: Sequence[H
 def _index_keys(
     ctx: StatementContext, node: ast_ddl.CreateIndex, item: CatalogItem, desc: RelationDesc
 ) -> tuple[list[HirScalar], list[ast.Expr]]:
-    scope = Scope.of_relation((item.name,), desc, None)
+    shown = item.shown if isinstance(item, Table) else tuple(range(desc.arity))
+    scope = Scope.of_relation((item.name,), desc, None, shown=shown)
     if node.keys is None:
-        indexes = desc.keys[0] if desc.keys else tuple(range(desc.arity))
+        indexes = desc.keys[0] if desc.keys else shown
         keys: list[HirScalar] = [
             ColumnRef(0, index, desc.types[index], desc.columns[index].name) for index in indexes
         ]

@@ -65,6 +65,12 @@ def _create_sink(ctx: StatementContext, node: connector.CreateSink) -> Outcome:
             hint="Only tables, sources and materialized views can be exported.",
             position=node.from_.position,
         )
+    if isinstance(item, Table) and item.layout is not None:
+        raise FeatureNotSupported(
+            f'cannot export table "{item.name}": columns of it were dropped or changed their types',
+            hint="Let the sink read a materialized view over the table.",
+            position=node.from_.position,
+        )
     key = _key(node, desc)
     options = Options(ctx, node.options, "CREATE SINK", _WITH_OPTIONS)
     commit_ms = options.interval_ms("commit interval")

@@ -8,7 +8,7 @@ levels and have no columns.
 from collections.abc import Sequence
 
 from headwater.catalog.builtin.shapes import LISTED
-from headwater.catalog.items import relation_desc
+from headwater.catalog.items import CatalogItem, Table, stored_desc
 from headwater.errors import (
     AmbiguousColumn,
     DatatypeMismatch,
@@ -127,18 +127,15 @@ class FromPlanner:
                 scope = self._aliased(node.alias, name.parts, binding.desc)
                 return HirGetLocal(binding.id, binding.desc), scope
         item = self.ctx.names.item(name)
-        desc = relation_desc(item)
-        if desc is None:
+        stored = stored_desc(item)
+        if stored is None:
             raise WrongObjectType(
                 f'"{item.name}" is {_with_article(item.kind.noun)}',
                 position=name.position,
             )
         self.ctx.reads[item.id] = None
         path = self.ctx.catalog.full_name(item)
-        relation: HirRelation = HirGet(item.id, desc)
-        if name.version is not None and name.version < len(desc.added):
-            desc = desc.first(desc.arity - len(desc.added) + name.version)
-            relation = HirProject(relation, tuple(range(desc.arity)))
+        relation, desc = get_columns(item, stored, name.version)
         return relation, self._aliased(
             node.alias, path, desc, item.name, item.oid, LISTED.get(".".join(path))
         )
@@ -407,6 +404,19 @@ def is_lateral(node: ast.TableExpr) -> bool:
 
 def _has_names(node: ast.Expr) -> bool:
     return any(isinstance(part, ast.Identifier | ast.Query) for part in walk(node))
+
+
+def get_columns(
+    item: CatalogItem, stored: RelationDesc, version: int | None = None
+) -> tuple[HirRelation, RelationDesc]:
+    """Return a relation's rows, of shape ``stored``, as its columns in a version, and these."""
+    relation: HirRelation = HirGet(item.id, stored)
+    if not isinstance(item, Table):
+        return relation, stored
+    places = item.shown_at(version)
+    if places == tuple(range(stored.arity)):
+        return relation, stored
+    return HirProject(relation, places), stored.only(places)
 
 
 def _with_article(noun: str) -> str:
