@@ -16,7 +16,12 @@ from headwater.adapter.sequencer.select import fast_plan, result_columns
 from headwater.adapter.sequencer.transaction import abandon_transaction, end_transaction
 from headwater.adapter.session import Execution, PreparedStatement, Session, notice
 from headwater.adapter.timestamps import Isolation
-from headwater.adapter.variables import SERVER_VERSION, SessionVariables, find_variable
+from headwater.adapter.variables import (
+    SERVER_VERSION,
+    SESSION_AUTHORIZATION,
+    SessionVariables,
+    find_variable,
+)
 from headwater.catalog.items import Role
 from headwater.catalog.ops import Create
 from headwater.catalog.snapshot import CatalogSnapshot
@@ -74,6 +79,7 @@ class HeadwaterAdapter:
             "mz_version": f"v{coord.version}",
             "server_version": SERVER_VERSION,
             "is_superuser": "on" if role.superuser else "off",
+            SESSION_AUTHORIZATION: role.name,
         }
         variables = SessionVariables(coord.snapshot.variables, fixed)
         session = Session(

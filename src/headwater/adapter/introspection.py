@@ -90,7 +90,7 @@ class Introspection:
                 "mz_session_rows",
                 r.text(session.id),
                 r.integer(session.conn),
-                r.text(session.role),
+                r.text(session.login.id),
                 r.NULL,
                 r.integer(session.connected_ms * _MICROS_PER_MS),
             )

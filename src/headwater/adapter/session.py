@@ -4,7 +4,13 @@ import msgspec
 
 from headwater.adapter.holds import ReadHolds
 from headwater.adapter.transactions import Transaction
-from headwater.adapter.variables import SessionVariables, bytes_count, duration_ms
+from headwater.adapter.variables import (
+    ROLE,
+    SESSION_AUTHORIZATION,
+    SessionVariables,
+    bytes_count,
+    duration_ms,
+)
 from headwater.catalog.items import Role
 from headwater.errors import ErrorFields, InvalidSqlStatementName
 from headwater.ir.literals import literal_from_text
@@ -68,6 +74,7 @@ class Session:
 
     Attributes:
         conn: The connection's number at the front.
+        login: The role that has connected.
         process_id: ``pg_backend_pid()``.
         transaction: The current one; an implicit one between transactions.
         notices: What the next reply tells the client.
@@ -88,9 +95,8 @@ class Session:
     ) -> None:
         self.conn = conn
         self.process_id = process_id
-        self.role: RoleId = role.id
-        self.user = role.name
-        self.superuser = bool(role.superuser)
+        self.login = role
+        self._roles = {role.name: role}  # those that it has been
         self.id = id
         self.connected_ms = connected_ms
         self.variables = variables
@@ -111,7 +117,41 @@ class Session:
         self._told_version = -1
         self._settings_map: tuple[int, Literal] | None = None  # as of a version of the variables
 
+    # Who it is
+
+    def become(self, role: Role | None, *, as_login: bool, local: bool) -> None:
+        """Be another role; None: who it is without SET ROLE, or who has connected."""
+        if role is not None:
+            self._roles[role.name] = role
+        variable = SESSION_AUTHORIZATION if as_login else ROLE
+        self.variables.become(variable, None if role is None else role.name, local=local)
+
+    @property
+    def authorization(self) -> Role:
+        """Return the role that ``session_user`` names."""
+        return self._roles.get(self.variables.get(SESSION_AUTHORIZATION), self.login)
+
+    @property
+    def current(self) -> Role:
+        """Return the role that ``current_user`` names, and that owns what is made."""
+        return self._roles.get(self.variables.get(ROLE)) or self.authorization
+
+    @property
+    def role(self) -> RoleId:
+        """Return the current role's id."""
+        return self.current.id
+
+    @property
+    def superuser(self) -> bool:
+        """Return whether the current role is a superuser."""
+        return bool(self.current.superuser)
+
     # PlanSession
+
+    @property
+    def user(self) -> str:
+        """Return the current role's name."""
+        return self.current.name
 
     @property
     def search_path(self) -> tuple[str, ...]:
@@ -229,7 +269,7 @@ class Session:
         if self._settings_map is None or self._settings_map[0] != self.variables.version:
             quoted = ", ".join(
                 f"{_in_map(shown.lower())}=>{_in_map(value)}"
-                for shown, value, _ in self.variables.show_all()
+                for shown, value in self.variables.by_name().items()
             )
             literal = literal_from_text(f"{{{quoted}}}", map_of(TEXT))
             self._settings_map = (self.variables.version, literal)

@@ -21,7 +21,8 @@ _CONTEXTS = {Scope.SESSION: "user", Scope.SYSTEM: "superuser", Scope.FIXED: "int
 def variable_rows() -> Iterator[TableRow]:
     """Yield a row for every variable that is there from the beginning."""
     for variable in VARIABLES.values():
-        yield "mz_internal.mz_variables", _row(variable)
+        if variable.listed:
+            yield "mz_internal.mz_variables", _row(variable)
 
 
 def _row(variable: Variable) -> bytes:

@@ -21,6 +21,11 @@ Parse = Callable[[Sequence[str]], str | None]
 SERVER_VERSION = "9.5.0"
 SERVER_VERSION_NUM = "90500"
 
+# Who the session is: SET ROLE and SET SESSION AUTHORIZATION.
+ROLE = "role"
+SESSION_AUTHORIZATION = "session_authorization"
+NO_ROLE = "none"
+
 
 class Scope(StrEnum):
     """Who may set a variable."""
@@ -36,6 +41,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         parse: From the values as written to the canonical text; None where they are invalid.
         reported: Whether clients are told of changes by ParameterStatus.
+        listed: Whether SHOW ALL has it, and RESET ALL resets it.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     parse: Parse
     scope: Scope = Scope.SESSION
     reported: bool = False
+    listed: bool = True
     description: str = ""
 
 
@@ -233,6 +240,7 @@ def _var(
     *,
     scope: Scope = Scope.SESSION,
     reported: bool = False,
+    listed: bool = True,
     description: str = "",
 ) -> Variable:
     return Variable(
@@ -241,6 +249,7 @@ def _var(
         parse=parse,
         scope=scope,
         reported=reported,
+        listed=listed,
         description=description,
     )
 
@@ -298,12 +307,15 @@ _SESSION_VARIABLES = (
     _var("real_time_recency", "off", _boolean,
          description="Wait for what is upstream at the time of the query."),
     _var("real_time_recency_timeout", "10 s", _duration, description="How long at most."),
+    _var(ROLE, NO_ROLE, scope=_FIXED, listed=False, description="The role that SET ROLE names."),
     _var("search_path", "public", _identifiers, reported=True,
          description="Schemas in which names are looked for."),
     _var("server_version", SERVER_VERSION, scope=_FIXED, reported=True,
          description="The PostgreSQL version that clients should expect."),
     _var("server_version_num", SERVER_VERSION_NUM, scope=_FIXED,
          description="The same as a number."),
+    _var(SESSION_AUTHORIZATION, "", scope=_FIXED, listed=False,
+         description="Who the session is, unless SET ROLE says otherwise."),
     _var("sql_safe_updates", "off", _boolean, description="Refuse dangerous statements."),
     _var("standard_conforming_strings", "on", _only("on", "true", "1", "yes"), reported=True,
          description="Backslashes in plain strings are ordinary characters."),
@@ -510,6 +522,19 @@ class SessionVariables:
         variable = _settable(name)
         (self._local if local else self._session)[variable.name] = parse_value(variable, values)
 
+    def become(self, name: str, value: str | None, *, local: bool = False) -> None:
+        """Set who the session is by :data:`ROLE` or :data:`SESSION_AUTHORIZATION`; None resets."""
+        self.version += 1
+        if name == SESSION_AUTHORIZATION:
+            self.become(ROLE, None, local=local)
+        self._local.pop(name, None)
+        layer = self._local if local else self._session
+        layer.pop(name, None)
+        if value is not None:
+            layer[name] = value
+        elif local:
+            layer[name] = self._fixed.get(name, NO_ROLE)
+
     def reset(self, name: str, *, local: bool = False) -> None:
         """Set a variable to its default. Raises: UndefinedObject, CantChangeRuntimeParam."""
         self.version += 1
@@ -520,10 +545,11 @@ class SessionVariables:
             self._local[variable.name] = self.get(name)
 
     def reset_all(self) -> None:
-        """Set all variables to their defaults."""
+        """Set all variables to their defaults, but for who the session is."""
         self.version += 1
-        self._session.clear()
-        self._local.clear()
+        for layer in (self._session, self._local):
+            for name in [name for name in layer if VARIABLES[name].listed]:
+                del layer[name]
 
     def begin(self) -> None:
         """Remember the values, for a rollback."""
@@ -551,8 +577,13 @@ class SessionVariables:
 
     def show_all(self) -> list[tuple[str, str, str]]:
         """Return name, value and description of everything a session can see, by name."""
-        rows = [(shown_name(v), self.get(v.name), v.description) for v in VARIABLES.values()]
+        listed = (v for v in VARIABLES.values() if v.listed)
+        rows = [(shown_name(v), self.get(v.name), v.description) for v in listed]
         return sorted(rows, key=lambda row: row[0].lower())
+
+    def by_name(self) -> dict[str, str]:
+        """Return the values of all variables by their names as shown."""
+        return {shown_name(v): self.get(v.name) for v in VARIABLES.values()}
 
     def changed_reported(self) -> dict[str, str]:
         """Return the reported variables that changed since the last call, by shown name."""

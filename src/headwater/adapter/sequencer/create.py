@@ -74,7 +74,7 @@ def prepare_schema(
         id=coord.ids.schema(),
         oid=coord.ids.oid(),
         name=plan.name,
-        owner=session.role,
+        owner=plan.owner or session.role,
         database=plan.database_id,
     )
     return Work(tag="CREATE SCHEMA", ops=(Create(schema),))

@@ -117,7 +117,7 @@ async def _sequence_control(
         case st.SetVariablePlan():
             return variables.sequence_set(coord, session, plan)
         case st.ResetVariablePlan():
-            return variables.sequence_reset(session, plan)
+            return variables.sequence_reset(coord, session, plan)
         case st.ShowVariablePlan():
             return variables.sequence_show(session, plan)
         case st.ShowAllVariablesPlan():
@@ -159,6 +159,8 @@ async def _sequence_prepared(
             )
         case st.CancelBackendPlan():
             return _cancel_backend(coord, session, plan)
+        case st.SetConfigPlan():
+            return variables.sequence_set_config(coord, session, request, planned, plan)
         case st.ExplainSchemaPlan():
             # Formats with schemas are Avro and Protobuf, which sinks do not write yet.
             raise FeatureNotSupported(

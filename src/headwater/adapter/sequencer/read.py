@@ -112,7 +112,7 @@ def session_values(coord: Coordinator, session: Session) -> dict[Unmaterializabl
     whole = [s.name for s in _schemas(coord, session, system=True)]
     texts = {
         f.CURRENT_USER: session.user,
-        f.SESSION_USER: session.user,
+        f.SESSION_USER: session.authorization.name,
         f.CURRENT_DATABASE: session.database,
         f.VERSION: f"PostgreSQL {SERVER_VERSION} on headwater {coord.version}",
         f.MZ_VERSION: f"v{coord.version}",

@@ -1,18 +1,30 @@
 """SET, RESET, SHOW of variables, DISCARD, RAISE."""
 
+from collections.abc import Sequence
+
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.drop import drop_temporary
 from headwater.adapter.sequencer.inline import text_answer, text_desc
+from headwater.adapter.sequencer.read import literals
+from headwater.adapter.sequencer.roles import become
 from headwater.adapter.session import Session, notice
 from headwater.adapter.transactions import Kind
-from headwater.adapter.variables import SessionVariables, find_variable
-from headwater.errors import ActiveSqlTransaction
+from headwater.adapter.variables import (
+    ROLE,
+    SESSION_AUTHORIZATION,
+    SessionVariables,
+    find_variable,
+)
+from headwater.errors import ActiveSqlTransaction, NullValueNotAllowed
+from headwater.ir.literals import literal_bool, literal_text
 from headwater.pgwire import protocol as p
 from headwater.sql.plan.statements import (
     DiscardPlan,
     DiscardTarget,
+    Planned,
     RaisePlan,
     ResetVariablePlan,
+    SetConfigPlan,
     SetVariablePlan,
     ShowAllVariablesPlan,
     ShowVariablePlan,
@@ -23,22 +35,54 @@ _WEAK_LEVELS = ("read uncommitted", "read committed", "repeatable read")
 
 def sequence_set(coord: Coordinator, session: Session, plan: SetVariablePlan) -> p.ExecuteReply:
     """Answer SET."""
-    variable = find_variable(plan.name)
-    _check_change(session, variable.name)
     if plan.local and session.transaction.implicit:
         session.notify(
             notice("SET LOCAL can only be used in transaction blocks", "25P01", "WARNING")
         )
-    if plan.values is None:
-        session.variables.reset(variable.name, local=plan.local)
-    else:
-        session.variables.set(variable.name, plan.values, local=plan.local)
-    session.settings_version += 1
-    _warn_missing(coord, session, variable.name)
-    level = session.variables.get("transaction_isolation")
-    if variable.name == "transaction_isolation" and level in _WEAK_LEVELS:
-        session.notify(notice(f"transaction isolation level {level} is served as serializable"))
+    _set(coord, session, plan.name, plan.values, local=plan.local)
     return p.Command(tag="SET")
+
+
+def _set(
+    coord: Coordinator,
+    session: Session,
+    given: str,
+    values: Sequence[str] | None,
+    *,
+    local: bool,
+) -> str:
+    """Set a variable, to its default where there are no values. Returns: its name."""
+    name = find_variable(given).name
+    _check_change(session, name)
+    if name in (ROLE, SESSION_AUTHORIZATION):
+        become(coord, session, name, values, local=local)
+    elif values is None:
+        session.variables.reset(name, local=local)
+    else:
+        session.variables.set(name, values, local=local)
+    session.settings_version += 1
+    _warn_missing(coord, session, name)
+    level = session.variables.get("transaction_isolation")
+    if name == "transaction_isolation" and level in _WEAK_LEVELS:
+        session.notify(notice(f"transaction isolation level {level} is served as serializable"))
+    return name
+
+
+def sequence_set_config(
+    coord: Coordinator, session: Session, request: p.Execute, planned: Planned, plan: SetConfigPlan
+) -> p.ExecuteReply:
+    """Answer ``SELECT set_config(…)``: the values as they are then."""
+    params = literals(request.params, planned.param_types)
+    made: list[str | None] = []
+    for setting in plan.settings:
+        name = literal_text(coord.planner.constant(setting.name, params))
+        value = literal_text(coord.planner.constant(setting.value, params))
+        if name is None:
+            raise NullValueNotAllowed("SET requires parameter name")
+        local = literal_bool(coord.planner.constant(setting.local, params)) or False
+        found = _set(coord, session, name, None if value is None else (value,), local=local)
+        made.append(session.variables.get(found))
+    return text_answer("SELECT 1", plan.desc, [made])
 
 
 def _check_change(session: Session, name: str) -> None:
@@ -68,13 +112,12 @@ def _warn_missing(coord: Coordinator, session: Session, name: str) -> None:
             session.notify(notice("no schema in the search path exists", "MZ008"))
 
 
-def sequence_reset(session: Session, plan: ResetVariablePlan) -> p.ExecuteReply:
+def sequence_reset(coord: Coordinator, session: Session, plan: ResetVariablePlan) -> p.ExecuteReply:
     """Answer RESET."""
     if plan.name is None:
         session.variables.reset_all()
     else:
-        _check_change(session, find_variable(plan.name).name)
-        session.variables.reset(plan.name)
+        _set(coord, session, plan.name, None, local=False)
     session.settings_version += 1
     return p.Command(tag="RESET")
 
@@ -108,6 +151,7 @@ async def sequence_discard(
     if plan.target in (DiscardTarget.ALL, DiscardTarget.TEMP):
         await drop_temporary(coord, session)
     if plan.target is DiscardTarget.ALL:
+        session.become(None, as_login=True, local=False)
         session.variables.reset_all()
         for handle in [h for h, s in session.statements.items() if not s.once]:
             session.drop_statement(handle)

@@ -250,7 +250,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "pg_blocking_pids": (("int4 -> int4[]", "CASE WHEN p1 IS NOT NULL THEN '{}'::int4[] END"),),
     "pg_show_all_settings": ((" -> setof text", "SELECT * FROM pg_catalog.pg_settings"),),
-    # Tools call it when they connect, mostly for what holds already; SET is what changes a value.
+    # What is changed by a SELECT of it alone is a statement of its own (``SetConfigPlan``).
     "set_config": (
         (
             "text, text, bool -> text",

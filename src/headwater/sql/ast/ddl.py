@@ -34,10 +34,11 @@ class CreateDatabase(Node, frozen=True, gc=False):
 
 
 class CreateSchema(Node, frozen=True, gc=False):
-    """``CREATE SCHEMA [IF NOT EXISTS] name``."""
+    """``CREATE SCHEMA [IF NOT EXISTS] name [AUTHORIZATION role]``."""
 
     name: ObjectName
     if_not_exists: bool = False
+    owner: str | None = None
 
 
 class CreateTable(Node, frozen=True, gc=False):

@@ -50,7 +50,15 @@ def create_database(p: TokenStream, position: int) -> CreateDatabase:
 def create_schema(p: TokenStream, position: int) -> CreateSchema:
     """Read what follows CREATE SCHEMA."""
     if_not_exists = p.if_not_exists()
-    return CreateSchema(p.object_name("a schema"), if_not_exists, position=position)
+    if p.key == "AUTHORIZATION" and p.peek() not in (";", ""):
+        p.advance()
+        at = p.position
+        owner = p.name("a role")
+        name = ObjectName(parts=(owner,), position=at)
+        return CreateSchema(name, if_not_exists, owner, position=position)
+    name = p.object_name("a schema")
+    owned = p.name("a role") if p.accept("AUTHORIZATION") else None
+    return CreateSchema(name, if_not_exists, owned, position=position)
 
 
 # --- tables ---------------------------------------------------------------------------------------

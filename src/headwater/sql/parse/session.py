@@ -115,6 +115,8 @@ def set_variable(p: TokenStream) -> SetVariable | SetTransaction:
     p.expect("SET")
     if p.accept_all("SESSION", "CHARACTERISTICS", "AS", "TRANSACTION"):
         return SetTransaction(_some_modes(p), session=True, position=position)
+    if p.accept_all("SESSION", "AUTHORIZATION"):
+        return SetVariable("session_authorization", _role(p, "DEFAULT"), position=position)
     local = False
     if p.key in ("LOCAL", "SESSION") and p.peek() not in ("TO", "="):
         local = p.key == "LOCAL"
@@ -122,6 +124,12 @@ def set_variable(p: TokenStream) -> SetVariable | SetTransaction:
     if p.key == "TRANSACTION" and p.peek() in ("ISOLATION", "READ"):
         p.advance()
         return SetTransaction(_some_modes(p), position=position)
+    if p.accept_all("SESSION", "AUTHORIZATION"):
+        values = _role(p, "DEFAULT")
+        return SetVariable("session_authorization", values, local, position=position)
+    if p.key == "ROLE" and p.peek() not in ("TO", "="):
+        p.advance()
+        return SetVariable("role", _role(p, "NONE"), local, position=position)
     if p.accept_all("TIME", "ZONE"):
         return SetVariable("timezone", _time_zone(p), local, position=position)
     if p.key in _SQL_NAMES and p.peek() not in ("TO", "=", "."):
@@ -138,6 +146,16 @@ def _some_modes(p: TokenStream) -> tuple[TransactionMode, ...]:
     if not modes:
         p.fail("ISOLATION LEVEL", "READ ONLY", "READ WRITE")
     return modes
+
+
+def _role(p: TokenStream, nobody: str) -> tuple[Expr | ObjectName, ...]:
+    """Read a role's name, as a name or a string; the word ``nobody`` stands for none."""
+    if p.accept(nobody):
+        return ()
+    if p.kind == STRING:
+        return (operand(p, 0),)
+    position = p.position
+    return (ObjectName(parts=(p.name("a role"),), position=position),)
 
 
 def _time_zone(p: TokenStream) -> tuple[Expr | ObjectName, ...]:

@@ -72,6 +72,7 @@ class CreateSchemaPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="creat
     database: str
     name: str
     if_not_exists: bool
+    owner: RoleId | None = None  # None: who makes it
 
 
 class RoleAttributes(msgspec.Struct, frozen=True):

@@ -426,6 +426,21 @@ class CancelBackendPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="canc
     desc: RelationDesc
 
 
+class Setting(msgspec.Struct, frozen=True):
+    """The arguments of a ``set_config(name, value, is_local)``, over no columns."""
+
+    name: HirScalar
+    value: HirScalar
+    local: HirScalar
+
+
+class SetConfigPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="set_config"):
+    """``SELECT set_config(…), …``: SET, answered with the values in one row."""
+
+    settings: tuple[Setting, ...]
+    desc: RelationDesc
+
+
 class ValidateConnectionPlan(
     msgspec.Struct, frozen=True, tag_field="kind", tag="validate_connection"
 ):
@@ -537,6 +552,7 @@ StatementPlan = (
     | ClosePlan
     | RaisePlan
     | CancelBackendPlan
+    | SetConfigPlan
     | ValidateConnectionPlan
     | ExplainPlan
     | ExplainTimestampPlan
@@ -621,8 +637,10 @@ __all__ = [
     "RollbackToPlan",
     "SavepointPlan",
     "SelectPlan",
+    "SetConfigPlan",
     "SetTransactionPlan",
     "SetVariablePlan",
+    "Setting",
     "ShowAllVariablesPlan",
     "ShowVariablePlan",
     "StartTransactionPlan",

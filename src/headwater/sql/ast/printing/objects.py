@@ -178,7 +178,8 @@ def _create_database(w: Writer, node: CreateDatabase) -> str:
 
 
 def _create_schema(w: Writer, node: CreateSchema) -> str:
-    return f"CREATE SCHEMA {when(node.if_not_exists, _IF_NOT_EXISTS)}{name(node.name)}"
+    owned = "" if node.owner is None else f" AUTHORIZATION {quote(node.owner)}"
+    return f"CREATE SCHEMA {when(node.if_not_exists, _IF_NOT_EXISTS)}{name(node.name)}{owned}"
 
 
 # --- DROP -----------------------------------------------------------------------------------------

@@ -495,7 +495,10 @@ def _create_schema(ctx: StatementContext, node: ast_ddl.CreateSchema) -> Outcome
     check_not_reserved("schema", parts[-1], node.name.position)
     wanted = parts[0] if len(parts) == 2 else ctx.session.database
     database = ctx.catalog.database(wanted, position=node.name.position)
-    return Outcome(CreateSchemaPlan(database.id, database.name, parts[-1], node.if_not_exists))
+    owner = None if node.owner is None else ctx.names.role(node.owner, node.position).id
+    return Outcome(
+        CreateSchemaPlan(database.id, database.name, parts[-1], node.if_not_exists, owner)
+    )
 
 
 # --- secrets --------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ from headwater.sql.plan.statements import (
     AsOfPlan,
     CancelBackendPlan,
     SelectPlan,
+    SetConfigPlan,
+    Setting,
     SubscribeDebezium,
     SubscribeDiffs,
     SubscribeEnvelope,
@@ -97,6 +99,9 @@ def _select(ctx: StatementContext, query: ast.Query) -> Outcome:
     cancel = _cancel_backend(ctx, query)
     if cancel is not None:
         return Outcome(cancel, cancel.desc)
+    settings = _set_config(ctx, query)
+    if settings is not None:
+        return Outcome(settings, settings.desc)
     plan = plan_query(ctx, query)
     return Outcome(plan, plan.desc)
 
@@ -115,6 +120,33 @@ def _cancel_backend(ctx: StatementContext, query: ast.Query) -> CancelBackendPla
     pid = context.plan_as(node.arguments[0], INT4)
     name = body.items[0].alias or "pg_cancel_backend"
     return CancelBackendPlan(pid, RelationDesc((Column(name, BOOL, False),)))
+
+
+def _set_config(ctx: StatementContext, query: ast.Query) -> SetConfigPlan | None:
+    """Plan ``SELECT set_config(name, value, is_local), …``, without anything else."""
+    body = query.body
+    if not isinstance(body, ast.Select) or not body.items or query.with_ is not None:
+        return None
+    if body.from_ or body.where is not None:
+        return None
+    context = ExprContext(ctx, Scope.empty(), {}, "SELECT")
+    settings, columns = [], []
+    for item in body.items:
+        node = item.expression
+        if not isinstance(node, ast.Function) or node.name.last != "set_config":
+            return None
+        if len(node.arguments) != 3 or node.name.parts[:-1] not in ((), ("pg_catalog",)):
+            return None
+        name, value, local = node.arguments
+        settings.append(
+            Setting(
+                context.plan_as(name, TEXT),
+                context.plan_as(value, TEXT),
+                context.plan_as(local, BOOL),
+            )
+        )
+        columns.append(Column(item.alias or "set_config", TEXT, True))
+    return SetConfigPlan(tuple(settings), RelationDesc(tuple(columns)))
 
 
 # --- SUBSCRIBE ------------------------------------------------------------------------------------

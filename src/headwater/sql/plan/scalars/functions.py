@@ -18,10 +18,17 @@ from headwater.ir.literals import (
     bool_literal,
     literal_bool,
     literal_from_text,
+    literal_text,
     null_literal,
     text_literal,
 )
-from headwater.ir.scalar import CallUnmaterializable, Literal, Parameter, UnmaterializableFunc
+from headwater.ir.scalar import (
+    CallUnmaterializable,
+    Literal,
+    LiteralError,
+    Parameter,
+    UnmaterializableFunc,
+)
 from headwater.sql.ast import query as ast
 from headwater.sql.ast.base import NamedType, Node, ObjectName
 from headwater.sql.plan.calls import apply, choose_function, overloads_of
@@ -324,8 +331,11 @@ def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
     ctx.statement.uses_now.append(settings)
     lowered = HirCall("lower_text", (name,), ColumnType(TEXT, type_of(name).nullable))
     found = HirCall("get_map_text", (settings, lowered), ColumnType(TEXT, True))
-    message = text_literal("unrecognized configuration parameter")
-    strict: HirScalar = HirCall("error_if_null", (found, message), ColumnType(TEXT, False))
+    shown = f' "{literal_text(name)}"' if isinstance(name, Literal) else ""
+    unknown = UndefinedObject(f"unrecognized configuration parameter{shown}").fields()
+    is_unknown = HirCall("is_null", (found,), ColumnType(BOOL, False))
+    failed = LiteralError(unknown, ColumnType(TEXT, True))
+    strict: HirScalar = HirIf(is_unknown, failed, found)
     if type_of(name).nullable:
         unnamed = HirCall("is_null", (name,), ColumnType(BOOL, False))
         strict = HirIf(unnamed, null_literal(TEXT), strict)
@@ -333,6 +343,13 @@ def _current_setting(ctx: ExprContext, node: ast.Function) -> HirScalar:
         return strict
     missing_ok = ctx.plan_as(node.arguments[1], BOOL)
     return HirIf(missing_ok, found, strict)
+
+
+def _setseed(_ctx: ExprContext, node: ast.Function) -> HirScalar:
+    raise FeatureNotSupported(
+        "setseed is not supported: random() is drawn for each row by itself",
+        position=node.position,
+    )
 
 
 def _current_schemas(ctx: ExprContext, node: ast.Function) -> HirScalar:
@@ -368,6 +385,7 @@ _SPECIAL: dict[str, Handler] = {
     "pg_typeof": _pg_typeof,
     "current_setting": _current_setting,
     "current_schemas": _current_schemas,
+    "setseed": _setseed,
     "mz_logical_timestamp": _old_now,
     "pretty_sql": plan_pretty_sql,
     "redact_sql": plan_redact_sql,
