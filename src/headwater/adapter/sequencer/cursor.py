@@ -98,7 +98,9 @@ async def sequence_declare(
         case SelectPlan():
             source: p.StreamSource = await select_source(coord, session, request, inner, inner.plan)
         case SubscribePlan():
-            source = await start_subscribe(coord, session, request, inner, inner.plan)
+            source = await start_subscribe(
+                coord, session, request, inner, inner.plan, of_cursor=True
+            )
         case _:
             raise FeatureNotSupported("a cursor can be declared for SELECT and SUBSCRIBE only")
     columns = result_columns(inner.plan.desc)

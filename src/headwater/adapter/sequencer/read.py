@@ -392,13 +392,18 @@ def watch_read(coord: Coordinator, read: Read, uuid: bytes) -> None:
 _RESULT_BYTES_MAX = 1 << 40
 
 
+def no_replicas(cluster: str) -> str:
+    """Return what to say of a query on a cluster that nothing runs on."""
+    return (
+        f'cluster "{cluster}" has no replicas: the query waits until it has one '
+        "(CREATE CLUSTER REPLICA, or ALTER CLUSTER … SET (REPLICATION FACTOR 1))"
+    )
+
+
 def _waiting_notice(coord: Coordinator, read: Read) -> str:
     assert read.target.cluster is not None
     if not coord.snapshot.cluster_by_id(read.target.cluster).replicas:
-        return (
-            f'cluster "{read.target.name}" has no replicas: the query waits until it has one '
-            "(CREATE CLUSTER REPLICA, or ALTER CLUSTER … SET (REPLICATION FACTOR 1))"
-        )
+        return no_replicas(read.target.name)
     if not coord.compute.replicas(read.target.cluster):
         return f'waiting for a replica of cluster "{read.target.name}" to start'
     return (

@@ -7,13 +7,20 @@ from headwater.adapter.sequencer.read import (
     choose_target,
     choose_time,
     literals,
+    no_replicas,
     session_values,
     wanted_time,
 )
 from headwater.adapter.sequencer.select import result_columns
 from headwater.adapter.session import Session, notice
+from headwater.adapter.variables import duration_ms
 from headwater.catalog.items import Relation
-from headwater.errors import DataException, FeatureNotSupported, InvalidParameterValue
+from headwater.errors import (
+    DataException,
+    FeatureNotSupported,
+    InvalidParameterValue,
+    QueryCanceled,
+)
 from headwater.ir.dataflow import SinkExport, SubscribeSink
 from headwater.ir.literals import literal_int
 from headwater.ir.scalar import Literal
@@ -33,7 +40,7 @@ from headwater.sql.plan.statements import (
     SubscribePlan,
     SubscribeUpsert,
 )
-from headwater.types.ids import ClusterId
+from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.time import Timestamp
 
 
@@ -43,8 +50,13 @@ async def start_subscribe(
     request: p.Execute,
     planned: Planned,
     plan: SubscribePlan,
+    *,
+    of_cursor: bool = False,
 ) -> p.SubscribeSource:
-    """Create a subscription's dataflow; it is dropped when the request's source is spent."""
+    """Create a subscription's dataflow; it is dropped when the request's source is spent.
+
+    ``of_cursor``: FETCH says how long it waits, and not ``statement_timeout``.
+    """
     params = literals(request.params, planned.param_types)
     session.transaction.admit_subscribe(at_own_time=plan.as_of is not None)
     session.transaction.queried = True
@@ -74,9 +86,33 @@ async def start_subscribe(
             )
         if not determination.can_respond_immediately:
             coord.nudge_inputs(sorted(relations), as_of)
-        return await _create(coord, session, request, planned, plan, params, target, as_of, up_to)
+        source = await _create(coord, session, request, planned, plan, params, target, as_of, up_to)
+        _tell_of_wait(coord, session, target, source.id, of_cursor=of_cursor)
+        return source
     finally:
         holds.release()  # the dataflow has taken its own
+
+
+def _tell_of_wait(
+    coord: Coordinator, session: Session, target: Target, id: GlobalId, *, of_cursor: bool
+) -> None:
+    """Say that nobody computes a subscription, and end it if that lasts too long."""
+    cluster = target.cluster
+    if cluster is None or coord.snapshot.cluster_by_id(cluster).replicas:
+        return
+    session.notify(notice(no_replicas(target.name)))
+    timeout_ms = duration_ms(session.variables.get("statement_timeout"))
+
+    async def end() -> None:
+        await coord.clock.sleep(timeout_ms / 1_000)
+        there = coord.snapshot.clusters.get(cluster)
+        if there is not None and not there.replicas:
+            coord.peeks.fail_subscribe(
+                id, QueryCanceled("canceling statement due to statement timeout")
+            )
+
+    if timeout_ms > 0 and not of_cursor:
+        coord.tasks.spawn(end(), name=f"wait of {id}")
 
 
 def _up_to(
