@@ -18,19 +18,25 @@ from headwater.ir.relation import (
     Constant,
     Filter,
     FlatMap,
+    Get,
+    Join,
     Let,
     LetRec,
+    LocalId,
     Map,
     Project,
     Reduce,
     RelationExpr,
+    TopK,
 )
 from headwater.ir.scalar import AggregateExpr, Column, ScalarExpr
-from headwater.ir.typing import Typer, arity
+from headwater.ir.typing import Typer, anonymous_desc, arity
 from headwater.ir.visit import (
     local_gets,
     map_inputs,
     map_scalars,
+    next_local_id,
+    remap,
     replace,
     scalars_of,
     transform_scalar,
@@ -45,22 +51,56 @@ _SERIES = next(s.kernel for s in lookup("generate_series") if s.args == (INT8, I
 
 def isolate_draws(expr: RelationExpr, _context: OptimizerContext) -> RelationExpr:
     """Return ``expr`` with volatile calls in draws below the operators that they were in."""
-    return transform_up(expr, _isolate)
+    next_id = next_local_id(expr)
+
+    def visit(node: RelationExpr) -> RelationExpr:
+        nonlocal next_id
+        if not isinstance(node, Map | Filter | FlatMap | Reduce | TopK) or is_draw(node):
+            return node
+        calls = _calls_of(node)
+        if not calls:
+            return node
+        if not isinstance(node, TopK):
+            return _isolated(node, calls)
+        next_id += 1
+        return _with_limits_drawn(node, calls, next_id - 1)
+
+    return transform_up(expr, visit)
 
 
-def _isolate(node: RelationExpr) -> RelationExpr:
-    if not isinstance(node, Map | Filter | FlatMap | Reduce) or is_draw(node):
-        return node
-    calls = tuple(
-        dict.fromkeys(
-            call
-            for scalar in scalars_of(node)
-            for call in walk_scalar(scalar)
-            if kernels.is_volatile_call(call)
-        )
+def _calls_of(node: RelationExpr) -> tuple[ScalarExpr, ...]:
+    """Return the volatile calls of the operator ``node`` itself, each once."""
+    calls = (call for scalar in scalars_of(node) for call in walk_scalar(scalar))
+    return tuple(dict.fromkeys(filter(kernels.is_volatile_call, calls)))
+
+
+def _with_limits_drawn(node: TopK, calls: tuple[ScalarExpr, ...], id: int) -> RelationExpr:
+    """Return ``node`` with one draw a group, which joins the group's key.
+
+    A limit is looked at wherever rows of a group are cut, and must be the same each time.
+    """
+    width, keys = arity(node.input), node.group_key
+    place = {column: number for number, column in enumerate(keys)}
+    rows = Get(LocalId(id), anonymous_desc(Typer().types(node.input)))
+    groups = Map(
+        Reduce(rows, tuple(map(Column, keys)), ()),
+        tuple(remap(call, place) for call in calls),
     )
-    if not calls:
-        return node
+    same = tuple((Column(key), Column(width + number)) for key, number in place.items())
+    first = width + len(keys)
+    drawn = {call: Column(first + number) for number, call in enumerate(calls)}
+    assert node.limit is not None
+    top = replace(
+        node,
+        input=Join((rows, groups), same),
+        group_key=(*keys, *range(first, first + len(calls))),
+        limit=transform_scalar(node.limit, lambda part: drawn.get(part, part)),
+    )
+    return Let(id, node.input, Project(top, tuple(range(width))))
+
+
+def _isolated(node: RelationExpr, calls: tuple[ScalarExpr, ...]) -> RelationExpr:
+    assert isinstance(node, Map | Filter | FlatMap | Reduce)
     width, shift = arity(node.input), len(calls)
     drawn = {call: Column(width + number) for number, call in enumerate(calls)}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from headwater.ir.functions import VOLATILE_KERNELS
 from headwater.ir.scalar import CallUnmaterializable, Literal, LiteralError, Parameter
 from headwater.sql.plan.hir import (
     ColumnRef,
@@ -249,11 +250,20 @@ def has_window(expr: HirScalar) -> bool:
 
 def has_subquery(expr: HirScalar) -> bool:
     """Return whether a subquery is part of ``expr``."""
+    return _has(expr, lambda node: isinstance(node, Exists | ScalarSubquery))
+
+
+def has_volatile_call(expr: HirScalar) -> bool:
+    """Return whether evaluating ``expr`` again may give another value."""
+    return _has(expr, lambda node: isinstance(node, HirCall) and node.func in VOLATILE_KERNELS)
+
+
+def _has(expr: HirScalar, wanted: Callable[[HirScalar], bool]) -> bool:
     found = False
 
     def whole(node: HirScalar, _: int) -> HirScalar | None:
         nonlocal found
-        found = found or isinstance(node, Exists | ScalarSubquery)
+        found = found or wanted(node)
         return node if found else None
 
     Rewriter(lambda leaf, _: leaf, whole).scalar(expr)

@@ -13,14 +13,17 @@ from headwater.sql.plan.frames import DEFAULT_FRAME
 from headwater.sql.plan.hir import (
     ColumnRef,
     HirCall,
+    HirConstant,
     HirFilter,
     HirMap,
     HirProject,
     HirRelation,
     HirScalar,
     HirTopK,
+    ScalarSubquery,
     WindowCall,
 )
+from headwater.sql.plan.hir_visit import has_volatile_call, shift
 from headwater.sql.plan.types import can_coerce, type_of
 from headwater.sql.resolve.datatypes import show_type
 from headwater.types.relation import Column, RelationDesc
@@ -204,7 +207,7 @@ class Rows:
             return ColumnRef(0, self.add(call), _INT8)
 
         tests: list[HirScalar] = []
-        limit, offset = self.limit, self.offset
+        limit, offset = _once(self.limit), _once(self.offset)
         if offset is not None:
             tests.append(_or_null(HirCall("gt", (ranked("row_number"), offset), _BOOL), offset))
         if limit is not None:
@@ -248,6 +251,14 @@ class Rows:
     def finishing(self, limit: int | None, offset: int) -> RowSetFinishing:
         """Return what is left to do for a client."""
         return RowSetFinishing(self.order_by, limit, offset, tuple(self.outputs))
+
+
+def _once(count: HirScalar | None) -> HirScalar | None:
+    """Return a LIMIT or OFFSET to be compared with each row: evaluated once for all of them."""
+    if count is None or not has_volatile_call(count):
+        return count
+    unit = HirConstant(((b"", 1),), RelationDesc((), ((),)))
+    return ScalarSubquery(HirMap(unit, (shift(count, 1),)), ColumnType(INT8, True))
 
 
 def _or_null(test: HirScalar, count: HirScalar) -> HirScalar:

@@ -10,6 +10,7 @@ from headwater.ir.relation import (
     Constant,
     FlatMap,
     Get,
+    Join,
     Let,
     LocalId,
     Map,
@@ -17,11 +18,12 @@ from headwater.ir.relation import (
     Project,
     Reduce,
     RelationExpr,
+    TopK,
     Union,
 )
 from headwater.ir.scalar import Call, Column
 from headwater.ir.typing import Typer, arity
-from headwater.ir.visit import scalars_of, walk, walk_scalar
+from headwater.ir.visit import columns_of, replace, scalars_of, walk, walk_scalar
 from headwater.sql.lower.plan import Lowering
 from headwater.sql.optimize.draws import isolate_draws, separate_draws
 from headwater.sql.optimize.fold_constants import fold_constants
@@ -78,6 +80,11 @@ def calls_of(plan: RelationExpr):
         " (select min(v) from keyed where k = a) end from t",
         "select random() from (select a from t union all select a from s) q",
         "select * from t where random() < 0.5 and a = 1",
+        "select count(*) from (select * from t limit (random() * 3)::int) q",
+        "select * from s, lateral (select b from t where a = s.a limit (random() * 3)::int) q",
+        "select a from s where a in (select a from t order by b limit 1 + (random() * 3)::int)",
+        "select * from (select a from t order by a fetch first (random() * 3)::int rows with ties)",
+        "select * from (select a from t order by a limit (select 1) + (random() * 3)::int) q",
     ],
 )
 def test_each_call_is_evaluated_in_one_place(sql):
@@ -98,6 +105,7 @@ def test_calls_leave_every_operator():
         "select a from t where random() < 0.5",
         "select sum(random()) from t",
         "select generate_series(1, (random() * 10)::int) from t",
+        "select * from (select a from t order by b limit (random() * 3)::int) q",
     ):
         plan = isolate_draws(plan_sql(sql), CONTEXT)
         assert all(is_draw(node) for node, _ in calls_of(plan)), sql
@@ -178,3 +186,16 @@ def test_stable_expressions_are_no_draws():
     plan = plan_sql("select a + 1 from t where b > 2")
     assert isolate_draws(plan, CONTEXT) is plan
     assert separate_draws(plan, CONTEXT) is plan
+
+
+def test_a_limit_is_drawn_once_for_its_group():
+    sql = "select * from s, lateral (select b from t where a = s.a limit (random() * 3)::int) q"
+    (top,) = (n for n in walk(isolate_draws(plan_sql(sql), CONTEXT)) if isinstance(n, TopK))
+    (group, drawn) = top.group_key
+    rows = Get(LocalId(0), RelationDesc(()))
+    assert isinstance(top.input, Join)
+    _, groups = top.input.inputs
+    assert is_draw(groups)
+    assert replace(groups.input, input=rows) == Reduce(rows, (Column(group),), ())
+    assert columns_of(top.limit) == {drawn}
+    assert drawn == arity(top.input) - 1
