@@ -7,8 +7,9 @@ ready for ``lower``. Start at ``pipeline``, which has the list; ``context`` says
 Logical rules, repeated until nothing changes: ``inline_views``, ``normalize_lets`` (all bindings at
 the top), ``fuse`` (canonical chains, flat joins and unions), ``simplify_scalars``,
 ``fold_constants``, ``predicate_pushdown`` (with what joins imply), ``simplify_aggregates``,
-``reduce_elision``, ``limits``, ``semijoin``, ``projection_pushdown``, ``union_cancel``. Physical
-ones, once: ``relation_cse``, ``join_implementation``, ``monotonic``.
+``reduce_elision``, ``limits``, ``semijoin``, ``relation_cse`` (before branches are narrowed to
+what each reads), ``projection_pushdown``, ``union_cancel``. Physical ones, once: ``relation_cse``
+again, ``join_implementation``, ``monotonic``.
 
 ``draws`` comes first and between the two: volatile calls are operators that no rule sees through.
 

@@ -42,6 +42,7 @@ LOGICAL: tuple[tuple[str, Rule], ...] = (
     ("elide_reduces", elide_reduces),
     ("fuse_limits", fuse_limits),
     ("drop_semijoins", drop_semijoins),
+    ("relation_cse", relation_cse),
     ("push_projections", push_projections),
     ("cancel_unions", cancel_unions),
 )

@@ -25,7 +25,17 @@ _PLACE = RelationDesc(())
 
 def relation_cse(expr: RelationExpr, context: OptimizerContext) -> RelationExpr:
     """Return ``expr``, whose Lets are all at the top, with repeated work bound once."""
+    if _is_chain(expr):
+        return expr  # where nothing can occur twice
     return _Numbering(context, next_local_id(expr)).run(expr)
+
+
+def _is_chain(expr: RelationExpr) -> bool:
+    """Return whether no operator of ``expr`` has several inputs."""
+    inputs = inputs_of(expr)
+    while len(inputs) == 1:
+        inputs = inputs_of(inputs[0])
+    return not inputs
 
 
 class _Numbering:
