@@ -28,7 +28,8 @@ from headwater.errors import (
     InvalidParameterValue,
     InvalidTransactionState,
 )
-from headwater.ir.literals import literal_int
+from headwater.ir.kernels import int_of
+from headwater.ir.literals import literal_from_text, literal_int
 from headwater.ir.physical import Mfp
 from headwater.ir.relation import RelationExpr, RowSetFinishing
 from headwater.ir.scalar import Literal, UnmaterializableFunc
@@ -106,7 +107,7 @@ def session_values(coord: Coordinator, session: Session) -> dict[Unmaterializabl
     f = UnmaterializableFunc
     transaction = session.transaction
     if transaction.now_us is None:
-        transaction.now_us = coord.clock.now_ms() * _MICROS_PER_MS
+        transaction.now_us = _wall_us(coord, session)
     now_us = transaction.now_us
     path = [s.name for s in _schemas(coord, session, system=False)]
     whole = [s.name for s in _schemas(coord, session, system=True)]
@@ -135,6 +136,14 @@ def session_values(coord: Coordinator, session: Session) -> dict[Unmaterializabl
         f.IS_SUPERUSER: _value(r.boolean(session.superuser), scalar.BOOL),
     }
     return values
+
+
+def _wall_us(coord: Coordinator, session: Session) -> int:
+    """Return the time that a transaction begins at; tests may say which."""
+    said = session.variables.get("unsafe_new_transaction_wall_time")
+    if said:
+        return int_of(literal_from_text(said, scalar.TIMESTAMPTZ).data)
+    return coord.clock.now_ms() * _MICROS_PER_MS
 
 
 def _schemas(coord: Coordinator, session: Session, *, system: bool) -> list[Schema]:

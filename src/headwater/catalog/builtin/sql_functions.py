@@ -44,6 +44,7 @@ _COMMENT = (
     " WHERE d.oid = p1 AND d.sub_id = {sub}{more})"
 )
 _IN_CATALOG = " AND d.class = p2"
+_IN_CLASSES = " AND d.class = 'pg_class'"
 _VIEW = (
     "(SELECT max(v.definition) FROM (SELECT oid, name, definition FROM mz_catalog.mz_views"
     " UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) AS v"
@@ -197,7 +198,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("oid, text -> text", _COMMENT.format(sub="0", more=_IN_CATALOG)),
         ("oid -> text", _COMMENT.format(sub="0", more="")),
     ),
-    "col_description": (("oid, int4 -> text", _COMMENT.format(sub="p2", more="")),),
+    "col_description": (("oid, int4 -> text", _COMMENT.format(sub="p2", more=_IN_CLASSES)),),
     "shobj_description": (
         (
             "oid, text -> text",

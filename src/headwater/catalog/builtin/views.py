@@ -365,6 +365,7 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
         FROM (SELECT id, type AS object_type, oid,
                      CASE WHEN type = 'type' THEN 'pg_type' WHEN type = 'function' THEN 'pg_proc'
                           ELSE 'pg_class' END AS class FROM mz_catalog.mz_objects
+              WHERE type NOT IN ('secret', 'connection', 'sink')
               UNION ALL SELECT id, 'schema', oid, 'pg_namespace' FROM mz_catalog.mz_schemas
               UNION ALL SELECT id, 'database', oid, 'pg_database' FROM mz_catalog.mz_databases
               UNION ALL SELECT id, 'role', oid, 'pg_authid' FROM mz_catalog.mz_roles) AS o

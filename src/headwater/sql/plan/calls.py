@@ -4,18 +4,28 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
-from headwater.errors import AmbiguousFunction, DatatypeMismatch, UndefinedFunction
+from headwater.errors import AmbiguousFunction, DatatypeMismatch, UndefinedFunction, UserError
 from headwater.ir import functions
 from headwater.ir.functions import CastContext, Convey, Signature, Volatility, lookup
-from headwater.ir.literals import int_literal, null_literal
-from headwater.ir.scalar import CallUnmaterializable, UnmaterializableFunc
+from headwater.ir.literals import int_literal, literal_from_text, literal_text, null_literal
+from headwater.ir.scalar import CallUnmaterializable, Literal, UnmaterializableFunc
 from headwater.sql.plan import overload
 from headwater.sql.plan.context import ExprContext
 from headwater.sql.plan.hir import HirCall, HirScalar
 from headwater.sql.plan.overload import AMBIGUOUS, Ambiguous, Choice, choose_operator
 from headwater.sql.plan.types import type_of
 from headwater.sql.resolve.datatypes import show_type
-from headwater.types.scalar import BOOL, INT8, JSONB, TEXT, BaseType, ColumnType, ScalarType
+from headwater.types.scalar import (
+    BOOL,
+    DATE,
+    INT8,
+    INTERVAL,
+    JSONB,
+    TEXT,
+    BaseType,
+    ColumnType,
+    ScalarType,
+)
 
 _BOOL_NULLABLE = ColumnType(BOOL, True)
 _BOOL_NOT_NULL = ColumnType(BOOL, False)
@@ -41,10 +51,32 @@ def call_operator(
     Raises: UndefinedFunction, AmbiguousFunction.
     """
     types = tuple([type_of(arg).type for arg in args])
+    if symbol == "-" and types[0].base is BaseType.DATE and _is_interval(args[-1]):
+        types = (types[0], INTERVAL)
     choice = choose_operator(symbol, types)
     if choice is None or choice is AMBIGUOUS or isinstance(choice, Ambiguous):
         raise _operator_error(symbol, types, position, ambiguous=choice is AMBIGUOUS)
     return apply(ctx, choice, args, positions)
+
+
+def _is_interval(arg: HirScalar) -> bool:
+    """Return whether an operand is a text that reads as an interval, and not as a date.
+
+    PostgreSQL takes any text that is subtracted from a date for one; Materialize has
+    ``date - '7 days'``.
+    """
+    if not isinstance(arg, Literal) or arg.type.type.base is not BaseType.UNKNOWN:
+        return False
+    text = literal_text(arg)
+    return text is not None and not _reads_as(text, DATE) and _reads_as(text, INTERVAL)
+
+
+def _reads_as(text: str, type: ScalarType) -> bool:
+    try:
+        literal_from_text(text, type)
+    except UserError:
+        return False
+    return True
 
 
 def _operator_error(

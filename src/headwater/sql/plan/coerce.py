@@ -72,6 +72,13 @@ def coerce(
         return _settle(expr, target, context, params, position)
     if not can_coerce(source, target, context):
         raise _no_cast(source, target, context, position)
+    if target.base is BaseType.RECORD and is_record_maker(expr):
+        # A row as it is written: its fields may be of open type.
+        fields = tuple(
+            coerce(get_field(expr, index), field.type.type, context, params, position)
+            for index, field in enumerate(target.fields)
+        )
+        return make_record(fields, target)
     return cast(expr, target, context)
 
 

@@ -13,6 +13,7 @@ from headwater.catalog.items import (
     Type,
     relation_desc,
 )
+from headwater.catalog.snapshot import TEMP_SCHEMA
 from headwater.errors import (
     DependentObjectsStillExist,
     FeatureNotSupported,
@@ -566,6 +567,11 @@ def _comment(ctx: StatementContext, node: ast_ddl.CommentOn) -> Outcome:
     if node.text is not None and len(node.text.encode()) > COMMENT_BYTES_MAX:
         raise InvalidParameterValue(
             f"comment length must not exceed {COMMENT_BYTES_MAX} bytes", position=node.position
+        )
+    if node.kind is ObjectKind.SCHEMA and node.name.parts[-1] == TEMP_SCHEMA:
+        raise WrongObjectType(
+            f"cannot comment on schema {TEMP_SCHEMA} because it is a temporary schema",
+            position=node.name.position,
         )
     if node.kind is not ObjectKind.COLUMN:
         return Outcome(CommentPlan(resolve_object(ctx, node.kind, node.name), None, node.text))

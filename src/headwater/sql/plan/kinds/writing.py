@@ -50,6 +50,7 @@ from headwater.sql.plan.kinds.reading import (
 from headwater.sql.plan.queries.from_clause import FromPlanner
 from headwater.sql.plan.queries.planner import column_refs, values_rows
 from headwater.sql.plan.rows import Rows
+from headwater.sql.plan.scalars.rows import plan_operand
 from headwater.sql.plan.scalars.subqueries import conjuncts
 from headwater.sql.plan.statements import (
     DoNothing,
@@ -157,7 +158,8 @@ def _value(context: ExprContext, table: Table, index: int, node: ast.Expr) -> Hi
     if isinstance(node, ast.Number) and wanted.base in _FROM_TEXT and wanted.modifier is None:
         # The literal's text is read as the column's type at once: no cast at run time.
         return literal_from_text(node.text, wanted)
-    expr = assign(context, table, index, context.plan(node), location(node))
+    planned = plan_operand(context, node) if wanted.base is BaseType.RECORD else context.plan(node)
+    expr = assign(context, table, index, planned, location(node))
     return expr if isinstance(expr, Literal) else fold(expr, node.position)
 
 
