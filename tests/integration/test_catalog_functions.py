@@ -1,5 +1,6 @@
 """Functions over the catalog, called once a row: what they answer, and that they are joins."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -254,7 +255,33 @@ def test_users_are_the_roles_that_may_log_in(connection: Connection) -> None:
     assert found == [("enters",), ("mz_support",), ("mz_system",)]
 
 
-@pytest.mark.parametrize("call", ["mz_sleep(1)", "mz_panic('now')", "mz_any(true)", "mz_all(1)"])
+def test_sleep_answers_late_and_can_be_stopped(connection: Connection) -> None:
+    """Source: Materialize's mz_sleep returns NULL of type timestamptz."""
+    began = time.monotonic()
+    found = connection.execute("SELECT mz_unsafe.mz_sleep(0.25 + 0.25)")
+    assert found.fetchall() == [(None,)]
+    assert time.monotonic() - began >= 0.5
+    assert found.description is not None
+    assert found.description[0].name == "mz_sleep"
+    connection.execute("SET statement_timeout = '100ms'")
+    with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+        connection.execute("SELECT mz_unsafe.mz_sleep(3600)")
+    connection.execute("RESET statement_timeout")
+    assert one(connection, "SELECT mz_unsafe.mz_sleep(NULL)") is None
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        connection.execute("SELECT mz_unsafe.mz_sleep(-1)")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["mz_sleep(a) FROM generate_series(1, 2) a", "mz_sleep(1), 2", "1 WHERE mz_sleep(1) IS NULL"],
+)
+def test_a_sleep_stands_alone(connection: Connection, query: str) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="potentially dangerous"):
+        connection.execute(f"SELECT {query}".encode())
+
+
+@pytest.mark.parametrize("call", ["mz_panic('now')", "mz_any(true)", "mz_all(1)"])
 def test_dangerous_functions_are_refused(connection: Connection, call: str) -> None:
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="potentially dangerous"):
         connection.execute(f"SELECT mz_unsafe.{call}".encode())

@@ -23,6 +23,7 @@ from headwater.adapter.sequencer import (
     filling,
     insert,
     privileges,
+    read,
     read_then_write,
     rename_column,
     replacement,
@@ -35,14 +36,16 @@ from headwater.adapter.sequencer import (
 )
 from headwater.adapter.sequencer.ddl import Work, run_ddl, session_snapshot
 from headwater.adapter.session import Session
+from headwater.catalog.rows import NULL
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.errors import FeatureNotSupported
-from headwater.ir.literals import literal_int
+from headwater.errors import FeatureNotSupported, InvalidParameterValue
+from headwater.ir.literals import literal_float, literal_int
 from headwater.pgwire import protocol as p
 from headwater.sql.plan import ddl
 from headwater.sql.plan import statements as st
 from headwater.sql.plan.statements import Planned
 
+_SLEEP_MAX_S = 86_400
 # What an explicit transaction that has failed still takes.
 ENDS_FAILURE = (st.CommitPlan, st.RollbackPlan, st.RollbackToPlan)
 
@@ -161,6 +164,8 @@ async def _sequence_prepared(
             return _cancel_backend(coord, session, plan)
         case st.SetConfigPlan():
             return variables.sequence_set_config(coord, session, request, planned, plan)
+        case st.SleepPlan():
+            return await _sleep(coord, session, plan)
         case st.ExplainSchemaPlan():
             # Formats with schemas are Avro and Protobuf, which sinks do not write yet.
             raise FeatureNotSupported(
@@ -189,6 +194,18 @@ def _cancel_backend(
         coord.peeks.cancel(found.conn)
     data = b"\x03" if found is not None else b"\x02"
     return p.Rows(source=select.one_row(data), columns=select.result_columns(plan.desc))
+
+
+async def _sleep(coord: Coordinator, session: Session, plan: st.SleepPlan) -> p.ExecuteReply:
+    """Answer after a while; cancellation and the statement's time-out end it."""
+    session.transaction.queried = True
+    found = coord.planner.constant(plan.seconds, values=read.session_values(coord, session))
+    if found.data != NULL:
+        seconds = literal_float(found)
+        if not 0 <= seconds <= _SLEEP_MAX_S:
+            raise InvalidParameterValue(f"mz_sleep takes from 0 to {_SLEEP_MAX_S} seconds")
+        await coord.clock.sleep(seconds)
+    return p.Rows(source=select.one_row(NULL), columns=select.result_columns(plan.desc))
 
 
 async def _sequence_ddl(

@@ -441,6 +441,13 @@ class SetConfigPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="set_conf
     desc: RelationDesc
 
 
+class SleepPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="sleep"):
+    """``SELECT mz_unsafe.mz_sleep(seconds)``: a float8 over no columns; answers one NULL, late."""
+
+    seconds: HirScalar
+    desc: RelationDesc
+
+
 class ValidateConnectionPlan(
     msgspec.Struct, frozen=True, tag_field="kind", tag="validate_connection"
 ):
@@ -553,6 +560,7 @@ StatementPlan = (
     | RaisePlan
     | CancelBackendPlan
     | SetConfigPlan
+    | SleepPlan
     | ValidateConnectionPlan
     | ExplainPlan
     | ExplainTimestampPlan
@@ -643,6 +651,7 @@ __all__ = [
     "Setting",
     "ShowAllVariablesPlan",
     "ShowVariablePlan",
+    "SleepPlan",
     "StartTransactionPlan",
     "StatementPlan",
     "SubscribeDebezium",

@@ -32,6 +32,7 @@ from headwater.sql.plan.statements import (
     SelectPlan,
     SetConfigPlan,
     Setting,
+    SleepPlan,
     SubscribeDebezium,
     SubscribeDiffs,
     SubscribeEnvelope,
@@ -42,7 +43,16 @@ from headwater.sql.plan.statements import (
 from headwater.sql.resolve.scope import Scope
 from headwater.types.ids import GlobalId
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import BOOL, INT4, INT8, MZ_TIMESTAMP, NUMERIC, TEXT
+from headwater.types.scalar import (
+    BOOL,
+    FLOAT8,
+    INT4,
+    INT8,
+    MZ_TIMESTAMP,
+    NUMERIC,
+    TEXT,
+    TIMESTAMPTZ,
+)
 
 QUERIES = Queries()
 
@@ -96,30 +106,47 @@ def plan_time(ctx: StatementContext, node: ast.Expr, clause: str) -> HirScalar:
 
 
 def _select(ctx: StatementContext, query: ast.Query) -> Outcome:
-    cancel = _cancel_backend(ctx, query)
-    if cancel is not None:
-        return Outcome(cancel, cancel.desc)
-    settings = _set_config(ctx, query)
-    if settings is not None:
-        return Outcome(settings, settings.desc)
+    alone = _cancel_backend(ctx, query) or _set_config(ctx, query) or _sleep(ctx, query)
+    if alone is not None:
+        return Outcome(alone, alone.desc)
     plan = plan_query(ctx, query)
     return Outcome(plan, plan.desc)
 
 
 def _cancel_backend(ctx: StatementContext, query: ast.Query) -> CancelBackendPlan | None:
     """Plan ``SELECT pg_cancel_backend(pid)``, which may stand alone only."""
-    body = query.body
-    if not isinstance(body, ast.Select) or len(body.items) != 1 or body.from_:
-        return None
-    node = body.items[0].expression
-    if not isinstance(node, ast.Function) or node.name.last != "pg_cancel_backend":
-        return None
-    if len(node.arguments) != 1:
+    found = _only_call(query, "pg_cancel_backend")
+    if found is None:
         return None
     context = ExprContext(ctx, Scope.empty(), {}, "SELECT")
-    pid = context.plan_as(node.arguments[0], INT4)
-    name = body.items[0].alias or "pg_cancel_backend"
-    return CancelBackendPlan(pid, RelationDesc((Column(name, BOOL, False),)))
+    pid = context.plan_as(found[0], INT4)
+    return CancelBackendPlan(pid, RelationDesc((Column(found[1], BOOL, False),)))
+
+
+def _sleep(ctx: StatementContext, query: ast.Query) -> SleepPlan | None:
+    """Plan ``SELECT mz_unsafe.mz_sleep(seconds)``, which may stand alone only."""
+    found = _only_call(query, "mz_sleep")
+    if found is None or ctx.catalog.variables.get("unsafe_enable_unsafe_functions") == "off":
+        return None
+    context = ExprContext(ctx, Scope.empty(), {}, "SELECT")
+    seconds = context.plan_as(found[0], FLOAT8)
+    return SleepPlan(seconds, RelationDesc((Column(found[1], TIMESTAMPTZ),)))
+
+
+def _only_call(query: ast.Query, name: str) -> tuple[ast.Expr, str] | None:
+    """Return the argument, and the column's name, of a query that only calls ``name``."""
+    body = query.body
+    clauses = (query.with_, query.limit, query.offset, query.as_of)
+    if not isinstance(body, ast.Select) or len(body.items) != 1 or body.from_ or any(clauses):
+        return None
+    node = body.items[0].expression
+    called = isinstance(node, ast.Function) and node.name.last == name
+    if not called or body.where is not None or body.group_by or body.having is not None:
+        return None
+    assert isinstance(node, ast.Function)
+    if len(node.arguments) != 1:
+        return None
+    return node.arguments[0], body.items[0].alias or name
 
 
 def _set_config(ctx: StatementContext, query: ast.Query) -> SetConfigPlan | None:
