@@ -47,6 +47,9 @@ from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 logger = logging.getLogger(__name__)
 
+# Collections move on by themselves in ticks of a second.
+NUDGE_AHEAD_MAX_MS = 1_000
+
 T = TypeVar("T")
 
 
@@ -221,7 +224,13 @@ class Coordinator:
             hold.release()
 
     def nudge_inputs(self, relations: "Sequence[GlobalId]", ts: Timestamp) -> None:
-        """Ask for everything below ``relations`` to move past ``ts``."""
+        """Ask for everything below ``relations`` to move past ``ts``.
+
+        A time that is further ahead than a tick comes by itself: sources that are asked for it now
+        would leave the present behind.
+        """
+        if ts > self.clock.now_ms() + NUDGE_AHEAD_MAX_MS:
+            return
         seen: set[GlobalId] = set()
         stack = list(relations)
         while stack:

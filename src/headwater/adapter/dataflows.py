@@ -6,6 +6,7 @@ first, then the time is chosen, and the controller takes holds of its own before
 
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import Planner, World, is_long_plan, is_txn_table
+from headwater.adapter.refreshes import first_refresh
 from headwater.catalog.items import Index, MaterializedView, Relation, Source, Table, View
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.compute.collections import ExportKind
@@ -57,7 +58,7 @@ def lower_materialized_view(
     Raises: FeatureNotSupported.
     """
     expr = planner.maintained(view.expr, world, "a materialized view")
-    sink = SinkExport(view.id, transient, MaterializedViewSink(view.shard, view.desc))
+    sink = SinkExport(view.id, transient, MaterializedViewSink(view.shard, view.desc, view.refresh))
     return build_dataflow(
         f"materialized view {view.name}",
         [(transient, expr)],
@@ -190,8 +191,9 @@ async def create_materialized_view(
 ) -> None:
     """Maintain a materialized view on its cluster, making its collection unless it ``exists``.
 
-    Frontiers: a new view can be read from the dataflow's as_of on; one that exists goes on one step
-    before what its collection holds durably, or where it begins if that is nothing yet.
+    Frontiers: a new view can be read from the dataflow's as_of on, or from its first refresh. One
+    that exists goes on one step before what its collection holds durably, or where it begins if
+    that is nothing yet. Where that is a refresh to come, the dataflow begins now, to be ready then.
     """
     world = World(snapshot, coord.compute, view.cluster)
     lowered = await materialized_view_dataflow(coord, world, view)
@@ -202,9 +204,13 @@ async def create_materialized_view(
             if upper is None or since is None:
                 return  # complete for ever
             # What has not been written at its first time yet has an upper of its since.
-            as_of = Timestamp(max(as_of, upper - 1, since))
+            begin = Timestamp(max(upper - 1, since))
         else:
-            await create_collection(coord, view, as_of)
+            begin = first_refresh(view.refresh, as_of)
+            await create_collection(coord, view, begin)
+        if view.refresh is not None:
+            begin = min(begin, coord.oracle.read_ts())
+        as_of = max(as_of, begin)
         coord.compute.create_dataflow(view.cluster, _at(lowered.dataflow, as_of))
     finally:
         for hold in holds:

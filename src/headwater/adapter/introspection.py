@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.refreshes import progress
 from headwater.adapter.status_history import StatusHistory, details_datum
 from headwater.catalog import rows as r
 from headwater.catalog.items import CatalogItem, Index, MaterializedView, Sink, Source, Table
@@ -82,6 +83,7 @@ class Introspection:
 
     def _rows(self) -> Iterator[TableRow]:
         yield from self._frontiers_and_hydration()
+        yield from self._refreshes()
         yield from self._errors()
         yield from self._replicas()
         yield from self._external()
@@ -111,6 +113,18 @@ class Introspection:
                 yield _frontiers(id, since, upper)
                 if isinstance(item, Table | Source):
                     yield _hydration(id, None, hydrated=upper is None or upper > 0)
+
+    def _refreshes(self) -> Iterator[TableRow]:
+        coord = self._coord
+        for item in coord.snapshot.items.values():
+            if isinstance(item, MaterializedView) and item.refresh and coord.storage.has(item.id):
+                last, following = progress(item.refresh, *coord.storage.frontiers(item.id))
+                yield _row(
+                    "mz_refresh_progress",
+                    r.text(item.id),
+                    r.integer(last),
+                    r.integer(following),
+                )
 
     def _errors(self) -> Iterator[TableRow]:
         """Yield the errors of what is maintained; they go when the rows that cause them do."""

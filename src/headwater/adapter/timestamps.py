@@ -75,12 +75,14 @@ def determine(
     *,
     wanted: Wanted | None = None,
     session_ts: Timestamp = TIMESTAMP_MIN,
+    now_ms: int = TIMESTAMP_MAX,
 ) -> Determination:
     """Choose the time at which to read ``inputs``.
 
     Strict serializable: the oracle's time, raised to the inputs' since. Serializable: the freshest
-    time that answers without waiting; the oracle's where an input is closed or there is none.
-    Strong session serializable: the same, but never before ``session_ts``.
+    time that answers without waiting, up to ``now_ms``: of views that are refreshed now and then
+    more is known than what is; the oracle's where an input is closed or there is none. Strong
+    session serializable: the same, but never before ``session_ts``.
 
     Raises:
         AsOfBeforeSince: The exact time asked for is no longer readable.
@@ -102,7 +104,9 @@ def determine(
     elif isolation is Isolation.STRICT_SERIALIZABLE:
         chosen, used_oracle = max(oracle_ts, since), oracle_ts
     else:
-        freshest = oracle_ts if upper is None else largest_readable(upper)
+        freshest = oracle_ts
+        if upper is not None:
+            freshest = min(largest_readable(upper), max(oracle_ts, Timestamp(now_ms)))
         chosen, used_oracle = max(freshest, since), None
         if isolation is Isolation.STRONG_SESSION_SERIALIZABLE:
             chosen = max(chosen, session_ts)

@@ -24,6 +24,7 @@ from headwater.types.ids import (
     SchemaId,
     ShardId,
 )
+from headwater.types.refresh import RefreshSchedule
 from headwater.types.relation import RelationDesc
 from headwater.types.scalar import ScalarType
 from headwater.types.time import Timestamp
@@ -223,7 +224,8 @@ class BuiltinView(View, frozen=True, kw_only=True):
 class MaterializedView(Item, frozen=True, kw_only=True):
     """A query whose answer a cluster maintains in a shard.
 
-    ``replacement_for`` is the view whose definition this one's is meant to become.
+    ``replacement_for`` is the view whose definition this one's is meant to become. ``refresh`` is
+    when the shard changes, None for at once.
     """
 
     desc: RelationDesc
@@ -234,6 +236,7 @@ class MaterializedView(Item, frozen=True, kw_only=True):
     assert_not_null: tuple[int, ...] = ()
     retain_history_ms: int | None = None
     replacement_for: GlobalId | None = None
+    refresh: RefreshSchedule | None = None
 
     @property
     def kind(self) -> ItemKind:

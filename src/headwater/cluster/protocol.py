@@ -1,11 +1,14 @@
 """What headwaterd and a replica's shell say to each other before and beside the work itself.
 
-Travels on the link's shell channel together with ``storage.protocol``'s messages.
+Travels on the link's shell channel together with the messages of ``storage.protocol``, and with
+what ``compute.protocol`` has for the shell.
 """
 
 import msgspec
 
+from headwater.compute.protocol import RefreshSink
 from headwater.errors import ErrorFields
+from headwater.storage.protocol import StorageCommand
 
 PROTOCOL_VERSION = 1
 
@@ -30,6 +33,9 @@ class Hello(msgspec.Struct, frozen=True, tag_field="kind", tag="hello"):
     consensus: str
     txns: str
     secret: bytes = b""
+
+
+ShellCommand = StorageCommand | RefreshSink
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):

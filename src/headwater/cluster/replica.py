@@ -15,7 +15,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headwater.cluster.protocol import PROTOCOL_VERSION, Hello, PartsRead, Ready, ShardFailed
+from headwater.cluster.protocol import (
+    PROTOCOL_VERSION,
+    Hello,
+    PartsRead,
+    Ready,
+    ShardFailed,
+    ShellCommand,
+)
 from headwater.cluster.transport import (
     CHANNEL_SHELL,
     ControllerConnected,
@@ -24,6 +31,7 @@ from headwater.cluster.transport import (
     LinkServer,
     ServerEvent,
 )
+from headwater.compute.protocol import RefreshSink
 from headwater.compute.worker import ComputeShell
 from headwater.errors import HeadwaterError, IncompatibleVersion
 from headwater.native.loader import native
@@ -41,6 +49,7 @@ logger = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 # headwaterd compacts; a replica's client only renews leases and polls for what pushes missed.
 _PERSIST = PersistConfig()
+_commands = msgspec.msgpack.Decoder(ShellCommand)
 
 
 def die_with_parent(parent: int) -> None:
@@ -63,7 +72,7 @@ class Replica:
         self._clock = SystemClock()
         self._stopping = asyncio.Event()
         self._epoch: int | None = None
-        self._storage: StorageShell | None = None
+        self._shells: tuple[ComputeShell, StorageShell] | None = None
         self._early: list[bytes] = []
         self._link: LinkServer | None = None
 
@@ -91,10 +100,17 @@ class Replica:
             case ControllerDisconnected(reason=reason):
                 logger.warning("controller is gone", extra={"reason": reason})
             case ControllerMessage(payload=payload):
-                if self._storage is None:
+                if self._shells is None:
                     self._early.append(payload)
                 else:
-                    self._storage.handle(payload)
+                    self._handle(*self._shells, payload)
+
+    def _handle(self, compute: ComputeShell, storage: StorageShell, payload: bytes) -> None:
+        command = _commands.decode(payload)
+        if isinstance(command, RefreshSink):
+            compute.refresh_sink(command)
+        else:
+            storage.handle(command)
 
     def _controller_connected(self, hello: Hello) -> None:
         if self._epoch is not None:
@@ -120,14 +136,20 @@ class Replica:
         await persist.start()
         txns = ShardId(hello.txns)
         compute = ComputeShell(
-            self._workers, persist, self._tasks, txns, self._shard_failed, self._parts_read
+            self._workers,
+            persist,
+            self._tasks,
+            txns,
+            self._shard_failed,
+            self._parts_read,
+            self._link.take_all,
         )
         compute.start()
         storage = StorageShell(persist, txns, self._clock, self._tasks, self._send_shell)
         for payload in self._early:
-            storage.handle(payload)
+            self._handle(compute, storage, payload)
         self._early.clear()
-        self._storage = storage
+        self._shells = compute, storage
         ready = Ready(PROTOCOL_VERSION, os.getpid(), self._workers_count)
         self._send_shell(msgspec.msgpack.encode(ready))
 

@@ -104,12 +104,19 @@ class _Reader:
         self._fd = source.fd()
         self._loop.add_reader(self._fd, self._drain)
 
-    def _drain(self) -> None:
-        for event in self._source.drain(_DRAIN_MAX):
+    def take_all(self) -> None:
+        """Hand over all that has come so far."""
+        while self._drain():
+            pass
+
+    def _drain(self) -> int:
+        events = self._source.drain(_DRAIN_MAX)
+        for event in events:
             try:
                 self._handle(event)
             except Exception:
                 logger.exception("handling an event of a link failed", extra={"kind": event[0]})
+        return len(events)
 
     def close(self) -> None:
         self._loop.remove_reader(self._fd)
@@ -222,6 +229,11 @@ class LinkServer:
     def start(self, callback: Callable[[ServerEvent], None]) -> None:
         """Call ``callback`` with every event from now on, on the running event loop."""
         self._reader = _Reader(self._native, lambda event: callback(_server_event(event)))
+
+    def take_all(self) -> None:
+        """Call back with every event that has come so far, now."""
+        if self._reader is not None:
+            self._reader.take_all()
 
     def respond(self, channel: int, payload: bytes) -> bool:
         """Send to whichever controller is connected; False where none is."""

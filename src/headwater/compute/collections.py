@@ -65,11 +65,12 @@ class ExportState:
         upper = self.uppers.get(replica, Timestamp(0))
         return self.as_of is None or upper is None or upper > self.as_of
 
-    def permitted_since(self) -> Frontier:
+    def permitted_since(self, present: Timestamp) -> Frontier:
         """Return how far the policy and the holds let ``since`` go.
 
         A materialized view is rebuilt from its shard's upper, a subscription from what it sent:
-        both one step before their upper. An index stays readable ``lag_ms`` back.
+        both one step before their upper. An index stays readable ``lag_ms`` back. What is known
+        beyond ``present``, as of views until their next refresh, is yet to be read at it.
         """
         if self.kind is ExportKind.INDEX:
             # A closed index (over constants) stays readable at its end.
@@ -78,7 +79,9 @@ class ExportState:
             base, back = self.durable_upper, 1
         else:
             base, back = self._upper, self.lag_ms
-        implied: Frontier = None if base is None else Timestamp(max(base - back, 0))
+        implied: Frontier = None
+        if base is not None:
+            implied = Timestamp(max(min(base, present + 1) - back, 0))
         wanted = (
             meet((implied, self.holds.earliest)) if implied is not None else (self.holds.earliest)
         )

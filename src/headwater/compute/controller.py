@@ -28,6 +28,7 @@ from headwater.compute.protocol import (
     Frontiers,
     InitializationComplete,
     Inspected,
+    RefreshSink,
 )
 from headwater.errors import AsOfBeforeSince, UndefinedObject, invariant
 from headwater.ir.dataflow import DataflowDescription, MaterializedViewSink
@@ -66,9 +67,12 @@ class Instance:
 class ComputeController:
     """See the module. All methods run on headwaterd's event loop and return at once."""
 
-    def __init__(self, storage: StorageHolds, send: Send) -> None:
+    def __init__(
+        self, storage: StorageHolds, send: Send, send_shell: Send = lambda _replica, _payload: None
+    ) -> None:
         self._storage = storage
         self._send = send
+        self._send_shell = send_shell
         self._instances: dict[ClusterId, Instance] = {}
         self._cluster_of: dict[ReplicaId, ClusterId] = {}
         self._inspections = Inspections()
@@ -98,6 +102,8 @@ class ComputeController:
         instance.replicas.add(replica)
         self._cluster_of[replica] = cluster
         for command in self._history(instance):
+            if isinstance(command, CreateDataflow):
+                self._tell_schedules((replica,), command.dataflow)
             self._send(replica, _encoder.encode(command))
         logger.info("replica initialized", extra={"cluster": cluster, "replica": replica})
 
@@ -136,6 +142,7 @@ class ComputeController:
             inputs = self._hold_inputs(instance, dataflow)
             instance.exports[id] = ExportState(id, kind, dataflow.as_of, inputs, lag_ms)
             instance.dataflows[id] = dataflow
+        self._tell_schedules(instance.replicas, dataflow)
         self._broadcast(instance, CreateDataflow(dataflow))
 
     def drop(self, cluster: ClusterId, ids: Iterable[GlobalId]) -> None:
@@ -249,15 +256,17 @@ class ComputeController:
             if export is not None and precedes(export.durable_upper, upper):
                 export.durable_upper = upper
 
-    def maintain(self) -> None:
+    def maintain(self, present: Timestamp) -> None:
         """Advance the since of every export as far as policy and holds permit.
+
+        Frontiers: ``present`` is the time that reads are given now; no since passes it.
 
         Called on a timer, so that the cost is bounded by it and not by the rate of frontiers.
         """
         for instance in self._instances.values():
             # Dependants first: letting go of their inputs lets those follow in the same round.
             for export in reversed(instance.exports.values()):
-                since = export.permitted_since()
+                since = export.permitted_since(present)
                 if since == export.since:
                     continue
                 export.since = since
@@ -359,6 +368,14 @@ class ComputeController:
             )
         commands.append(InitializationComplete())
         return commands
+
+    def _tell_schedules(self, replicas: Iterable[ReplicaId], dataflow: DataflowDescription) -> None:
+        """Tell shells when the views of a dataflow are refreshed, before workers hear of it."""
+        for export in dataflow.sink_exports:
+            if isinstance(export.sink, MaterializedViewSink) and export.sink.refresh is not None:
+                payload = _encoder.encode(RefreshSink(export.sink.shard, export.sink.refresh))
+                for replica in replicas:
+                    self._send_shell(replica, payload)
 
     def _broadcast(self, instance: Instance, command: ComputeCommand) -> None:
         payload = _encoder.encode(command)

@@ -14,6 +14,7 @@ from headwater.ir.relation import RowSetFinishing
 from headwater.ir.selection import Selection
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId
+from headwater.types.refresh import RefreshSchedule
 from headwater.types.time import Timestamp
 
 PROTOCOL_VERSION = 1
@@ -142,6 +143,20 @@ class Inspected(msgspec.Struct, frozen=True, tag_field="kind", tag="inspected"):
 
 
 ComputeResponse = Frontiers | DataflowFailed | Errors | Inspected
+
+
+# From the controller to the shell: on the link's shell channel.
+
+
+class RefreshSink(msgspec.Struct, frozen=True, tag_field="kind", tag="refresh_sink"):
+    """Shard ``shard`` is written at the refreshes of ``schedule`` only.
+
+    Sent ahead of the dataflow that writes it. Workers know nothing of it: it is the shell that
+    decides when what they find missing is committed.
+    """
+
+    shard: str
+    schedule: RefreshSchedule
 
 
 # Between a replica's workers and the shell around them (same process, ``native`` calls).

@@ -21,6 +21,7 @@ from headwater.compute.protocol import (
     CloseSource,
     OpenSink,
     OpenSource,
+    RefreshSink,
     ShellRequest,
     SinkBatch,
     SinkFrontier,
@@ -36,6 +37,7 @@ from headwater.persist.read import Reader
 from headwater.runtime.tasks import Tasks
 from headwater.types.frontier import Frontier, precedes
 from headwater.types.ids import ShardId
+from headwater.types.refresh import RefreshSchedule
 from headwater.types.time import Timestamp
 
 logger = logging.getLogger(__name__)
@@ -75,7 +77,8 @@ class ComputeShell:
 
     ``report`` is called with a shard and an error when a collection can't be read or written: its
     dataflows stand still. It is called with None when that is over. ``tally`` is called with how
-    many parts of a source have been fetched, and how many passed over.
+    many parts of a source have been fetched, and how many passed over. ``catch_up`` is called to
+    take in what the controller has said before the workers asked for anything.
     """
 
     def __init__(
@@ -86,8 +89,10 @@ class ComputeShell:
         txns: ShardId,
         report: Report,
         tally: Tally = lambda _fetched, _skipped: None,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._workers = workers
+        self._catch_up = catch_up
         self._persist = persist
         self._tasks = tasks
         self._txns = txns
@@ -96,6 +101,7 @@ class ComputeShell:
         self._perseverance = Perseverance(persist.clock, report)
         self._feeds: dict[int, asyncio.Task[None]] = {}
         self._sinks: dict[int, SinkWriter] = {}
+        self._schedules: dict[ShardId, RefreshSchedule] = {}
 
     def start(self) -> None:
         """Begin to serve, on the running event loop."""
@@ -111,8 +117,14 @@ class ComputeShell:
 
     def serve(self) -> None:
         """Take in what the workers ask for."""
-        for payload in self._workers.drain():
+        requests = self._workers.drain()
+        self._catch_up()  # a schedule is told ahead of the dataflow that opens its sink
+        for payload in requests:
             self._handle(_requests.decode(payload))
+
+    def refresh_sink(self, command: RefreshSink) -> None:
+        """Note when a shard is to be written; its sink is opened later."""
+        self._schedules[ShardId(command.shard)] = command.schedule
 
     def _handle(self, request: ShellRequest) -> None:
         match request:
@@ -120,7 +132,10 @@ class ComputeShell:
                 feed = self._feed_source(request)
                 self._spawn(request.token, ShardId(request.shard), feed)
             case OpenSink():
-                sink = SinkWriter(self._workers, self._persist, self._perseverance, request)
+                schedule = self._schedules.pop(ShardId(request.shard), None)
+                sink = SinkWriter(
+                    self._workers, self._persist, self._perseverance, request, schedule
+                )
                 self._sinks[request.token] = sink
                 self._spawn(request.token, ShardId(request.shard), self._run_sink(request, sink))
             case CloseSource(token=token) | CloseSink(token=token):
@@ -171,11 +186,11 @@ class ComputeShell:
 
     async def _run_sink(self, request: OpenSink, sink: SinkWriter) -> None:
         shard = ShardId(request.shard)
-        reader = await self._perseverance.until_done(shard, sink.open)
+        reader, begin = await self._perseverance.until_done(shard, sink.open)
         fetch = self._fetch_from(shard, reader)
         feed = Feed(self._workers, fetch, request.token)
         async with asyncio.TaskGroup() as group:
-            group.create_task(feed_history(feed, reader, request.as_of, None, sink.set_persisted))
+            group.create_task(feed_history(feed, reader, begin, None, sink.set_persisted))
             group.create_task(sink.run())
 
     def _fetch_from(

@@ -180,7 +180,9 @@ class Environment:
         self.storage = StorageController(
             self.persist, TXNS_SHARD, self.cluster.send_shell, self._nudge_tables
         )
-        self.compute = ComputeController(self.storage, self.cluster.send_compute)
+        self.compute = ComputeController(
+            self.storage, self.cluster.send_compute, self.cluster.send_shell
+        )
         self.cluster.attach(self.compute, self.storage)
         self.cluster.start()
 
@@ -229,9 +231,10 @@ class Environment:
             for id, state in self.storage.collections().items():
                 if state.description.kind is CollectionKind.MATERIALIZED_VIEW:
                     self.compute.set_durable_upper(id, state.upper)
-            self.compute.maintain()
+            present = self.coordinator.oracle.read_ts()
+            self.compute.maintain(present)
             try:
-                await self.storage.maintain()
+                await self.storage.maintain(present)
             except Fenced as error:
                 self.on_failure(error)
                 return

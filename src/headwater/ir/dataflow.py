@@ -10,6 +10,7 @@ from headwater.ir.physical import ArrangementKey, Mfp, Plan
 from headwater.ir.selection import Selection
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId, ShardId
+from headwater.types.refresh import RefreshSchedule
 from headwater.types.relation import RelationDesc
 
 
@@ -54,10 +55,15 @@ class IndexExport(msgspec.Struct, frozen=True):
 
 
 class MaterializedViewSink(msgspec.Struct, frozen=True, tag_field="kind", tag="materialized_view"):
-    """Write the collection to a shard, self-correcting."""
+    """Write the collection to a shard, self-correcting.
+
+    The shard changes at the refreshes of ``refresh`` only, which is the business of whoever commits
+    what workers find missing (``compute.sink``), and not of the workers. None: at all times.
+    """
 
     shard: ShardId
     desc: RelationDesc
+    refresh: RefreshSchedule | None = None
 
 
 class SubscribeSink(msgspec.Struct, frozen=True, tag_field="kind", tag="subscribe"):

@@ -9,7 +9,7 @@ import array
 import operator
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from headwater.errors import DataCorrupted
 
@@ -68,6 +68,23 @@ def stamp(data: bytes, time: int) -> bytes:
         return EMPTY
     at = HEADER_BYTES + n * 4
     return b"".join((data[:at], time.to_bytes(8, "little") * n, data[at + n * 8 :]))
+
+
+def at_times(data: bytes, moved: Callable[[int], int]) -> bytes:
+    """Return the batch with every time ``t`` replaced by ``moved(t)``, called once a time."""
+    n = count(data)
+    if n == 0:
+        return EMPTY
+    before = times(data)
+    now = {time: moved(time) for time in set(before)}
+    if all(time == other for time, other in now.items()):
+        return data
+    after = _u64()
+    after.extend(map(now.__getitem__, before))
+    if _SWAP:
+        after.byteswap()
+    at = HEADER_BYTES + n * 4
+    return b"".join((data[:at], after.tobytes(), data[at + n * 8 :]))
 
 
 def times(data: bytes) -> Sequence[int]:

@@ -60,12 +60,13 @@ class CollectionState:
         """Return the durable upper."""
         return self.reader.upper
 
-    def permitted_since(self) -> Frontier:
-        """Return how far policy and holds let the since go."""
+    def permitted_since(self, present: Timestamp) -> Frontier:
+        """Return how far policy and holds let the since go; reads are given time ``present``."""
         upper = self.upper
         # A closed collection stays readable at its end: nothing compacts it to nothing.
         base = upper if upper is not None else self.since
         if base is None:
             return None
-        implied = Timestamp(max(base - self.description.lag_ms, 0))
+        # What is known beyond the present, as of a view until its next refresh, stays readable.
+        implied = Timestamp(max(min(base, present + 1) - self.description.lag_ms, 0))
         return join((self.since, meet((implied, self.holds.earliest))))

@@ -152,14 +152,16 @@ class StorageController:
         """Return all collections, for introspection."""
         return self._collections
 
-    async def maintain(self) -> None:
+    async def maintain(self, present: Timestamp) -> None:
         """Let each collection's since follow its upper, in steps of :data:`SINCE_STEP_MS`.
+
+        Frontiers: ``present`` is the time that reads are given now; no since passes it.
 
         Called on a timer.
         """
         downgrades: list[tuple[DurableHold, Frontier]] = []
         for state in self._collections.values():
-            since = state.permitted_since()
+            since = state.permitted_since(present)
             before = state.since
             if before is None or since is None or since - before < SINCE_STEP_MS:
                 continue

@@ -36,7 +36,6 @@ from headwater.types.ids import GlobalId, ShardId
 
 logger = logging.getLogger(__name__)
 
-_commands = msgspec.msgpack.Decoder(StorageCommand)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -60,9 +59,9 @@ class StorageShell:
         self._sinks: dict[GlobalId, RunningSink] = {}
         self._running: dict[GlobalId, _Run] = {}
 
-    def handle(self, payload: bytes) -> None:
+    def handle(self, command: StorageCommand) -> None:
         """Carry out one command."""
-        match _commands.decode(payload):
+        match command:
             case RunIngestion(ingestion=ingestion):
                 self._run_ingestion(ingestion)
             case RunSink(sink=sink):

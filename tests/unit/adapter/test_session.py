@@ -341,7 +341,7 @@ async def test_an_index_that_nothing_changes_any_more_stays_readable(server, cli
     server.compute.replica_connected(index.cluster, "u1")
     done = compute.Frontiers(uppers=((index.id, None),))
     server.compute.respond("u1", msgspec.msgpack.encode(done))
-    server.compute.maintain()
+    server.compute.maintain(server.coord.oracle.read_ts())
     since, upper = server.compute.frontiers(index.cluster, index.id)
     assert since is not None
     assert upper is None

@@ -46,6 +46,12 @@ def test_a_strong_session_never_goes_back():
     assert determine(SESSION, 100, inputs((0, 99)), session_ts=95).read_ts == 98
 
 
+def test_what_is_known_of_the_future_is_not_read_ahead_of_time():
+    assert determine(SERIAL, 100, inputs((0, 9_000)), now_ms=120).read_ts == 120
+    assert determine(SERIAL, 100, inputs((0, 9_000)), now_ms=80).read_ts == 100
+    assert determine(SERIAL, 100, inputs((300, 9_000)), now_ms=120).read_ts == 300
+
+
 def test_an_exact_time_must_be_readable():
     history = inputs((40, 90))
     assert determine(STRICT, 100, history, wanted=Wanted(40)).read_ts == 40

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from headwater.compute.collections import DEFAULT_LAG_MS
 from headwater.compute.controller import ComputeController
 from headwater.compute.protocol import (
     AllowCompaction,
@@ -34,6 +35,7 @@ R1, R2 = ReplicaId("u1"), ReplicaId("u2")
 TABLE, INDEX, SECOND, VIEW = (GlobalId(f"u{n}") for n in (1, 2, 3, 4))
 DESC = RelationDesc(())
 KEY = (Column(0),)
+NOW = Timestamp(1_000_000)  # later than what is done before
 
 
 class FakeStorage:
@@ -102,7 +104,7 @@ def test_history_is_compacted_to_the_since() -> None:
     controller.replica_connected(CLUSTER, R1)
     controller.create_dataflow(CLUSTER, index_dataflow())
     report(controller, R1, INDEX, Timestamp(5_000))
-    controller.maintain()
+    controller.maintain(NOW)
     assert sent.take(R1)[-1] == AllowCompaction(INDEX, Timestamp(4_000))
     controller.replica_connected(CLUSTER, R2)
     created, complete = sent.take(R2)
@@ -118,15 +120,24 @@ def test_since_follows_the_upper_but_never_passes_a_hold() -> None:
     assert storage.earliest(TABLE) == 100
     hold = controller.acquire_hold(CLUSTER, INDEX, Timestamp(150))
     report(controller, R1, INDEX, Timestamp(10_000))
-    controller.maintain()
+    controller.maintain(NOW)
     assert controller.frontiers(CLUSTER, INDEX) == (150, 10_000)
     assert storage.earliest(TABLE) == 150
     hold.release()
-    controller.maintain()
+    controller.maintain(NOW)
     assert controller.frontiers(CLUSTER, INDEX) == (9_000, 10_000)
     assert storage.earliest(TABLE) == 9_000
     with pytest.raises(AsOfBeforeSince):
         controller.acquire_hold(CLUSTER, INDEX, Timestamp(8_999))
+
+
+def test_what_is_known_of_the_future_stays_readable_now() -> None:
+    controller, _, _ = make()
+    controller.replica_connected(CLUSTER, R1)
+    controller.create_dataflow(CLUSTER, index_dataflow())
+    report(controller, R1, INDEX, Timestamp(NOW + 36_000_000))
+    controller.maintain(NOW)
+    assert controller.frontiers(CLUSTER, INDEX)[0] == NOW + 1 - DEFAULT_LAG_MS
 
 
 def test_an_index_on_an_index_holds_it() -> None:
@@ -146,10 +157,10 @@ def test_an_index_on_an_index_holds_it() -> None:
         ),
     )
     report(controller, R1, INDEX, Timestamp(50_000))
-    controller.maintain()
+    controller.maintain(NOW)
     assert controller.frontiers(CLUSTER, INDEX)[0] == 200
     report(controller, R1, SECOND, Timestamp(40_000))
-    controller.maintain()
+    controller.maintain(NOW)
     assert controller.frontiers(CLUSTER, SECOND)[0] == 39_000
     assert controller.frontiers(CLUSTER, INDEX)[0] == 39_000
 
@@ -164,10 +175,10 @@ def test_a_view_is_held_back_to_its_durable_upper() -> None:
     )
     controller.create_dataflow(CLUSTER, dataflow)
     report(controller, R1, VIEW, Timestamp(9_000))
-    controller.maintain()
+    controller.maintain(NOW)
     assert storage.earliest(TABLE) == 100  # computed, but not durable
     controller.set_durable_upper(VIEW, Timestamp(7_000))
-    controller.maintain()
+    controller.maintain(NOW)
     assert storage.earliest(TABLE) == 6_999
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.refreshes import check_schedule, first_refresh, schedule_of
 from headwater.adapter.sequencer.ddl import After, Work
 from headwater.adapter.sequencer.drop import release_items
 from headwater.adapter.sequencer.new_items import NewItem, exists_notice, new_item, new_shard
@@ -28,15 +29,18 @@ from headwater.catalog.items import (
 from headwater.catalog.ops import Create, DropItem, Op, SetSecret, Update
 from headwater.catalog.privileges import PUBLIC, granted, initial
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.errors import InternalError, InvalidParameterValue
+from headwater.errors import FeatureNotSupported, InternalError, InvalidParameterValue
+from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.literals import literal_bytes
 from headwater.sql.ast.base import Node
 from headwater.sql.ast.printer import to_sql
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import ddl
 from headwater.sql.plan.hir import HirGet
+from headwater.sql.plan.kinds.refreshing import with_creation
 from headwater.sql.plan.statements import Planned
 from headwater.types.ids import GlobalId, PolicyId
+from headwater.types.read_hold import ReadHold
 
 
 def prepare_database(
@@ -247,14 +251,54 @@ async def prepare_materialized_view(
     )
     # What can't be maintained is refused before anything is committed.
     world = planner.world(snapshot, plan.cluster_id)
-    await dataflows.materialized_view_dataflow(coord, world, view)
+    lowered = await dataflows.materialized_view_dataflow(coord, world, view)
+    holds: list[ReadHold] = []
+    if plan.refresh is not None:
+        session.transaction.admit_alone("CREATE MATERIALIZED VIEW … WITH (REFRESH …)")
+        view, holds = _refreshed(coord, snapshot, view, plan.refresh, lowered.dataflow)
 
     async def after(made: CatalogSnapshot) -> None:
         await dataflows.create_materialized_view(coord, made, view)
 
-    drops, release = _replaced(coord, snapshot, plan.replaces)
-    ops = (*new.ops, *drops, Create(view))
-    return Work(tag="CREATE MATERIALIZED VIEW", ops=ops, after=(*release, after))
+    drops, gone = _replaced(coord, snapshot, plan.replaces)
+    return Work(
+        tag="CREATE MATERIALIZED VIEW",
+        ops=(*new.ops, *drops, Create(view)),
+        after=(*gone, after),
+        release=tuple(hold.release for hold in holds),
+    )
+
+
+def _refreshed(
+    coord: Coordinator,
+    snapshot: CatalogSnapshot,
+    view: MaterializedView,
+    plan: ddl.RefreshPlan,
+    dataflow: DataflowDescription,
+) -> tuple[MaterializedView, list[ReadHold]]:
+    """Return a view with its schedule, and holds under which its first refreshes stay possible.
+
+    Raises: FeatureNotSupported: Schedules are switched off. DataException: A refresh is too early.
+    """
+    if snapshot.variables.get("enable_refresh_every_mvs") == "off":
+        raise FeatureNotSupported(
+            "REFRESH EVERY and REFRESH AT materialized views is not available",
+            hint="An operator has set enable_refresh_every_mvs to off.",
+        )
+    readable, holds = dataflows.least_readable(coord, view, dataflow)
+    try:
+        creation = coord.oracle.read_ts()
+        schedule = schedule_of(coord.planner, plan, creation)
+        assert schedule is not None
+        check_schedule(schedule, readable)
+        first_refresh(schedule, readable)
+    except BaseException:
+        for hold in holds:
+            hold.release()
+        raise
+    (parsed,) = parse_statements(view.create_sql)
+    sql = to_sql(with_creation(parsed.statement, creation))
+    return msgspec.structs.replace(view, refresh=schedule, create_sql=sql), holds
 
 
 async def prepare_index(

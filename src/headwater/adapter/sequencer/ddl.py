@@ -31,6 +31,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         locks: Tables that nobody else may write to meanwhile.
         before: What is done first, and may refuse; it is given who may write to what is locked, and
             returns what is to be done at the moment at which the changes show.
+        release: What is let go of in the end, whether or not the work could be done. Only work
+            that is done at once may have it.
     """
 
     tag: str
@@ -39,6 +41,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[ErrorFields, ...] = ()
     locks: tuple[ShardId, ...] = ()
     before: tuple[Before, ...] = ()
+    release: tuple[Callable[[], None], ...] = ()
 
 
 Prepare = Callable[[CatalogSnapshot], Awaitable[Work]]
@@ -99,7 +102,11 @@ async def run_ddl(coord: Coordinator, session: Session, what: str, prepare: Prep
 async def _do_at_once(coord: Coordinator, prepare: Prepare, by: RoleId) -> Work:
     async with coord.changing():
         work = await prepare(coord.snapshot)
-        await _perform(coord, [work], by)
+        try:
+            await _perform(coord, [work], by)
+        finally:
+            for release in work.release:
+                release()
     return work
 
 

@@ -39,12 +39,16 @@ from headwater.sql.lower.peek import ConstantPeek, DataflowPeek, IndexPeek, Peek
 from headwater.sql.lower.substitute import substitute_unmaterializable, unmaterializable_of
 from headwater.sql.plan.statements import AsOfPlan, Planned
 from headwater.types import scalar
+from headwater.types.frontier import less_equal
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.scalar import ColumnType, ScalarType
 from headwater.types.time import TIMESTAMP_MAX, TIMESTAMP_MIN, Timestamp
 
 _encoder = msgspec.msgpack.Encoder()
 _MICROS_PER_MS = 1_000
+_MILLIS = 1_000  # a second
+# How often a read that is ahead of the oracle looks again: a tick of an idle timeline.
+_PRESENT_POLL_S = 1.0
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -211,12 +215,14 @@ def choose_time(
     domain = None if alone else _time_domain(coord, relations)
     if domain is None and tells_time and not alone:
         domain = TimeDomain(frozenset(), ())
+    oracle_ts = coord.oracle.read_ts()
     if domain is not None:
-        bundle = bundle_of(
+        whole = bundle_of(
             coord.snapshot, coord.compute, target.cluster or ClusterId(""), domain.relations
         )
+        _leave_out_future(coord, whole, bundle, oracle_ts)
+        bundle = whole
     holds = ReadHolds.acquire(coord.compute, coord.storage, bundle)
-    oracle_ts = coord.oracle.read_ts()
     try:
         chosen = determine(
             isolation_of(session),
@@ -224,6 +230,7 @@ def choose_time(
             holds.frontiers(coord.compute, coord.storage),
             wanted=wanted,
             session_ts=oracle_ts if session.inserts_unseen else Timestamp(session.last_ts),
+            now_ms=coord.clock.now_ms(),
         )
         holds.downgrade(chosen.read_ts)
         if domain is None:
@@ -233,6 +240,23 @@ def choose_time(
     except BaseException:
         holds.release()
         raise
+
+
+def _leave_out_future(
+    coord: Coordinator, bundle: Bundle, needed: Bundle, oracle_ts: Timestamp
+) -> None:
+    """Take out of a transaction's bundle what can't be read yet and is not needed at once.
+
+    A view that is refreshed for the first time next year would have all reads wait until then.
+    """
+    for id in bundle.storage - needed.storage:
+        since, _ = coord.storage.frontiers(id)
+        if not less_equal(since, oracle_ts):
+            bundle.storage.discard(id)
+    for id in bundle.indexes - needed.indexes:
+        since, _ = coord.compute.frontiers(bundle.cluster, id)
+        if not less_equal(since, oracle_ts):
+            bundle.indexes.discard(id)
 
 
 def _within(coord: Coordinator, state: ReadState, bundle: Bundle) -> ReadHolds:
@@ -337,6 +361,19 @@ async def plan_read(
     except BaseException:
         holds.release()
         raise
+
+
+async def until_present(coord: Coordinator, planned: Planned, read: Read) -> None:
+    """Return once the oracle has come to the time of a strict serializable read.
+
+    A view whose first refresh is next year is read at that time, and may be final long before. It
+    is not told before: whoever reads after that is given an earlier time.
+    """
+    if read.determination.oracle_ts is None or read.ts <= coord.oracle.read_ts():
+        return
+    while (ahead_ms := read.ts - coord.oracle.read_ts()) > 0:
+        await coord.clock.sleep(min(ahead_ms / _MILLIS, _PRESENT_POLL_S))
+        coord.nudge_inputs(sorted(planned.depends_on), read.ts)
 
 
 def source_of(

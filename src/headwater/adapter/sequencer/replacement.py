@@ -66,6 +66,7 @@ def prepare_apply(
         definition=made.definition,
         assert_not_null=made.assert_not_null,
         retain_history_ms=made.retain_history_ms,
+        refresh=made.refresh,
     )
 
     async def after(now: CatalogSnapshot) -> None:

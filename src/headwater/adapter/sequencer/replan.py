@@ -7,6 +7,7 @@ statement does not say (ids, owner, shards, a source's subsources) comes from th
 import msgspec
 
 from headwater.adapter.planning import Planner
+from headwater.adapter.refreshes import schedule_of
 from headwater.adapter.sequencer.create import connection_kind, definition_of, key_texts
 from headwater.adapter.sequencer.shaping import shaped
 from headwater.adapter.sequencer.source import is_append_only, subsource_desc
@@ -205,6 +206,7 @@ def _from_plan(planner: Planner, planned: Planned, stored: DurableItem) -> Catal
                 assert_not_null=plan.assert_not_null,
                 retain_history_ms=stored.retain_history_ms,
                 replacement_for=plan.replacement_for,
+                refresh=schedule_of(planner, plan.refresh),
             )
         case ddl.CreateIndexPlan():
             made = _new(

@@ -13,6 +13,7 @@ from headwater.adapter.sequencer.read import (
     literals,
     plan_read,
     source_of,
+    until_present,
     wanted_time,
 )
 from headwater.adapter.session import PreparedStatement, Session, notice
@@ -101,6 +102,7 @@ async def select_source(
     alone = is_alone(session, last=request.sync)
     read, finishing = await read_select(coord, session, planned, plan, params, alone=alone)
     try:
+        await until_present(coord, planned, read)
         source = source_of(coord, session, read, finishing)
     except BaseException:
         read.holds.release()

@@ -54,8 +54,11 @@ from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.scalar import Column
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.scalar import INT2, TEXT, BaseType, ScalarType
+from headwater.types.time import Timestamp
 
 _MICROS_PER_MS = 1_000
+# The end of the year 262142, where timestamptz ends.
+_LAST_MOMENT_MS = 8_210_266_876_799_999
 
 
 def _acl(privileges: Acl) -> bytes:
@@ -252,6 +255,38 @@ def _column_type(type_: ScalarType) -> str:
     return show_type(type_)
 
 
+def _refresh_strategies(view: MaterializedView) -> Iterator[TableRow]:
+    def row(
+        type_: str,
+        interval_ms: int | None = None,
+        aligned_to: Timestamp | None = None,
+        at: Timestamp | None = None,
+    ) -> TableRow:
+        return _internal(
+            "mz_refresh_strategies",
+            r.text(view.id),
+            r.text(type_),
+            r.interval_ms(interval_ms),
+            _moment(aligned_to),
+            _moment(at),
+        )
+
+    if view.refresh is None:
+        yield row("on-commit")
+        return
+    for every in view.refresh.everies:
+        yield row("every", every.interval_ms, every.aligned_to)
+    for at in view.refresh.ats:
+        yield row("at", at=at)
+
+
+def _moment(time: Timestamp | None) -> bytes:
+    """Return a time as a timestamptz's datum, NULL beyond the last one that there is."""
+    if time is None or time > _LAST_MOMENT_MS:
+        return r.NULL
+    return r.integer(time * _MICROS_PER_MS)
+
+
 def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     for used in item.depends_on:
         yield _internal("mz_object_dependencies", r.text(item.id), r.text(used))
@@ -265,6 +300,8 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     retained = getattr(item, "retain_history_ms", None)
     if retained is not None:
         yield _internal("mz_retained_histories", r.text(item.id), r.integer(retained))
+    if isinstance(item, MaterializedView):
+        yield from _refresh_strategies(item)
     desc = relation_desc(item)
     if desc is not None:
         defaults = shown_defaults(item, desc.arity)

@@ -110,6 +110,8 @@ _OWN = {
     "mz_function_arguments": "oid:oid, name:text, schema_oid:oid, arguments:text, kind:text, "
     "result:oid, returns_set:bool, nargs:int2, types:oid[], variadic:oid, "
     "volatility:text",
+    "mz_refresh_strategies": "id:text, type:text, interval:interval?, aligned_to:timestamptz?, "
+    "at:timestamptz?",
 }
 _OWN_RUNNING = {
     "mz_session_rows": "id:text, connection_id:uint4, role_id:text, client_ip:text?, "
@@ -118,6 +120,8 @@ _OWN_RUNNING = {
     "first_seen_at:timestamptz",
     "mz_status_updates": "id:text, replica_id:text?, status:text, error:text?, details:jsonb?, "
     "updated_at:timestamptz",
+    "mz_refresh_progress": "id:text, last_completed_refresh:mz_timestamp?, "
+    "next_refresh:mz_timestamp?",
 }
 
 

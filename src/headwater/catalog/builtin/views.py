@@ -314,9 +314,15 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
     (
         "mz_materialized_view_refresh_strategies",
         """
-        SELECT id AS materialized_view_id, 'on-commit' AS type, NULL::interval AS interval,
-               NULL::timestamptz AS aligned_to, NULL::timestamptz AS "at"
-        FROM mz_catalog.mz_materialized_views
+        SELECT id AS materialized_view_id, type, interval, aligned_to, "at"
+        FROM mz_internal.mz_refresh_strategies
+        """,
+    ),
+    (
+        "mz_materialized_view_refreshes",
+        """
+        SELECT id AS materialized_view_id, last_completed_refresh, next_refresh
+        FROM mz_internal.mz_refresh_progress
         """,
     ),
     (

@@ -160,6 +160,16 @@ class CreateViewPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_
     replaces: GlobalId | None = None
 
 
+class RefreshPlan(msgspec.Struct, frozen=True):
+    """REFRESH AT and EVERY: times, and intervals in milliseconds with what they are aligned to.
+
+    The times are of type mz_timestamp, constant but for ``mz_now()``, the time of creation.
+    """
+
+    ats: tuple[HirScalar, ...]
+    everies: tuple[tuple[int, HirScalar], ...]
+
+
 class CreateMaterializedViewPlan(
     msgspec.Struct, frozen=True, tag_field="kind", tag="create_materialized_view"
 ):
@@ -177,6 +187,7 @@ class CreateMaterializedViewPlan(
     assert_not_null: tuple[int, ...] = ()
     retain_history_ms: int | None = None
     partition_by: tuple[int, ...] = ()
+    refresh: RefreshPlan | None = None
 
 
 class CreateIndexPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="create_index"):
@@ -301,6 +312,11 @@ class ManagedCluster(msgspec.Struct, frozen=True):
     introspection_debugging: bool = False
     refresh_schedule: bool = False  # SCHEDULE = ON REFRESH
     hydration_time_estimate_ms: int = 0
+
+    @property
+    def hydration_estimate_ms(self) -> int | None:
+        """Return the estimate of a cluster that runs for refreshes, None of any other."""
+        return self.hydration_time_estimate_ms if self.refresh_schedule else None
 
 
 class ReplicaConfig(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ from headwater.sql.plan.kinds.likeness import with_likes
 from headwater.sql.plan.kinds.options import Options
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.sql.plan.kinds.reading import QUERIES
-from headwater.sql.plan.kinds.refreshing import check_refresh
+from headwater.sql.plan.kinds.refreshing import plan_refresh
 from headwater.sql.plan.kinds.replacing import check_replacement
 from headwater.sql.plan.kinds.stored import (
     cluster_of,
@@ -295,7 +295,7 @@ def _create_materialized_view(
         for index, c in enumerate(desc.columns)
     )
     desc = RelationDesc(columns, desc.keys)
-    check_refresh(ctx, node.options)
+    refresh = plan_refresh(ctx, node.options)
     if all(option.name != "refresh" for option in node.options):
         on_commit = Option(name="refresh", value=Refresh(RefreshKind.ON_COMMIT))
         node = msgspec.structs.replace(node, options=(*node.options, on_commit))
@@ -323,6 +323,7 @@ def _create_materialized_view(
         asserted,
         options.interval_ms("retain history"),
         partition_by(options, desc),
+        refresh,
     )
     return Outcome(plan, cluster=cluster.id)
 
