@@ -45,13 +45,15 @@ def made(connection: Connection, *statements: str) -> Iterator[None]:
 def test_a_view_stands_still_between_refreshes(connection: Connection) -> None:
     view = "CREATE MATERIALIZED VIEW v WITH (REFRESH EVERY '4 s') AS SELECT count(*) AS n FROM t"
     with made(connection, "CREATE TABLE t (a int)", view):
-        began = present(connection)
+        assert one(connection, "SELECT n FROM v") == 0  # everything runs
         connection.execute("INSERT INTO t VALUES (1)")
-        seen = rows(connection, "SELECT n, mz_now()::text::int8, (SELECT count(*) FROM t) FROM v")
-        ((stale, at, fresh),) = seen
-        assert (stale, fresh) == (0, 1)
-        assert int(str(at)) - began < 4_000, "too slow to tell"
-        eventually(lambda: one(connection, "SELECT n FROM v"), want=1, seconds=15)
+        wanted = "SELECT n = 1, (SELECT count(*) FROM t), mz_now()::text::int8 FROM v"
+        ((new, fresh, at),) = rows(connection, wanted)
+        ((_, sql),) = rows(connection, "SHOW CREATE MATERIALIZED VIEW v")
+        creation = int(re.findall(r"\d{13}", str(sql))[0])
+        assert fresh == 1
+        assert new is False or int(str(at)) >= creation + 4_000
+        eventually(lambda: one(connection, "SELECT n FROM v"), want=1)
         connection.execute("CREATE DEFAULT INDEX ON v")
         assert one(connection, "SELECT n FROM v") == 1
 
@@ -215,8 +217,8 @@ def _factor(connection: Connection) -> object:
 def test_a_cluster_runs_for_refreshes_only(server: Headwater, connection: Connection) -> None:
     cluster = "CREATE CLUSTER c (SIZE = '1', SCHEDULE = ON REFRESH)"
     view = (
-        "CREATE MATERIALIZED VIEW v IN CLUSTER c WITH (REFRESH AT CREATION, REFRESH AT "
-        "mz_now()::text::int8 + 12000) AS SELECT count(*) AS n FROM t"
+        "CREATE MATERIALIZED VIEW v IN CLUSTER c WITH (REFRESH EVERY '15 s') AS "
+        "SELECT count(*) AS n FROM t"
     )
     with made(connection, "CREATE TABLE t (a int)", cluster):
         assert _factor(connection) == 0
@@ -229,8 +231,7 @@ def test_a_cluster_runs_for_refreshes_only(server: Headwater, connection: Connec
             assert one(connection, "SELECT n FROM v") == 0
             eventually(lambda: _factor(connection), want=0)
             connection.execute("INSERT INTO t VALUES (1)")
-            assert one(connection, "SELECT n FROM v") == 0
-            eventually(lambda: one(connection, "SELECT n FROM v"), want=1)
+            eventually(lambda: one(connection, "SELECT n FROM v"), want=1, seconds=120)
             eventually(lambda: _factor(connection), want=0)
             id = one(connection, "SELECT id FROM mz_materialized_views WHERE name = 'v'")
         told = rows(
@@ -246,7 +247,8 @@ def test_a_cluster_runs_for_refreshes_only(server: Headwater, connection: Connec
             "objects_needing_refresh": [id],
         }
         off = {**on, "decision": "off", "objects_needing_refresh": []}
-        assert told == [("create", "schedule", on), ("drop", "schedule", off)] * 2
+        assert len(told) >= 4
+        assert told == [("create", "schedule", on), ("drop", "schedule", off)] * (len(told) // 2)
         eventually(lambda: replica_ids(server, "c"), want={})
 
 

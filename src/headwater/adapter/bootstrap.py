@@ -21,6 +21,7 @@ from headwater.adapter.lending import Lending
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
 from headwater.adapter.running import sink_of
+from headwater.adapter.schedules import Schedules
 from headwater.adapter.sequencer.cluster import start_replicas
 from headwater.adapter.sequencer.replan import builtin_view, empty_relation, replan
 from headwater.adapter.sequencer.source import run_source
@@ -190,6 +191,7 @@ async def boot(
     group_commit.start()
     history = await _correct_builtin_tables(coord, txns_shard)
     Introspection(coord, history).start()
+    Schedules(coord).start()
     await wait_out(outside.clock, fenced_at, lambda: left or alone())
     logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
     return coord

@@ -377,6 +377,7 @@ _SYSTEM_VARIABLES = (
     _var("enable_default_connection_validation", "on", _boolean, scope=_SYSTEM),
     _var("force_source_table_syntax", "off", _boolean, scope=_SYSTEM),
     _var("max_credit_consumption_rate", "1024", _number(0), scope=_SYSTEM),
+    _var("cluster_refresh_mv_compaction_estimate", "0 s", _duration, scope=_SYSTEM),
     _var("optimizer_e2e_latency_warning_threshold", "500 ms", _duration, scope=_SYSTEM),
     _var("statement_logging_max_sample_rate", "0.99", _number(0, 1), scope=_SYSTEM),
     _var("statement_logging_default_sample_rate", "0.99", _number(0, 1), scope=_SYSTEM),
@@ -389,7 +390,6 @@ _FLAG_PREFIXES = (*_SWITCHES, "unsafe_", "persist_", "storage_", "compute_")
 _OFF = ("disable_", "unsafe_enable_")
 _OTHER_FLAGS = frozenset(
     {
-        "cluster_refresh_mv_compaction_estimate",
         "user_storage_managed_collections_batch_duration",
     }
 )

@@ -26,7 +26,7 @@ from headwater.catalog.items import (
     Sink,
     Source,
 )
-from headwater.catalog.ops import CatalogObject
+from headwater.catalog.ops import CatalogObject, RefreshDecision
 from headwater.catalog.privileges import LETTERS, Acl, DefaultPrivilegeKey
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
@@ -102,13 +102,17 @@ def dropped(snapshot: CatalogSnapshot, gone: CatalogObject) -> Iterator[Event]:
 
 
 def changed(
-    snapshot: CatalogSnapshot, old: CatalogObject, new: CatalogObject, by: RoleId | None
+    snapshot: CatalogSnapshot,
+    old: CatalogObject,
+    new: CatalogObject,
+    by: RoleId | None,
+    decision: RefreshDecision | None = None,
 ) -> Iterator[Event]:
-    """Yield what tells of a change; ``by`` is the role that made it."""
+    """Yield what tells of a change; ``by`` is the role that made it, ``decision`` a schedule's."""
     told = [*_renamed(snapshot, old, new), *_regranted(old, new)]
     match old, new:
         case Cluster(), Cluster():
-            told += _cluster_changed(old, new)
+            told += _cluster_changed(old, new, decision)
         case Role(), Role():
             told += _role_changed(old, new, by)
         case NetworkPolicy(), NetworkPolicy() if old.rules != new.rules:
@@ -322,7 +326,9 @@ def _says_otherwise(old: CatalogItem, new: CatalogItem) -> bool:
     return any(getattr(old, name, None) != getattr(new, name, None) for name in own)
 
 
-def _cluster_changed(old: Cluster, new: Cluster) -> Iterator[Event]:
+def _cluster_changed(
+    old: Cluster, new: Cluster, decision: RefreshDecision | None
+) -> Iterator[Event]:
     before = {replica.id: replica for replica in old.replicas}
     after = {replica.id: replica for replica in new.replicas}
     plain = msgspec.structs.replace(
@@ -332,7 +338,7 @@ def _cluster_changed(old: Cluster, new: Cluster) -> Iterator[Event]:
         yield Event("alter", "cluster", _id_name(new))
     for id, replica in before.items():
         if id not in after:
-            yield _replica_dropped(new, replica)
+            yield _replica_dropped(new, replica, decision)
         elif after[id].name != replica.name:
             details = {
                 "cluster_id": new.id,
@@ -343,10 +349,31 @@ def _cluster_changed(old: Cluster, new: Cluster) -> Iterator[Event]:
             yield Event("alter", "cluster-replica", details)
     for id, replica in after.items():
         if id not in before:
-            yield _replica_created(new, replica, "manual")
+            yield _replica_created(new, replica, "manual", decision)
 
 
-def _replica_created(cluster: Cluster, replica: Replica, reason: str) -> Event:
+def _reason(reason: str, decision: RefreshDecision | None) -> Details:
+    """Return why a replica comes or goes."""
+    if decision is None:
+        return {"reason": reason}
+    told = {
+        "decision": "on" if decision.is_on else "off",
+        "objects_needing_refresh": list(decision.objects_needing_refresh),
+        "objects_needing_compaction": list(decision.objects_needing_compaction),
+        "hydration_time_estimate": _time_span(decision.hydration_time_estimate_ms),
+    }
+    return {"reason": "schedule", "scheduling_policies": {"on_refresh": told}}
+
+
+def _time_span(ms: int) -> str:
+    seconds, rest = divmod(ms, 1_000)
+    shown = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{shown}.{rest:03}".rstrip("0") if rest else shown
+
+
+def _replica_created(
+    cluster: Cluster, replica: Replica, reason: str, decision: RefreshDecision | None = None
+) -> Event:
     details = {
         "cluster_id": cluster.id,
         "cluster_name": cluster.name,
@@ -355,18 +382,20 @@ def _replica_created(cluster: Cluster, replica: Replica, reason: str) -> Event:
         "logical_size": replica.size or "",
         "billed_as": replica.billed_as,
         "internal": replica.internal,
-        "reason": reason,
+        **_reason(reason, decision),
     }
     return Event("create", "cluster-replica", details)
 
 
-def _replica_dropped(cluster: Cluster, replica: Replica) -> Event:
+def _replica_dropped(
+    cluster: Cluster, replica: Replica, decision: RefreshDecision | None = None
+) -> Event:
     details = {
         "cluster_id": cluster.id,
         "cluster_name": cluster.name,
         "replica_id": replica.id,
         "replica_name": replica.name,
-        "reason": "manual",
+        **_reason("manual", decision),
     }
     return Event("drop", "cluster-replica", details)
 

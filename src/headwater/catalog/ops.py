@@ -17,6 +17,19 @@ from headwater.types.ids import ClusterId, DatabaseId, GlobalId, PolicyId, RoleI
 CatalogObject = Database | Schema | CatalogItem | Cluster | Role | NetworkPolicy
 
 
+class RefreshDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether SCHEDULE = ON REFRESH wants a cluster on, and on account of which views."""
+
+    objects_needing_refresh: tuple[GlobalId, ...]
+    objects_needing_compaction: tuple[GlobalId, ...]
+    hydration_time_estimate_ms: int
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether anything needs the cluster."""
+        return bool(self.objects_needing_refresh or self.objects_needing_compaction)
+
+
 class Create(msgspec.Struct, frozen=True):
     """Add an object whose id is new; one without privileges gets those of new objects.
 
@@ -28,10 +41,15 @@ class Create(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """Replace the object of the same id; ``applied`` is whose definition it takes over, if any."""
+    """Replace the object of the same id.
+
+    ``applied`` is whose definition it takes over, if any. ``decision`` is why a schedule turned the
+    cluster on or off, as the audit log tells it; None where somebody wanted it so.
+    """
 
     object: CatalogObject
     applied: CatalogItem | None = None
+    decision: RefreshDecision | None = None
 
 
 class DropDatabase(msgspec.Struct, frozen=True):

@@ -179,7 +179,7 @@ def _apply(state: _State, op: Op) -> None:
             _put(state, None, _with_privileges(state, made))
             made_events = audit.created(_with(state), made, provisioned=op.provisioned)
             state.events.extend(made_events)
-        case Update(object=changed):
+        case Update(object=changed, decision=decision):
             old = _table_of(state, changed).get(changed.id)
             if old is None:
                 raise UndefinedObject(f'"{changed.name}" does not exist any more')
@@ -187,7 +187,7 @@ def _apply(state: _State, op: Op) -> None:
             _put(state, old, changed)
             if op.applied is not None:
                 state.events.extend(audit.replaced(before, changed, op.applied))
-            state.events.extend(audit.changed(before, old, changed, state.by))
+            state.events.extend(audit.changed(before, old, changed, state.by, decision))
         case SetSystemPrivileges(privileges=privileges):
             state.events.extend(audit.system_granted(state.system_privileges, privileges))
             _set_system_privileges(state, privileges)

@@ -12,6 +12,7 @@ from headwater.cluster.controller import ReplicaConfig
 from headwater.cluster.sizes import size_named
 from headwater.errors import (
     DuplicateObject,
+    FeatureNotSupported,
     InvalidParameterValue,
     ObjectNotInPrerequisiteState,
     UndefinedObject,
@@ -21,7 +22,7 @@ from headwater.types.ids import ClusterId, GlobalId, ReplicaId, RoleId
 
 REPLICAS_MAX = 16
 # How long ALTER CLUSTER keeps replicas of the old size beside the new ones, unless told.
-_HANDOVER_MS = 60_000
+HANDOVER_MS = 60_000
 _POLL_S = 0.05
 
 
@@ -112,7 +113,18 @@ def new_cluster(
         linked_to=linked_to,
         introspection_interval_ms=managed.introspection_interval_ms,
         introspection_debugging=managed.introspection_debugging,
+        hydration_estimate_ms=managed.hydration_estimate_ms,
     )
+
+
+def _check_schedule(snapshot: CatalogSnapshot, managed: ddl.ManagedCluster | None) -> None:
+    """Refuse SCHEDULE = ON REFRESH where it is switched off. Raises: FeatureNotSupported."""
+    wanted = managed is not None and managed.refresh_schedule
+    if wanted and snapshot.variables.get("enable_cluster_schedule_refresh") == "off":
+        raise FeatureNotSupported(
+            "`SCHEDULE = ON REFRESH` cluster option is not available",
+            hint="An operator has set enable_cluster_schedule_refresh to off.",
+        )
 
 
 def _check_factor(factor: int) -> None:
@@ -127,6 +139,7 @@ def prepare_cluster(
     if plan.if_not_exists and snapshot.try_cluster(plan.name) is not None:
         said = notice(f'cluster "{plan.name}" already exists, skipping', "42710")
         return Work(tag="CREATE CLUSTER", notices=(said,))
+    _check_schedule(snapshot, plan.managed)
     if plan.managed is not None:
         cluster = new_cluster(coord, session, plan.name, plan.managed)
     else:
@@ -188,18 +201,24 @@ def prepare_alter_cluster(
 ) -> Work:
     """ALTER CLUSTER SET | RESET: new replicas first, the old ones go when those have caught up."""
     cluster = snapshot.cluster_by_id(plan.id)
+    if cluster.hydration_estimate_ms is None:
+        _check_schedule(snapshot, plan.managed)
     if plan.managed is not None:
-        changed = _resized(coord, cluster, plan.managed)
+        changed = resized(coord, cluster, plan.managed)
     else:
         changed = msgspec.structs.replace(
-            cluster, managed=False, size=None, replication_factor=None
+            cluster,
+            managed=False,
+            size=None,
+            replication_factor=None,
+            hydration_estimate_ms=None,
         )
     changed = msgspec.structs.replace(changed, workload_class=plan.workload_class)
-    timeout_ms = plan.reconfiguration.timeout_ms if plan.reconfiguration else _HANDOVER_MS
+    timeout_ms = plan.reconfiguration.timeout_ms if plan.reconfiguration else HANDOVER_MS
     return Work(
         tag="ALTER CLUSTER",
         ops=(Update(changed),),
-        after=(_handover(coord, cluster, changed, timeout_ms),),
+        after=(handover(coord, cluster, changed, timeout_ms),),
     )
 
 
@@ -212,16 +231,16 @@ def prepare_size(
         raise UndefinedObject("the object has no cluster of its own")
     factor = 1 if cluster.replication_factor is None else cluster.replication_factor
     managed = ddl.ManagedCluster(size=plan.size, replication_factor=factor)
-    changed = _resized(coord, cluster, managed)
+    changed = resized(coord, cluster, managed)
     noun = snapshot.item(plan.id).kind.noun.upper()
     return Work(
         tag=f"ALTER {noun}",
         ops=(Update(changed),),
-        after=(_handover(coord, cluster, changed, _HANDOVER_MS),),
+        after=(handover(coord, cluster, changed, HANDOVER_MS),),
     )
 
 
-def _resized(coord: Coordinator, cluster: Cluster, managed: ddl.ManagedCluster) -> Cluster:
+def resized(coord: Coordinator, cluster: Cluster, managed: ddl.ManagedCluster) -> Cluster:
     """Return a cluster as ``managed`` wants it; replicas of the right size stay."""
     _check_factor(managed.replication_factor)
     internal = [r for r in cluster.replicas if r.internal]
@@ -241,10 +260,11 @@ def _resized(coord: Coordinator, cluster: Cluster, managed: ddl.ManagedCluster) 
         replicas=(*kept, *fresh, *internal),
         introspection_interval_ms=managed.introspection_interval_ms,
         introspection_debugging=managed.introspection_debugging,
+        hydration_estimate_ms=managed.hydration_estimate_ms,
     )
 
 
-def _handover(coord: Coordinator, old: Cluster, new: Cluster, timeout_ms: int) -> After:
+def handover(coord: Coordinator, old: Cluster, new: Cluster, timeout_ms: int) -> After:
     """Return what starts a cluster's new replicas, and has the old ones go when those can."""
     before = {replica.id for replica in old.replicas}
     after = {replica.id for replica in new.replicas}

@@ -251,10 +251,11 @@ def _create(ctx: StatementContext, node: ast_show.ShowCreate) -> Rows:
 def _cluster_sql(cluster: Cluster) -> str:
     if not cluster.managed:
         raise FeatureNotSupported("SHOW CREATE for unmanaged clusters not yet supported")
-    interval = "INTERVAL '00:00:00'"
-    if cluster.introspection_interval_ms is not None:
-        seconds = cluster.introspection_interval_ms // 1000
-        interval = f"INTERVAL '{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}'"
+    interval = f"INTERVAL '{_clock_time(cluster.introspection_interval_ms or 0)}'"
+    factor, schedule = f" REPLICATION FACTOR = {cluster.replication_factor},", "MANUAL"
+    if cluster.hydration_estimate_ms is not None:
+        estimate = _clock_time(cluster.hydration_estimate_ms)
+        factor, schedule = "", f"ON REFRESH (HYDRATION TIME ESTIMATE = '{estimate}')"
     name = cluster.name.replace('"', '""')
     debugging = str(cluster.introspection_debugging).lower()
     workload = ""
@@ -263,9 +264,14 @@ def _cluster_sql(cluster: Cluster) -> str:
     return (
         f'CREATE CLUSTER "{name}" (INTROSPECTION DEBUGGING = {debugging},'
         f" INTROSPECTION INTERVAL = {interval}, MANAGED = true,"
-        f" REPLICATION FACTOR = {cluster.replication_factor}, SIZE = '{cluster.size}',"
-        f" SCHEDULE = MANUAL{workload})"
+        f"{factor} SIZE = '{cluster.size}', SCHEDULE = {schedule}{workload})"
     )
+
+
+def _clock_time(ms: int) -> str:
+    """Return a time span without days, as intervals show it, in whole seconds."""
+    seconds = ms // 1_000
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _constant(name: str, create_sql: str) -> Rows:

@@ -11,6 +11,7 @@ from headwater.errors import (
     InvalidParameterValue,
     ObjectNotInPrerequisiteState,
     ReservedName,
+    SyntaxError_,
     UndefinedObject,
 )
 from headwater.ir.functions import CastContext
@@ -197,12 +198,14 @@ def managed_cluster(
                 "REPLICATION FACTOR cannot be given together with any SCHEDULE other than MANUAL",
                 position=options.position("replication factor"),
             )
-        if refresh:
-            raise FeatureNotSupported(
-                "`SCHEDULE = ON REFRESH` cluster option is not available",
-                hint="The cluster's replicas run all the time: leave SCHEDULE out.",
-                position=options.position("schedule"),
-            )
+        if refresh and old is None:
+            factor = 0  # a refresh turns it on
+    elif refresh and "replication factor" in options:
+        raise InvalidParameterValue(
+            "REPLICATION FACTOR cannot be set if the cluster SCHEDULE is anything other than"
+            " MANUAL",
+            position=options.position("replication factor"),
+        )
     zones = base.availability_zones
     if "availability zones" in options:
         zones = options.texts("availability zones")
@@ -227,6 +230,10 @@ def _hydration_estimate(ctx: StatementContext, schedule: Schedule) -> int:
     position = options.position("hydration time estimate")
     if value is None:
         return 0
+    if isinstance(value, ast.Number):
+        raise SyntaxError_(
+            f'Expected literal string, found number "{value.text}"', position=position
+        )
     if not isinstance(value, ast.String):
         raise InvalidParameterValue("HYDRATION TIME ESTIMATE must be a string", position=position)
     micros = options.signed_interval_us("hydration time estimate")
@@ -403,6 +410,11 @@ def alter_cluster(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
         managed_plan = managed_cluster(ctx, options, old)
         return Outcome(AlterClusterPlan(cluster.id, managed_plan, None, workload, waiting))
     _check_unmanaged(options)
+    if old is not None and old.refresh_schedule and "schedule" not in options:
+        raise InvalidParameterValue(
+            "when switching a cluster to unmanaged, if the managed cluster's SCHEDULE is anything"
+            " other than MANUAL, you have to explicitly set the SCHEDULE to MANUAL"
+        )
     if "replicas" in options:
         listed = _replicas(ctx, options, cluster.name)
     else:
@@ -426,6 +438,8 @@ def _managed_of(cluster: Cluster) -> ManagedCluster | None:
         cluster.replication_factor or 0,
         introspection_interval_ms=cluster.introspection_interval_ms,
         introspection_debugging=cluster.introspection_debugging,
+        refresh_schedule=cluster.hydration_estimate_ms is not None,
+        hydration_time_estimate_ms=cluster.hydration_estimate_ms or 0,
     )
 
 
@@ -439,6 +453,7 @@ def _reset(
         raise InvalidParameterValue(f"cannot reset options of unmanaged cluster {cluster.name}")
     factor, interval = old.replication_factor, old.introspection_interval_ms
     debugging, workload = old.introspection_debugging, cluster.workload_class
+    refreshes = old.refresh_schedule and "schedule" not in change.names
     for name in change.names:
         if name not in CLUSTER_OPTIONS:
             listed = ", ".join(option.upper() for option in sorted(CLUSTER_OPTIONS))
@@ -458,6 +473,8 @@ def _reset(
         factor,
         introspection_interval_ms=interval,
         introspection_debugging=debugging,
+        refresh_schedule=refreshes,
+        hydration_time_estimate_ms=old.hydration_time_estimate_ms if refreshes else 0,
     )
     return AlterClusterPlan(cluster.id, managed, None, workload)
 
