@@ -302,6 +302,13 @@ _SESSION_VARIABLES = (
     _var("max_index_keys", "32", _COUNT, scope=_FIXED, description="Columns of an index at most."),
     _var("default_table_access_method", "heap", _only("heap"),
          description="How PostgreSQL's tables are stored; read by clients only."),
+    # PostgreSQL's, which dumps and tools set: what they are about is not here.
+    _var("check_function_bodies", "on", _boolean, description="There are no functions to check."),
+    _var("default_tablespace", "", _only(""), description="There are no tablespaces."),
+    _var("lock_timeout", "0 s", _duration, description="Nothing waits for a lock."),
+    _var("row_security", "on", _boolean, description="There are no policies on rows."),
+    _var("synchronize_seqscans", "on", _boolean, description="There are no sequential scans."),
+    _var("xmloption", "content", _enum("content", "document"), description="There is no XML."),
     _var("max_query_result_size", "1GB", _bytes, description="Bytes of a result at most."),
     _var("mz_version", "", scope=_FIXED, reported=True, description="This program's version."),
     _var("real_time_recency", "off", _boolean,

@@ -5,7 +5,8 @@ of more than :data:`VERIFIED_BYTES_MAX` gets no constraints. Nobody may write to
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -47,9 +48,18 @@ class NewRules(msgspec.Struct, frozen=True):
                 for index, column in enumerate(new.desc.columns)
                 if not column.nullable and index not in held
             ),
-            tuple(key for key in new.keys if key not in old.keys),
-            tuple(check for check in new.checks if check not in old.checks),
+            _more(new.keys, old.keys),
+            _more(new.checks, old.checks),
         )
+
+
+R = TypeVar("R", KeyConstraint, CheckConstraint)
+
+
+def _more(new: Sequence[R], old: Sequence[R]) -> tuple[R, ...]:
+    """Return the rules that are new, by whatever name."""
+    known = [msgspec.structs.replace(rule, name="") for rule in old]
+    return tuple(rule for rule in new if msgspec.structs.replace(rule, name="") not in known)
 
 
 async def table_rows(coord: Coordinator, table: Table) -> AsyncIterator[bytes]:

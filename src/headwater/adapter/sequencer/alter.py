@@ -32,7 +32,7 @@ from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.errors import FeatureNotSupported, InsufficientPrivilege, UndefinedObject
 from headwater.sql.plan import ddl
 from headwater.sql.plan.ddl import ObjectRef, ObjectType
-from headwater.types.ids import ReplicaId
+from headwater.types.ids import GlobalId, ReplicaId
 
 
 def _named(entity: CatalogObject, name: str) -> CatalogObject:
@@ -102,6 +102,26 @@ def _rename_replica(snapshot: CatalogSnapshot, id: ReplicaId, name: str) -> Work
     )
     changed = msgspec.structs.replace(cluster, replicas=renamed)
     return Work(tag="ALTER CLUSTER REPLICA", ops=(Update(changed),))
+
+
+def prepare_set_schema(snapshot: CatalogSnapshot, plan: ddl.AlterSetSchemaPlan) -> Work:
+    """ALTER … SET SCHEMA: indexes move with their relation."""
+    schema = snapshot.schema_by_id(plan.schema)
+    assert schema.database is not None
+    path = (snapshot.database_by_id(schema.database).name, schema.name)
+    item = snapshot.item(GlobalId(plan.object.id))
+    moved = [
+        Update(
+            msgspec.structs.replace(
+                one,
+                schema=schema.id,
+                create_sql=with_name(one.create_sql, lambda parts: (*path, parts[-1])),
+            )
+        )
+        for one in (item, *snapshot.indexes_on(item.id))
+    ]
+    tag = f"ALTER {plan.object.type.value.upper()}"
+    return Work(tag=tag, ops=tuple(moved) if item.schema != schema.id else ())
 
 
 def prepare_swap(snapshot: CatalogSnapshot, plan: ddl.AlterSwapPlan) -> Work:

@@ -298,6 +298,8 @@ def _prepare_alter(  # noqa: C901, PLR0911, PLR0912 - one case a statement
             return alter.prepare_rename(coord, snapshot, plan)
         case ddl.AlterRenameColumnPlan():
             return rename_column.prepare_rename_column(coord, snapshot, plan)
+        case ddl.AlterSetSchemaPlan():
+            return alter.prepare_set_schema(snapshot, plan)
         case ddl.AlterSwapPlan():
             return alter.prepare_swap(snapshot, plan)
         case ddl.AlterOwnerPlan():

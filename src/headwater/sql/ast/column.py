@@ -125,6 +125,19 @@ class DropColumn(Node, frozen=True, gc=False):
     cascade: bool = False
 
 
+class RenameConstraint(Node, frozen=True, gc=False):
+    """``RENAME CONSTRAINT name TO new_name``."""
+
+    name: str
+    new_name: str
+
+
 TableAction: TypeAlias = (
-    AddColumn | AddConstraint | DropColumn | DropConstraint | AlterColumn | AlterColumnType
+    AddColumn
+    | AddConstraint
+    | DropColumn
+    | DropConstraint
+    | AlterColumn
+    | AlterColumnType
+    | RenameConstraint
 )

@@ -16,6 +16,7 @@ from headwater.sql.ast.column import ConstraintKind as ConstraintKind
 from headwater.sql.ast.column import DropColumn as DropColumn
 from headwater.sql.ast.column import DropConstraint as DropConstraint
 from headwater.sql.ast.column import LikeOption as LikeOption
+from headwater.sql.ast.column import RenameConstraint as RenameConstraint
 from headwater.sql.ast.column import TableAction as TableAction
 from headwater.sql.ast.column import TableColumn as TableColumn
 from headwater.sql.ast.column import TableLike as TableLike
@@ -267,6 +268,15 @@ class AlterSetCluster(Node, frozen=True, gc=False):
     kind: ObjectKind
     name: ObjectName
     cluster: str
+    if_exists: bool = False
+
+
+class AlterSetSchema(Node, frozen=True, gc=False):
+    """``ALTER <kind> [IF EXISTS] name SET SCHEMA schema``."""
+
+    kind: ObjectKind
+    name: ObjectName
+    schema: ObjectName
     if_exists: bool = False
 
 

@@ -36,6 +36,7 @@ from headwater.sql.ast.ddl import (
     AlterRenameColumn,
     AlterSecret,
     AlterSetCluster,
+    AlterSetSchema,
     AlterSinkFrom,
     AlterSourceAddSubsource,
     AlterSourceDropSubsource,
@@ -158,6 +159,7 @@ Statement: TypeAlias = (
     | AlterOwner
     | AlterOptions
     | AlterSetCluster
+    | AlterSetSchema
     | AlterTable
     | AlterApplyReplacement
     | AlterSecret

@@ -9,6 +9,7 @@ from headwater.sql.ast.ddl import (
     AlterRenameColumn,
     AlterSecret,
     AlterSetCluster,
+    AlterSetSchema,
     AlterSinkFrom,
     AlterSourceAddSubsource,
     AlterSourceDropSubsource,
@@ -17,6 +18,7 @@ from headwater.sql.ast.ddl import (
     AlterTable,
     DropOptions,
     OptionChange,
+    RenameConstraint,
     ResetOptions,
     RotateKeys,
     SetOptions,
@@ -46,6 +48,7 @@ _WITH_OPTIONS = frozenset(
     ]
 )
 _WITH_COLUMNS = (ObjectKind.TABLE, ObjectKind.VIEW, ObjectKind.MATERIALIZED_VIEW)
+_MOVED = (*_WITH_COLUMNS, ObjectKind.TYPE)
 _SWAPPED = (ObjectKind.SCHEMA, ObjectKind.CLUSTER)
 
 
@@ -62,15 +65,23 @@ def alter(p: TokenStream) -> Statement:
     if of_role and p.peek() not in ("RENAME", "OWNER"):
         return alter_role(p, position)
     if_exists = p.if_exists()
+    if kind is ObjectKind.TABLE:
+        p.accept("ONLY")  # no table has others that inherit from it
     name = kind_name(p, kind)
     if p.accept_all("RENAME", "TO"):
         return AlterRename(kind, name, p.name("a new name"), if_exists, position=position)
+    if kind is ObjectKind.TABLE and p.at("RENAME", "CONSTRAINT") and p.peek(2) != "TO":
+        action = _rename_constraint(p)
+        return AlterTable(name, (action,), if_exists, position=position)
     if kind in _WITH_COLUMNS and p.accept("RENAME"):
         return _rename_column(p, kind, name, if_exists=if_exists, position=position)
     if p.accept_all("OWNER", "TO"):
         return AlterOwner(kind, name, p.name("a role"), if_exists, position=position)
     if kind in _SWAPPED and p.accept_all("SWAP", "WITH"):
         return AlterSwap(kind, name, p.name("a name"), position=position)
+    if kind in _MOVED and p.accept_all("SET", "SCHEMA"):
+        schema = p.object_name("a schema")
+        return AlterSetSchema(kind, name, schema, if_exists, position=position)
     if p.accept_all("SET", "CLUSTER"):
         return AlterSetCluster(kind, name, p.name("a cluster"), if_exists, position=position)
     special = _special(p, kind, name, if_exists=if_exists, position=position)
@@ -82,6 +93,14 @@ def alter(p: TokenStream) -> Statement:
     changes = _changes(p, kind)
     with_ = with_options(p)
     return AlterOptions(kind, name, changes, with_, if_exists, position=position)
+
+
+def _rename_constraint(p: TokenStream) -> RenameConstraint:
+    position = p.position
+    p.expect_all("RENAME", "CONSTRAINT")
+    name = p.name("a constraint's name")
+    p.expect("TO")
+    return RenameConstraint(name, p.name("a new name"), position=position)
 
 
 def _rename_column(

@@ -444,6 +444,13 @@ class AlterRenameColumnPlan(
     create_sql: str
 
 
+class AlterSetSchemaPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_set_schema"):
+    """ALTER … SET SCHEMA."""
+
+    object: ObjectRef
+    schema: SchemaId
+
+
 class AlterSwapPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="alter_swap"):
     """ALTER SCHEMA | CLUSTER … SWAP WITH."""
 
@@ -667,6 +674,7 @@ DdlPlan = (
     | AlterNoopPlan
     | AlterRenamePlan
     | AlterRenameColumnPlan
+    | AlterSetSchemaPlan
     | AlterSwapPlan
     | AlterOwnerPlan
     | AlterClusterPlan

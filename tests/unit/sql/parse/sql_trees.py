@@ -882,6 +882,9 @@ _CANONICAL: dict[type[Node], Callable[[Gen, Fields, int], Fields]] = {
     ddl.AlterRenameColumn: _kind_name(
         [ObjectKind.TABLE, ObjectKind.VIEW, ObjectKind.MATERIALIZED_VIEW]
     ),
+    ddl.AlterSetSchema: _kind_name(
+        [ObjectKind.TABLE, ObjectKind.VIEW, ObjectKind.MATERIALIZED_VIEW, ObjectKind.TYPE]
+    ),
     ddl.AlterSetCluster: _kind_name([ObjectKind.SOURCE, ObjectKind.SINK, ObjectKind.INDEX]),
     ddl.AlterSourceAddSubsource: _fix(references=_one_or_more(connector.ExternalReference)),
     ddl.AlterSourceDropSubsource: _fix(names=_one_or_more(ObjectName)),

@@ -13,6 +13,7 @@ from headwater.sql.ast.ddl import (
     AlterRenameColumn,
     AlterSecret,
     AlterSetCluster,
+    AlterSetSchema,
     AlterSinkFrom,
     AlterSourceAddSubsource,
     AlterSourceDropSubsource,
@@ -42,6 +43,7 @@ from headwater.sql.ast.ddl import (
     MapDefinition,
     ReassignOwned,
     RecordDefinition,
+    RenameConstraint,
     ResetOptions,
     RotateKeys,
     SetOptions,
@@ -234,6 +236,15 @@ def _set_cluster(w: Writer, node: AlterSetCluster) -> str:
     return f"{target} SET CLUSTER {quote(node.cluster)}"
 
 
+def _set_schema(w: Writer, node: AlterSetSchema) -> str:
+    target = _altered(node.kind, name(node.name), if_exists=node.if_exists)
+    return f"{target} SET SCHEMA {name(node.schema)}"
+
+
+def _rename_constraint(_: Writer, node: RenameConstraint) -> str:
+    return f"RENAME CONSTRAINT {quote(node.name)} TO {quote(node.new_name)}"
+
+
 def _alter_options(w: Writer, node: AlterOptions) -> str:
     target = _altered(node.kind, name(node.name), if_exists=node.if_exists)
     return f"{target}{w.clause('', node.changes)}{with_options(w, node.with_options)}"
@@ -314,6 +325,7 @@ RULES: Rules = {
     AlterRenameColumn: _rename_column,
     AlterSecret: _alter_secret,
     AlterSetCluster: _set_cluster,
+    AlterSetSchema: _set_schema,
     AlterSinkFrom: _sink_from,
     AlterSourceAddSubsource: _add_subsource,
     AlterSourceDropSubsource: _drop_subsource,
@@ -325,6 +337,7 @@ RULES: Rules = {
     AddColumn: _add_column,
     AddConstraint: lambda w, node: f"ADD {w.node(node.constraint)}",
     DropColumn: _drop_column,
+    RenameConstraint: _rename_constraint,
     DropConstraint: _drop_constraint,
     CommentOn: _comment,
     Constraint: _constraint,

@@ -13,6 +13,7 @@ import msgspec
 from headwater.catalog.items import Table
 from headwater.errors import (
     DuplicateColumn,
+    DuplicateObject,
     FeatureNotSupported,
     InvalidTableDefinition,
     UndefinedColumn,
@@ -264,6 +265,35 @@ def _alter_type(altered: _Altered, action: ast_ddl.AlterColumnType) -> None:
         altered.converted[action.name] = action
 
 
+def _rename_constraint(altered: _Altered, action: ast_ddl.RenameConstraint) -> None:
+    statement = altered.statement
+    every = [
+        *statement.constraints,
+        *(c for column in statement.columns for c in column.constraints),
+    ]
+    names = {one.name for one in every if one.kind in _KEPT_BY_KEYS}
+    if action.name not in names:
+        raise UndefinedObject(
+            f'constraint "{action.name}" for table "{altered.table.name}" does not exist',
+            position=action.position,
+        )
+    if action.new_name in names:
+        raise DuplicateObject(
+            f'constraint "{action.new_name}" for relation "{altered.table.name}" already exists',
+            position=action.position,
+        )
+
+    def renamed(constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+        return tuple(
+            replace(one, name=action.new_name) if one.name == action.name else one
+            for one in constraints
+        )
+
+    columns = tuple(replace(c, constraints=renamed(c.constraints)) for c in statement.columns)
+    constraints = renamed(statement.constraints)
+    altered.statement = replace(statement, columns=columns, constraints=constraints)
+
+
 _ACTIONS: dict[type[Node], Callable[..., None]] = {
     ast_ddl.AddColumn: _add_column,
     ast_ddl.AddConstraint: _add_constraint,
@@ -271,6 +301,7 @@ _ACTIONS: dict[type[Node], Callable[..., None]] = {
     ast_ddl.AlterColumn: _alter_column,
     ast_ddl.AlterColumnType: _alter_type,
     ast_ddl.DropColumn: _drop_column,
+    ast_ddl.RenameConstraint: _rename_constraint,
 }
 
 HANDLERS: dict[type[Node], StatementHandler] = {ast_ddl.AlterTable: _alter_table}

@@ -11,6 +11,7 @@ from headwater.catalog.items import (
     Sink,
     Source,
     Type,
+    View,
     relation_desc,
 )
 from headwater.catalog.snapshot import TEMP_SCHEMA
@@ -41,6 +42,7 @@ from headwater.sql.plan.ddl import (
     AlterRenamePlan,
     AlterRetainHistoryPlan,
     AlterSetClusterPlan,
+    AlterSetSchemaPlan,
     AlterSinkFromPlan,
     AlterSizePlan,
     AlterSwapPlan,
@@ -375,7 +377,10 @@ def _swap(ctx: StatementContext, node: ast_ddl.AlterSwap) -> Outcome:
 
 
 def _owner(ctx: StatementContext, node: ast_ddl.AlterOwner) -> Outcome:
-    ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
+    kind = node.kind
+    if kind is ObjectKind.TABLE and isinstance(ctx.names.try_item(node.name), View):
+        kind = ObjectKind.VIEW  # as in PostgreSQL, whose dumps say so
+    ref = try_object(ctx, kind, node.name, if_exists=node.if_exists)
     if ref is None:
         return Outcome(AlterNoopPlan(object_type(node.kind)))
     if ref.type is ObjectType.INDEX:
@@ -385,6 +390,24 @@ def _owner(ctx: StatementContext, node: ast_ddl.AlterOwner) -> Outcome:
         return Outcome(AlterNoopPlan(ObjectType.INDEX))
     check_not_system(ctx, ref, node.name.position)
     return Outcome(AlterOwnerPlan(ref, ctx.names.role(node.role, node.position).id))
+
+
+def _set_schema(ctx: StatementContext, node: ast_ddl.AlterSetSchema) -> Outcome:
+    ref = try_object(ctx, node.kind, node.name, if_exists=node.if_exists)
+    if ref is None:
+        return Outcome(AlterNoopPlan(object_type(node.kind)))
+    check_not_system(ctx, ref, node.name.position)
+    schema = ctx.names.schema(node.schema)
+    if schema.database is None and not schema.id.startswith("t"):
+        raise InsufficientPrivilege(
+            f"permission denied for schema {schema.name}", position=node.schema.position
+        )
+    item = ctx.catalog.item(GlobalId(ref.id))
+    if item.is_temporary or schema.id.startswith("t"):
+        raise FeatureNotSupported(
+            "cannot move objects into or out of temporary schemas", position=node.position
+        )
+    return Outcome(AlterSetSchemaPlan(ref, schema.id))
 
 
 def _options(ctx: StatementContext, node: ast_ddl.AlterOptions) -> Outcome:
@@ -607,6 +630,7 @@ HANDLERS: dict[type[Node], StatementHandler] = {
     ast_ddl.AlterRename: _rename,
     ast_ddl.AlterSwap: _swap,
     ast_ddl.AlterOwner: _owner,
+    ast_ddl.AlterSetSchema: _set_schema,
     ast_ddl.AlterOptions: _options,
     ast_ddl.AlterSetCluster: _set_cluster,
     ast_ddl.AlterApplyReplacement: _apply_replacement,

@@ -68,7 +68,8 @@ COLUMNS_MAX = 1_600
 _TABLE_OPTIONS = ("partition by", "retain history")
 _VIEW_OPTIONS = ("assert not null", "partition by", "retain history", "refresh")
 _INDEX_OPTIONS = ("retain history",)
-_INDEX_METHODS = frozenset({"arrangement"})
+# What PostgreSQL does by its default method, arrangements do.
+_INDEX_METHODS = frozenset({"arrangement", "btree"})
 # Types that parts may be ordered by.
 _PARTITION_BASES = frozenset(
     {
@@ -387,6 +388,7 @@ def _create_index(ctx: StatementContext, node: ast_ddl.CreateIndex) -> Outcome:
         name=name,
         keys=tuple(key_nodes),
         in_cluster=cluster_name,
+        using=None if node.using == "btree" else node.using,
         if_not_exists=False,
     )
     plan = CreateIndexPlan(
