@@ -76,6 +76,22 @@ def test_a_view_can_be_read_from_its_first_refresh_on(connection: Connection) ->
             assert one(connection, "SELECT count(*) FROM t, v") == 3
 
 
+@pytest.mark.parametrize(
+    ("refresh", "message"),
+    [
+        ("AT NULL", "REFRESH AT argument must be an expression"),
+        ("EVERY '1 s' ALIGNED TO NULL", "ALIGNED TO argument must be an expression"),
+        ("AT 18446744073709551615", "a time that never comes"),
+        ("EVERY '999 microseconds'", "at least 1 millisecond"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(connection: Connection, refresh: str, message: str) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=message):
+        connection.execute(
+            f"CREATE MATERIALIZED VIEW v WITH (REFRESH {refresh}) AS SELECT 1".encode()
+        )
+
+
 def test_a_view_of_the_past_is_refused(connection: Connection) -> None:
     with made(connection, "CREATE TABLE t (a int)"):
         with pytest.raises(psycopg.errors.DataException, match="not all the inputs are readable"):

@@ -11,6 +11,7 @@ from headwater.ir.literals import literal_int
 from headwater.ir.scalar import Literal, UnmaterializableFunc
 from headwater.sql.plan.ddl import RefreshPlan
 from headwater.sql.plan.hir import HirScalar
+from headwater.sql.plan.kinds.refreshing import ALIGNED_TO, AT, not_constant
 from headwater.types.frontier import Frontier
 from headwater.types.refresh import RefreshEvery, RefreshSchedule
 from headwater.types.scalar import MZ_TIMESTAMP, ColumnType
@@ -28,19 +29,21 @@ def schedule_of(
     if plan is None:
         return None
     return RefreshSchedule(
-        tuple(RefreshEvery(ms, _time(planner, at, creation)) for ms, at in plan.everies),
-        tuple(_time(planner, at, creation) for at in plan.ats),
+        tuple(
+            RefreshEvery(ms, _time(planner, at, creation, ALIGNED_TO)) for ms, at in plan.everies
+        ),
+        tuple(_time(planner, at, creation, AT) for at in plan.ats),
     )
 
 
-def _time(planner: Planner, expr: HirScalar, creation: Timestamp) -> Timestamp:
+def _time(planner: Planner, expr: HirScalar, creation: Timestamp, clause: str) -> Timestamp:
     now = Literal(r.integer(creation), ColumnType(MZ_TIMESTAMP, nullable=False))
     values = {UnmaterializableFunc.MZ_NOW: now}
     time = literal_int(planner.constant(expr, values=values))
     if time is None:
-        raise InvalidParameterValue("REFRESH at a time that is NULL")
+        raise not_constant(clause)
     if not TIMESTAMP_MIN <= time <= TIMESTAMP_MAX:
-        raise InvalidParameterValue(f"REFRESH at time {time}, which never comes")
+        raise InvalidParameterValue(f"{clause} {time}, a time that never comes")
     return Timestamp(time)
 
 

@@ -23,8 +23,9 @@ from headwater.sql.resolve.scope import Scope
 from headwater.types.scalar import INTERVAL, MZ_TIMESTAMP, ColumnType
 from headwater.types.time import Timestamp
 
-_AT = "REFRESH AT"
-_ALIGNED_TO = "REFRESH EVERY ... ALIGNED TO"
+# What errors call the clauses.
+AT = "REFRESH AT"
+ALIGNED_TO = "REFRESH EVERY ... ALIGNED TO"
 _DATA_EXCEPTIONS = "22"  # the class of SQLSTATEs
 _MICROS_PER_DAY = 86_400_000_000
 _MICROS_PER_MS = 1_000
@@ -59,12 +60,12 @@ def plan_refresh(ctx: StatementContext, options: Sequence[Option]) -> RefreshPla
         elif value.time is None:
             ats.append(_CREATION)
         elif value.kind is RefreshKind.AT:
-            ats.append(_time(ctx, value.time, _AT))
+            ats.append(_time(ctx, value.time, AT))
         else:
             interval_ms = _interval_ms(ctx, value.time)
             aligned = _CREATION
             if value.aligned_to is not None:
-                aligned = _time(ctx, value.aligned_to, _ALIGNED_TO)
+                aligned = _time(ctx, value.aligned_to, ALIGNED_TO)
             everies.append((interval_ms, aligned))
     if on_commit and len(written) > 1:
         raise InvalidParameterValue(
