@@ -82,16 +82,14 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rounds::{Row, Ticket};
+    use crate::rounds::Outcome;
+    use crate::rounds::tests::row_of;
     use std::sync::Arc;
     use std::thread;
     use std::time::Duration;
-    use tokio::sync::oneshot;
 
     fn row() -> Request {
-        let (done, _) = oneshot::channel();
-        let ticket = Ticket::default();
-        Request::Insert(Row { table: String::new(), row: Vec::new(), catalog_version: 1, ticket, done })
+        Request::Insert(crate::rounds::tests::row())
     }
 
     fn soon() -> Option<Instant> {
@@ -134,17 +132,12 @@ mod tests {
     #[test]
     fn nothing_is_taken_after_the_end() {
         let inbox = Inbox::default();
-        let (done, outcome) = oneshot::channel();
-        let ticket = Ticket::default();
-        inbox.put(Request::Insert(Row {
-            table: String::new(),
-            row: vec![],
-            catalog_version: 1,
-            ticket,
-            done,
-        }));
+        let (waiting, outcome) = row_of(1);
+        inbox.put(Request::Insert(waiting));
         inbox.close();
-        assert!(outcome.blocking_recv().is_err());
-        assert!(!inbox.put(row()));
+        assert_eq!(outcome.recv(), Ok(Outcome::Dropped));
+        let (late, outcome) = row_of(1);
+        assert!(!inbox.put(Request::Insert(late)));
+        assert_eq!(outcome.recv(), Ok(Outcome::Dropped));
     }
 }

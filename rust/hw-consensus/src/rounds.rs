@@ -6,10 +6,10 @@ use crate::store::{Cas, StoreError};
 use crate::version::{self, Commit};
 use hw_types::flat::Updates;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// Rows in a round at most.
 const ROWS_MAX: usize = 1024;
@@ -29,6 +29,8 @@ pub enum Outcome {
     Again,
     /// It was not inserted; or, where the store failed, that is not known.
     Failed(StoreError),
+    /// The row was given up: it was withdrawn, or the store is closed.
+    Dropped,
 }
 
 const WAITING: u8 = 0;
@@ -36,8 +38,8 @@ const TAKEN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 /// Lets the one who waits for a row change his mind, up to the moment at which its round begins.
-#[derive(Clone, Debug, Default)]
-pub struct Ticket(Arc<AtomicU8>);
+#[derive(Debug, Default)]
+pub struct Ticket(AtomicU8);
 
 impl Ticket {
     /// Takes the row back; false where its round has begun.
@@ -52,8 +54,15 @@ impl Ticket {
     }
 }
 
-/// A row that is a transaction of its own.
-#[derive(Debug)]
+/// Who waits for a row.
+pub trait Waiting: Send + Sync {
+    /// Asked when the row's round begins.
+    fn ticket(&self) -> &Ticket;
+    /// Hears how the row ended, once, on the store's thread: it must not wait for anything.
+    fn end(&self, outcome: Outcome);
+}
+
+/// A row that is a transaction of its own. Whatever becomes of it, who waits hears of it.
 pub struct Row {
     /// The table's shard.
     pub table: String,
@@ -61,17 +70,35 @@ pub struct Row {
     pub row: Vec<u8>,
     /// The catalog for which they were made.
     pub catalog_version: u64,
-    /// Whether somebody still wants it.
-    pub ticket: Ticket,
     /// Who waits.
-    pub done: oneshot::Sender<Outcome>,
+    pub waiting: Arc<dyn Waiting>,
+    /// Whether he has been told.
+    ended: bool,
 }
 
 impl Row {
+    /// A row for `table`, made for a version of the catalog.
+    pub fn new(table: String, row: Vec<u8>, catalog_version: u64, waiting: Arc<dyn Waiting>) -> Row {
+        Row { table, row, catalog_version, waiting, ended: false }
+    }
     /// Tells who waits.
-    pub fn end(self, outcome: Outcome) {
-        // A client that is gone does not ask.
-        let _ = self.done.send(outcome);
+    pub fn end(mut self, outcome: Outcome) {
+        self.ended = true;
+        self.waiting.end(outcome);
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.waiting.end(Outcome::Dropped);
+        }
+    }
+}
+
+impl Debug for Row {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
@@ -218,7 +245,7 @@ impl Rounds {
                 break;
             }
             let Some(row) = self.waiting.pop_front() else { break };
-            if row.ticket.take() {
+            if row.waiting.ticket().take() {
                 writes.entry(row.table.clone()).or_default().push(&row.row, time, 1);
                 rows.push(row);
             }
@@ -249,13 +276,33 @@ fn fits(grant: &Grant, row: &Row) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
-    fn row() -> Row {
-        let (done, _) = oneshot::channel();
-        let (table, ticket) = ("t".to_owned(), Ticket::default());
-        Row { table, row: vec![1], catalog_version: 1, ticket, done }
+    struct Listener {
+        ticket: Ticket,
+        heard: Sender<Outcome>,
+    }
+
+    impl Waiting for Listener {
+        fn ticket(&self) -> &Ticket {
+            &self.ticket
+        }
+        fn end(&self, outcome: Outcome) {
+            let _ = self.heard.send(outcome);
+        }
+    }
+
+    /// A row made for a version of the catalog, and what is heard of it.
+    pub(crate) fn row_of(catalog_version: u64) -> (Row, Receiver<Outcome>) {
+        let (heard, outcome) = channel();
+        let waiting = Arc::new(Listener { ticket: Ticket::default(), heard });
+        (Row::new("t".to_owned(), vec![1], catalog_version, waiting), outcome)
+    }
+
+    pub(crate) fn row() -> Row {
+        row_of(1).0
     }
 
     fn grant() -> Grant {
@@ -311,11 +358,11 @@ mod tests {
     fn a_row_that_does_not_fit_the_grant_that_it_waited_for_is_pythons() {
         let mut rounds = Rounds::default();
         rounds.announce(Instant::now());
-        let (done, outcome) = oneshot::channel();
-        rounds.take(Row { catalog_version: 2, done, ..row() });
+        let (other, outcome) = row_of(2);
+        rounds.take(other);
         rounds.take(row());
         rounds.give(grant());
-        assert_eq!(outcome.blocking_recv(), Ok(Outcome::Again));
+        assert_eq!(outcome.recv(), Ok(Outcome::Again));
         assert_eq!(rounds.waiting.len(), 1);
     }
 

@@ -2,11 +2,12 @@
 
 use hw_consensus::grant::Grant;
 use hw_consensus::owner::{Consensus, Done, Event, Request};
-use hw_consensus::rounds::{Outcome, Row, Ticket};
+use hw_consensus::rounds::{Outcome, Row, Ticket, Waiting};
 use hw_consensus::store::{Cas, Store};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::sync::oneshot;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 const SHARD: &str = "txns";
 
@@ -57,12 +58,26 @@ fn opened(folder: &Folder) -> Consensus {
     Consensus::open(&folder.file()).expect("a store")
 }
 
-fn insert(store: &Consensus, row: &[u8], catalog_version: u64) -> (Ticket, oneshot::Receiver<Outcome>) {
-    let (done, outcome) = oneshot::channel();
-    let ticket = Ticket::default();
-    let (table, row) = ("t1".to_owned(), row.to_vec());
-    store.ask(Request::Insert(Row { table, row, catalog_version, ticket: ticket.clone(), done }));
-    (ticket, outcome)
+struct Listener {
+    ticket: Ticket,
+    heard: Sender<Outcome>,
+}
+
+impl Waiting for Listener {
+    fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+    fn end(&self, outcome: Outcome) {
+        let _ = self.heard.send(outcome);
+    }
+}
+
+fn insert(store: &Consensus, row: &[u8], catalog_version: u64) -> (Arc<Listener>, Receiver<Outcome>) {
+    let (heard, outcome) = channel();
+    let listener = Arc::new(Listener { ticket: Ticket::default(), heard });
+    let waiting = Arc::clone(&listener) as Arc<dyn Waiting>;
+    store.ask(Request::Insert(Row::new("t1".to_owned(), row.to_vec(), catalog_version, waiting)));
+    (listener, outcome)
 }
 
 /// Waits for the result of request `id`; returns what was told before it.
@@ -84,16 +99,16 @@ fn rows_are_committed_told_and_answered_until_the_shard_is_taken_back() {
     let folder = Folder::new();
     let store = opened(&folder);
     let (_, early) = insert(&store, b"early", 7);
-    assert_eq!(early.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(early.recv(), Ok(Outcome::Again));
     store.ask(Request::Give(grant(1)));
     let (_, done) = insert(&store, b"one", 7);
-    assert_eq!(done.blocking_recv(), Ok(Outcome::Inserted));
+    assert_eq!(done.recv(), Ok(Outcome::Inserted));
     let (_, done) = insert(&store, b"two", 7);
-    assert_eq!(done.blocking_recv(), Ok(Outcome::Inserted));
+    assert_eq!(done.recv(), Ok(Outcome::Inserted));
     let (_, stale) = insert(&store, b"old", 6);
-    assert_eq!(stale.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(stale.recv(), Ok(Outcome::Again));
     let (_, large) = insert(&store, &[1; 1 << 10], 7);
-    assert_eq!(large.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(large.recv(), Ok(Outcome::Again));
     store.ask(Request::TakeBack { id: 1, soon: false });
     let (told, _) = until_done(&store, 1);
     let rounds: Vec<_> = told
@@ -107,7 +122,7 @@ fn rows_are_committed_told_and_answered_until_the_shard_is_taken_back() {
     assert!(rounds[0].1 < rounds[1].1, "each round has a later time while the clock is not led");
     assert_eq!(rounds[0].2, ["t1"]);
     let (_, late) = insert(&store, b"late", 7);
-    assert_eq!(late.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(late.recv(), Ok(Outcome::Again));
     drop(store);
     let versions = Store::open(&folder.file()).and_then(|mut store| store.scan(SHARD, 2)).expect("a store");
     assert_eq!(versions.iter().map(|(seqno, _)| *seqno).collect::<Vec<_>>(), [2, 3]);
@@ -120,7 +135,7 @@ fn a_grant_that_is_out_of_date_does_not_begin() {
     let store = opened(&folder);
     store.ask(Request::Give(grant(2)));
     let (_, done) = insert(&store, b"one", 7);
-    assert_eq!(done.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(done.recv(), Ok(Outcome::Again));
     assert!(!store.is_granted());
     assert!(matches!(store.events().drain(1).as_slice(), [Event::Ended]));
 }
@@ -135,7 +150,7 @@ fn a_commit_of_python_to_the_shard_ends_the_grant() {
     assert!(matches!(told.as_slice(), [Event::Ended]));
     assert!(matches!(done, Done::Committed(mismatched) if mismatched.is_empty()));
     let (_, done) = insert(&store, b"one", 7);
-    assert_eq!(done.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(done.recv(), Ok(Outcome::Again));
 }
 
 #[test]
@@ -144,12 +159,12 @@ fn a_newer_owner_of_the_file_ends_the_grant_and_nothing_is_written() {
     let store = opened(&folder);
     store.ask(Request::Give(grant(1)));
     let (_, done) = insert(&store, b"one", 7);
-    assert_eq!(done.blocking_recv(), Ok(Outcome::Inserted));
+    assert_eq!(done.recv(), Ok(Outcome::Inserted));
     let mut newer = Store::open(&folder.file()).expect("a store");
     let head = newer.head(SHARD);
     assert_eq!(newer.commit(&[&[cas(head)]]), Ok(vec![vec![]]));
     let (_, done) = insert(&store, b"two", 7);
-    assert_eq!(done.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(done.recv(), Ok(Outcome::Again));
     assert!(!store.is_granted());
     drop(store);
     assert_eq!(newer.scan(SHARD, head + 2), Ok(vec![]));
@@ -167,10 +182,10 @@ fn a_row_is_withdrawn_before_its_round_or_not_at_all() {
             std::thread::yield_now();
         }
         let withdrawn = ticket.withdraw();
-        ended.push((withdrawn, done.blocking_recv().ok()));
+        ended.push((withdrawn, done));
     }
     for (withdrawn, outcome) in ended {
-        assert_eq!(outcome, if withdrawn { None } else { Some(Outcome::Inserted) });
+        assert_eq!(outcome.recv(), Ok(if withdrawn { Outcome::Dropped } else { Outcome::Inserted }));
     }
 }
 
@@ -181,7 +196,7 @@ fn rows_that_come_while_the_shard_is_away_for_a_moment_wait_for_it() {
     store.ask(Request::Announce);
     let (_, early) = insert(&store, b"early", 7);
     store.ask(Request::Give(grant(1)));
-    assert_eq!(early.blocking_recv(), Ok(Outcome::Inserted));
+    assert_eq!(early.recv(), Ok(Outcome::Inserted));
     store.ask(Request::TakeBack { id: 1, soon: true });
     let (_, late) = insert(&store, b"late", 7);
     until_done(&store, 1);
@@ -189,7 +204,7 @@ fn rows_that_come_while_the_shard_is_away_for_a_moment_wait_for_it() {
     store.ask(Request::Commit { id: 2, ops: vec![cas(2)] });
     assert!(matches!(until_done(&store, 2).1, Done::Committed(mismatched) if mismatched.is_empty()));
     store.ask(Request::Give(grant(3)));
-    assert_eq!(late.blocking_recv(), Ok(Outcome::Inserted));
+    assert_eq!(late.recv(), Ok(Outcome::Inserted));
     drop(store);
     let versions = Store::open(&folder.file()).and_then(|mut store| store.scan(SHARD, 2)).expect("a store");
     assert_eq!(versions.iter().map(|(seqno, _)| *seqno).collect::<Vec<_>>(), [2, 3, 4]);
@@ -201,6 +216,6 @@ fn rows_do_not_wait_for_ever_for_a_shard_that_does_not_come() {
     let store = opened(&folder);
     store.ask(Request::Announce);
     let (_, row) = insert(&store, b"row", 7);
-    assert_eq!(row.blocking_recv(), Ok(Outcome::Again));
+    assert_eq!(row.recv(), Ok(Outcome::Again));
     assert!(!store.is_granted());
 }

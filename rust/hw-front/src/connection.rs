@@ -4,6 +4,7 @@
 //! watching the socket, so that a client that vanishes is noticed in mid-query, and it hears cancel
 //! requests, time-outs and words from Python.
 
+use crate::answers::Sender;
 use crate::frames::{self, Violation};
 use crate::front::{Front, Peer};
 use crate::presence::PULSE;
@@ -14,7 +15,7 @@ use crate::wire;
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -104,6 +105,10 @@ pub struct Connection<S> {
     urgent: bool,
     /// Messages are ignored up to Sync.
     pub(crate) skipping: bool,
+    /// The Sync that comes next has been answered already.
+    pub(crate) answered: bool,
+    /// For others who answer the client; None where that is not possible.
+    sender: OnceLock<Option<Arc<Sender>>>,
     /// The protocol's minor version.
     pub(crate) minor: u32,
 }
@@ -130,6 +135,8 @@ pub async fn serve<S: Socket>(
         deadline: None,
         urgent: false,
         skipping: false,
+        answered: false,
+        sender: OnceLock::new(),
         minor: 0,
     };
     let end = match connection.start(internal, address, &mut registration.has_session).await {
@@ -305,6 +312,9 @@ impl<S: Socket> Connection<S> {
     /// Writes all output, whatever happens meanwhile: messages are never cut in half.
     async fn write_out(&mut self) -> Result<Option<CancelReason>, End> {
         self.urgent = false;
+        if self.out.is_empty() {
+            return Ok(None);
+        }
         let mut out = std::mem::take(&mut self.out);
         let mut written = 0;
         let mut canceled = None;
@@ -399,6 +409,20 @@ impl<S: Socket> Connection<S> {
     pub fn ready(&mut self) {
         wire::ready(&mut self.out, self.session.status);
         self.urgent = true;
+    }
+    /// Sends what the client waits for; says whether the statement is to be cancelled.
+    pub(crate) async fn flush_urgent(&mut self) -> Result<Option<CancelReason>, End> {
+        if self.urgent { self.write_out().await } else { Ok(None) }
+    }
+    /// Notes that the Sync that comes next is answered: what is left of that is in `out`.
+    pub(crate) fn answered(&mut self) {
+        self.answered = true;
+        self.urgent = true;
+    }
+    /// What sends to the client beside this task, one of them at a time.
+    pub(crate) fn sender(&self) -> Option<Arc<Sender>> {
+        let made = || self.socket.duplicate().map(|socket| Arc::new(Sender::new(socket)));
+        self.sender.get_or_init(made).clone()
     }
     /// Has output sent before anything is waited for.
     pub fn hurry(&mut self) {

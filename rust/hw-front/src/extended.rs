@@ -3,6 +3,7 @@
 use crate::codec;
 use crate::connection::{Connection, End, Fault, Socket};
 use crate::execute::Reading;
+use crate::fast::FastInserted;
 use crate::frames::{self, Reader};
 use crate::protocol::{Answer, ErrorFields, Parameter, Request};
 use crate::session::{PORTALS_MAX, Portal, PortalState, STATEMENTS_MAX, Statement, format_of};
@@ -55,6 +56,10 @@ impl<S: Socket> Connection<S> {
     }
     /// Ends the implicit transaction, and says that we are ready.
     pub(crate) async fn sync(&mut self) -> Result<(), End> {
+        if std::mem::take(&mut self.answered) {
+            self.session.synced();
+            return Ok(());
+        }
         if self.session.dirty && self.session.status == b'I' {
             self.begin_statement();
             let answer = self.ask(&Request::Sync { failed: self.session.failed }).await?.1;
@@ -203,10 +208,19 @@ impl<S: Socket> Connection<S> {
                 }
                 let reading =
                     |execution| Reading { execution, describe: false, sync, max_rows: u64::from(max_rows) };
-                if sync && let Some((id, answer)) = self.fast_insert(&statement, &params).await? {
-                    portal.state = PortalState::Ran;
-                    self.executed(&answer, sync);
-                    return self.answer(answer, portal, &reading(id)).await;
+                if sync {
+                    match self.fast_insert(&statement, &params).await? {
+                        FastInserted::Not => {}
+                        FastInserted::Answered => {
+                            portal.state = PortalState::Ran;
+                            return Ok(());
+                        }
+                        FastInserted::Asked(id, answer) => {
+                            portal.state = PortalState::Ran;
+                            self.executed(&answer, sync);
+                            return self.answer(answer, portal, &reading(id)).await;
+                        }
+                    }
                 }
                 let handle = statement.handle;
                 let request = Request::Execute { handle, params, max_rows, sync, portal: name.to_owned() };

@@ -6,13 +6,16 @@
 //! the same plan and a time at which the index can be read; in all other cases, and whenever such a
 //! read fails for any reason, Python is asked as usual.
 
+use crate::answers::RowAnswer;
 use crate::connection::{Connection, End, Fault, Socket, Waited};
+use crate::frames;
 use crate::protocol::{Answer, ErrorFields, FastInsert, FastPlan, KeyPart, Request};
 use crate::session::Statement;
 use crate::stream::RowStream;
+use crate::wire;
 use hw_consensus::clock::monotonic_ns;
 use hw_consensus::owner::{self, Consensus};
-use hw_consensus::rounds::{Outcome, Row, Ticket};
+use hw_consensus::rounds::{Outcome, Row};
 use hw_consensus::store::StoreError;
 use hw_link::finishing::RowSetFinishing;
 use hw_link::peeks::{PeekSpec, Uuid};
@@ -20,10 +23,9 @@ use hw_types::row::NULL_BYTES;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_bytes::{ByteBuf, Bytes};
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::oneshot;
 
 /// An index that is behind by more, in milliseconds, is not read without asking: ticks are 1 s apart.
 const BEHIND_MS_MAX: u64 = 5_000;
@@ -166,35 +168,37 @@ impl<S: Socket> Connection<S> {
 }
 
 impl<S: Socket> Connection<S> {
-    /// Runs a statement that inserts one row and is a transaction of its own; None where it is to be
-    /// executed as any other. With the answer goes the request's number.
+    /// Runs a statement that inserts one row and is a transaction of its own; a Sync follows.
     pub(crate) async fn fast_insert(
         &mut self,
         statement: &Statement,
         params: &[Option<ByteBuf>],
-    ) -> Result<Option<(u64, Answer)>, Fault> {
-        let Some(plan) = &statement.fast_insert else { return Ok(None) };
+    ) -> Result<FastInserted, Fault> {
+        let Some(plan) = &statement.fast_insert else { return Ok(FastInserted::Not) };
         if !self.is_current(statement, plan.catalog_version) {
-            return Ok(None);
+            return Ok(FastInserted::Not);
         }
-        let Some(row) = inserted_row(plan, params) else { return Ok(None) };
+        let Some(row) = inserted_row(plan, params) else { return Ok(FastInserted::Not) };
         if let Some(table) = &plan.shard
             && let Some(store) = self.front.inserts().map(Arc::clone)
         {
             match self.insert(&store, table, plan.catalog_version, row.clone()).await? {
-                Outcome::Inserted => {
-                    return Ok(Some((0, Answer::Command { tag: "INSERT 0 1".to_owned() })));
-                }
+                Outcome::Inserted => return Ok(FastInserted::Answered),
                 Outcome::Failed(error) => return Err(store_failed(&store, &error).into()),
                 Outcome::Again => {}
+                Outcome::Dropped => {
+                    let text = "terminating connection due to administrator command";
+                    return Err(Fault::End(End::Fatal(ErrorFields::fatal("57P01", text))));
+                }
             }
         }
         let (table, catalog_version) = (plan.table.clone(), plan.catalog_version);
         let request = Request::Insert { table, row: ByteBuf::from(row), catalog_version };
         let (id, answer) = self.ask(&request).await?;
-        Ok((answer != Answer::Again).then_some((id, answer)))
+        Ok(if answer == Answer::Again { FastInserted::Not } else { FastInserted::Asked(id, answer) })
     }
-    /// Has the store commit a row. Up to the moment at which its round begins it can be cancelled.
+    /// Has the store commit a row, and answer up to ReadyForQuery once it is inserted. Up to the moment
+    /// at which its round begins it can be cancelled.
     async fn insert(
         &mut self,
         store: &Consensus,
@@ -202,22 +206,33 @@ impl<S: Socket> Connection<S> {
         catalog_version: u64,
         row: Vec<u8>,
     ) -> Result<Outcome, Fault> {
-        let (done, mut outcome) = oneshot::channel();
-        let ticket = Ticket::default();
-        let table = table.to_owned();
-        let row = Row { table, row, catalog_version, ticket: ticket.clone(), done };
-        store.ask(owner::Request::Insert(row));
-        loop {
-            match self.wait(Pin::new(&mut outcome)).await? {
-                Waited::Done(Ok(outcome)) => return Ok(outcome),
-                Waited::Done(Err(_)) => {
-                    let text = "terminating connection due to administrator command";
-                    return Err(Fault::End(End::Fatal(ErrorFields::fatal("57P01", text))));
-                }
-                Waited::Cancel(reason) if ticket.withdraw() => return Err(reason.fields().into()),
+        if let Some(reason) = self.flush_urgent().await? {
+            return Err(reason.fields().into());
+        }
+        let mut message = std::mem::take(&mut self.out);
+        let before = message.len();
+        wire::complete(&mut message, "INSERT 0 1");
+        wire::ready(&mut message, self.session.status);
+        let more = frames::is_more(&self.input);
+        let answer = Arc::new(RowAnswer::new(message, self.sender(), more));
+        let waiting = Arc::clone(&answer);
+        store.ask(owner::Request::Insert(Row::new(table.to_owned(), row, catalog_version, waiting)));
+        let mut ended = pin!(answer.outcome());
+        let outcome = loop {
+            match self.wait(ended.as_mut()).await? {
+                Waited::Done(outcome) => break Ok(outcome),
+                Waited::Cancel(reason) if answer.withdraw() => break Err(reason.fields().into()),
                 Waited::Cancel(_) => {}
             }
+        };
+        let mut out = answer.rest();
+        match &outcome {
+            Ok(Outcome::Inserted) => self.answered(),
+            _ => out.truncate(before),
         }
+        out.append(&mut self.out);
+        self.out = out;
+        outcome
     }
     /// Whether a plan made with a statement for a version of the catalog still is what planning would
     /// give, in a transaction of its own.
@@ -229,6 +244,16 @@ impl<S: Socket> Connection<S> {
             && statement.settings_version == session.settings_version
             && catalog_version == self.front.state.catalog_version.load(Ordering::Acquire)
     }
+}
+
+/// What became of an INSERT that may do without Python.
+pub(crate) enum FastInserted {
+    /// It is to be executed as any other.
+    Not,
+    /// The client has its answer, or `out` has what is left of it, up to ReadyForQuery.
+    Answered,
+    /// Python has answered the request of this number.
+    Asked(u64, Answer),
 }
 
 /// The row of a fast insert; None where a column has no value that it takes.

@@ -40,6 +40,12 @@ pub fn peek_kind(input: &BytesMut) -> Option<u8> {
     (input.len() >= HEADER_BYTES).then(|| input[0])
 }
 
+/// Whether there is more in `input` than its first message.
+pub fn is_more(input: &BytesMut) -> bool {
+    let length = input.get(1..HEADER_BYTES).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+    length.is_some_and(|length| input.len() > 1 + length as usize)
+}
+
 /// Takes the startup packet off `input`, which has a length but no type.
 pub fn split_startup(input: &mut BytesMut) -> Result<Option<Bytes>, Violation> {
     let Some(header) = input.first_chunk::<4>() else { return Ok(None) };
@@ -142,7 +148,9 @@ mod tests {
         let mut input = BytesMut::from(&b"Q\0\0\0\x06a\0S\0\0\0\x04X\0\0"[..]);
         assert_eq!(split(&mut input, 10), Ok(Some((b'Q', Bytes::from_static(b"a\0")))));
         assert_eq!(peek_kind(&input), Some(b'S'));
+        assert!(is_more(&input));
         assert_eq!(split(&mut input, 10), Ok(Some((b'S', Bytes::new()))));
+        assert!(!is_more(&BytesMut::from(&b"S\0\0\0\x04"[..])) && !is_more(&input));
         assert_eq!(split(&mut input, 10), Ok(None));
         for length in [-1i32, 0, 3, 15, i32::MAX] {
             let mut input = BytesMut::from(&b"Q"[..]);

@@ -1,10 +1,9 @@
 //! What all connections share: the queue to Python, replies on their way back, who is connected.
 
-use crate::answers::RoundAnswers;
 use crate::fast::FastState;
 use crate::protocol::{Addressed, Command, ErrorFields, Request};
 use bytes::Bytes;
-use hw_consensus::owner::Consensus;
+use hw_consensus::owner::{Answers, Consensus};
 use hw_link::client::Links;
 use hw_link::events::EventQueue;
 use hw_link::peeks::PeekSpec;
@@ -103,7 +102,7 @@ impl Front {
     }
     /// Names the store that commits rows of single-row inserts, and answers for it; once.
     pub fn set_inserts(&self, store: Arc<Consensus>) {
-        store.answer_through(Arc::new(RoundAnswers::start(Arc::clone(&self.state))));
+        store.answer_through(Arc::clone(&self.state) as Arc<dyn Answers>);
         let _ = self.inserts.set(store);
     }
     /// The store that commits rows, while it does.

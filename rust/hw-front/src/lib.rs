@@ -13,7 +13,7 @@
 //!   protocols; [`execute`]: what both do with a reply; [`stream`]: row sources;
 //! * [`codec`], [`encode`]: datums and rows as clients want them; [`copy_out`], [`copy_text`],
 //!   [`copy_csv`], [`copy_in`]: COPY;
-//! * [`fast`]: prepared point reads and inserts that never ask; `answers`: to inserts, many at a time.
+//! * [`fast`]: prepared point reads and inserts that never ask; `answers`: to inserts, by the store's thread.
 //!
 //! Every message is split out whole before it is looked at, every read is checked, and every
 //! buffer has a bound; nothing a client sends is a panic or an allocation of its choosing.

@@ -8,7 +8,7 @@
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -28,6 +28,9 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
     fn has_hung_up(&self) -> bool;
     /// Whether the client's host has not answered for long.
     fn is_unreachable(&self) -> bool;
+    /// A second descriptor of the socket, for who is not its task; None where there is none to be had,
+    /// or where bytes do not go to the client as they are.
+    fn duplicate(&self) -> Option<OwnedFd>;
 }
 
 impl Socket for TcpStream {
@@ -36,6 +39,9 @@ impl Socket for TcpStream {
     }
     fn is_unreachable(&self) -> bool {
         is_unreachable(self.as_raw_fd())
+    }
+    fn duplicate(&self) -> Option<OwnedFd> {
+        self.as_fd().try_clone_to_owned().ok()
     }
 }
 
