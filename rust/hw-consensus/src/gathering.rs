@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
-/// A moment is at most this part of the last round, and this long. Where a sync takes long, all who were
-/// answered come within it; where it is quick (60 us, measured), waiting for the last of them costs more
-/// than a further round: a tenth gave 8 % more rows a second than 1, and as many as a quarter and a half.
+/// A round that takes no longer is not waited for: the next one begins with whoever has come back while
+/// the others were still being answered. Measured with eight clients and a sync of 70 us: 5.0 rows a round
+/// and 12 % more rows a second than with a quarter of each round.
+const QUICK_ROUND: Duration = Duration::from_micros(250);
+/// A moment is at most this part of what the last round took beyond that, and this long. Where a sync takes
+/// long, all who were answered come within it: with syncs of 2 ms a quarter gave 17 % more rows a second
+/// than a fiftieth, and 14 % more than the whole.
 const SHARE_OF_ROUND: f64 = 0.25;
 const MOMENT_MAX: Duration = Duration::from_millis(2);
 /// After as many vain moments in a row, so many rounds go without (doubling).
@@ -51,7 +55,7 @@ impl Gathering {
     /// Notes the end of a round that took so long, with so many more waiting by then.
     pub fn ended(&mut self, answered: usize, waiting: usize, took: Duration) {
         self.expected = answered + waiting;
-        self.moment = took.mul_f64(SHARE_OF_ROUND).min(MOMENT_MAX);
+        self.moment = took.saturating_sub(QUICK_ROUND).mul_f64(SHARE_OF_ROUND).min(MOMENT_MAX);
     }
 }
 
@@ -63,9 +67,11 @@ mod tests {
     fn a_round_waits_for_as_many_as_the_last_one_had() {
         let mut gathering = Gathering::default();
         assert_eq!(gathering.moment(1), Duration::ZERO);
-        gathering.ended(6, 2, Duration::from_micros(200));
+        gathering.ended(6, 2, Duration::from_micros(450));
         assert_eq!(gathering.moment(8), Duration::ZERO);
         assert_eq!(gathering.moment(7), Duration::from_micros(50));
+        gathering.ended(6, 2, Duration::from_micros(250));
+        assert_eq!(gathering.moment(7), Duration::ZERO);
         gathering.ended(6, 2, Duration::from_secs(60));
         assert_eq!(gathering.moment(7), MOMENT_MAX);
     }
@@ -73,7 +79,7 @@ mod tests {
     #[test]
     fn who_does_not_come_is_not_waited_for_again_for_longer_and_longer() {
         let mut gathering = Gathering::default();
-        gathering.ended(2, 0, Duration::from_micros(200));
+        gathering.ended(2, 0, Duration::from_millis(1));
         let mut moments = Vec::new();
         for _ in 0..8 {
             let moment = gathering.moment(1);

@@ -37,8 +37,9 @@ CREATE TABLE log (pos INTEGER PRIMARY KEY, shard INTEGER NOT NULL, seqno INTEGER
 PRAGMA user_version=1;
 COMMIT;
 ";
-/// Nothing is added where another process has written since the index was read.
-const APPEND_ONE: &str = "INSERT INTO log SELECT ?, ?, ?, ? FROM pragma_data_version WHERE data_version = ?";
+/// Nothing is added where another process has written since the index was read: whatever it adds comes
+/// after what we know of, and the last version of all is never removed.
+const APPEND_ONE: &str = "INSERT INTO log SELECT ?1, ?2, ?3, ?4 WHERE (SELECT max(pos) FROM log) = ?1 - 1";
 
 /// Why the store did not do what it was asked.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -213,7 +214,7 @@ impl Store {
         }
         let Ok(mut statement) = self.connection.prepare_cached(APPEND_ONE) else { return false };
         let (pos, seqno) = (self.last_pos + 1, stored(op.expected + 1));
-        let added = statement.execute(params![pos, index.no, seqno, op.data, self.data_version]);
+        let added = statement.execute(params![pos, index.no, seqno, op.data]);
         drop(statement);
         if added != Ok(1) {
             return false;
