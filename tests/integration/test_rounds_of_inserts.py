@@ -212,3 +212,41 @@ def test_killed_at_any_moment_it_has_what_it_acknowledged(tmp_path: Path) -> Non
             for client in range(WRITERS):
                 mine = {int(str(n)) for by, n in found if by == client}
                 assert acknowledged[client] <= mine <= set(range(begun[client]))
+
+
+def test_rows_that_a_client_sends_without_waiting_are_answered_in_order(tmp_path: Path) -> None:
+    """Each is a transaction of its own; their answers come whole, whoever sends them."""
+    with running(tmp_path) as server:
+        with server.connect() as connection:
+            connection.execute("CREATE TABLE log (client int, n int)")
+
+        def write(client: int) -> list[bytes | None]:
+            with server.connect() as connection:
+                mine = connection.pgconn
+                mine.prepare(b"put", b"INSERT INTO log (client, n) VALUES ($1::int, $2::int)")
+                for n in range(3):  # one after the other: the store is lent the shard
+                    mine.exec_prepared(b"put", [str(client).encode(), str(-n - 1).encode()])
+                mine.enter_pipeline_mode()
+                for n in range(EACH):
+                    mine.send_query_prepared(b"put", [str(client).encode(), str(n).encode()])
+                    mine.pipeline_sync()
+                    if n % 7 == client:
+                        mine.flush()
+                mine.flush()
+                answers: list[bytes | None] = []
+                for _ in range(EACH):
+                    result = mine.get_result()
+                    assert result is not None
+                    answers.append(result.command_status)
+                    assert mine.get_result() is None
+                    sync = mine.get_result()
+                    assert sync is not None
+                    assert sync.status == psycopg.pq.ExecStatus.PIPELINE_SYNC
+                return answers
+
+        with ThreadPoolExecutor() as pool:
+            for answers in pool.map(write, range(WRITERS)):
+                assert answers == [b"INSERT 0 1"] * EACH
+        with server.connect() as connection:
+            found = Counter(rows(connection, "SELECT client, n FROM log"))
+            assert found == Counter((c, n) for c in range(WRITERS) for n in range(-3, EACH))

@@ -177,11 +177,11 @@ fn a_row_is_withdrawn_before_its_round_or_not_at_all() {
     store.ask(Request::Give(grant(1)));
     let mut ended = Vec::new();
     for number in 0..200u32 {
-        let (ticket, done) = insert(&store, &number.to_be_bytes(), 7);
+        let (listener, done) = insert(&store, &number.to_be_bytes(), 7);
         if number % 3 == 0 {
             std::thread::yield_now();
         }
-        let withdrawn = ticket.withdraw();
+        let withdrawn = listener.ticket.withdraw();
         ended.push((withdrawn, done));
     }
     for (withdrawn, outcome) in ended {

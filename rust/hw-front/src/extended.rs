@@ -218,7 +218,7 @@ impl<S: Socket> Connection<S> {
                         FastInserted::Asked(id, answer) => {
                             portal.state = PortalState::Ran;
                             self.executed(&answer, sync);
-                            return self.answer(answer, portal, &reading(id)).await;
+                            return self.answer(*answer, portal, &reading(id)).await;
                         }
                     }
                 }

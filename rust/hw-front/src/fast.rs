@@ -195,7 +195,11 @@ impl<S: Socket> Connection<S> {
         let (table, catalog_version) = (plan.table.clone(), plan.catalog_version);
         let request = Request::Insert { table, row: ByteBuf::from(row), catalog_version };
         let (id, answer) = self.ask(&request).await?;
-        Ok(if answer == Answer::Again { FastInserted::Not } else { FastInserted::Asked(id, answer) })
+        Ok(if answer == Answer::Again {
+            FastInserted::Not
+        } else {
+            FastInserted::Asked(id, Box::new(answer))
+        })
     }
     /// Has the store commit a row, and answer up to ReadyForQuery once it is inserted. Up to the moment
     /// at which its round begins it can be cancelled.
@@ -253,7 +257,7 @@ pub(crate) enum FastInserted {
     /// The client has its answer, or `out` has what is left of it, up to ReadyForQuery.
     Answered,
     /// Python has answered the request of this number.
-    Asked(u64, Answer),
+    Asked(u64, Box<Answer>),
 }
 
 /// The row of a fast insert; None where a column has no value that it takes.
