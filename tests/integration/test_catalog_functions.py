@@ -314,3 +314,38 @@ def test_columns_that_only_tools_name_are_not_listed(
     assert [column.name for column in starred.description or ()][-1] == "numeric_scale"
     starred = connection.execute("SELECT x.* FROM information_schema.tables AS x LIMIT 1")
     assert [column.name for column in starred.description or ()][-1] == "table_type"
+
+
+def test_functions_are_found_by_name(connection: Connection) -> None:
+    assert one(connection, "SELECT to_regproc('sha256')::text") == "sha256"
+    assert one(connection, "SELECT to_regproc('no_such_function')") is None
+
+
+def test_local_times_are_in_the_session_s_zone(connection: Connection) -> None:
+    connection.execute("SET timezone = 'Asia/Tokyo'")
+    connection.execute("SET unsafe_new_transaction_wall_time = '2000-12-01 20:00:00 UTC'")
+    found = "SELECT localtimestamp::text || ' ' || localtime::text"
+    assert one(connection, found) == "2000-12-02 05:00:00 05:00:00"
+    connection.execute("RESET unsafe_new_transaction_wall_time")
+    connection.execute("RESET timezone")
+
+
+def test_schemata_have_what_tools_name(connection: Connection) -> None:
+    asked = "SELECT schema_owner, sql_path FROM information_schema.schemata"
+    found = connection.execute(f"{asked} WHERE schema_name = 'pg_catalog'").fetchall()
+    assert found == [("mz_system", None)]
+    starred = connection.execute("SELECT * FROM information_schema.schemata LIMIT 1")
+    names = [column.name for column in starred.description or ()]
+    assert names == ["catalog_name", "schema_name"]
+
+
+def test_there_is_nothing_to_defer(connection: Connection) -> None:
+    """Source: PostgreSQL, SET CONSTRAINTS; Django says so when it loads and checks data."""
+    connection.execute("CREATE TABLE deferring (a int PRIMARY KEY)")
+    connection.execute("SET CONSTRAINTS ALL DEFERRED")
+    connection.execute("SET CONSTRAINTS deferring_pkey IMMEDIATE")
+    with pytest.raises(psycopg.errors.WrongObjectType, match='"deferring_pkey" is not deferrable'):
+        connection.execute("SET CONSTRAINTS deferring_pkey DEFERRED")
+    with pytest.raises(psycopg.errors.UndefinedObject, match='constraint "none" does not exist'):
+        connection.execute("SET CONSTRAINTS none IMMEDIATE")
+    connection.execute("DROP TABLE deferring")

@@ -125,6 +125,8 @@ async def _sequence_control(
             return variables.sequence_show(session, plan)
         case st.ShowAllVariablesPlan():
             return variables.sequence_show_all(session.variables, plan)
+        case st.SetConstraintsPlan():
+            return variables.sequence_set_constraints(session)
         case st.DiscardPlan():
             return await variables.sequence_discard(coord, session, plan)
         case st.RaisePlan():

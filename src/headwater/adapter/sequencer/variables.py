@@ -160,6 +160,14 @@ async def sequence_discard(
     return p.Command(tag=f"DISCARD {plan.target.value}")
 
 
+def sequence_set_constraints(session: Session) -> p.ExecuteReply:
+    """Answer SET CONSTRAINTS: there is nothing that could be deferred."""
+    if session.transaction.implicit:
+        said = "SET CONSTRAINTS can only be used in transaction blocks"
+        session.notify(notice(said, "25P01", "WARNING"))
+    return p.Command(tag="SET CONSTRAINTS")
+
+
 def sequence_raise(session: Session, plan: RaisePlan) -> p.ExecuteReply:
     """Answer RAISE."""
     session.notify(notice(plan.message, severity=plan.severity.upper()))

@@ -507,7 +507,12 @@ _INFORMATION: tuple[tuple[str, str], ...] = (
     (
         "schemata",
         f"""
-        SELECT current_database() AS catalog_name, s.name AS schema_name
+        SELECT current_database() AS catalog_name, s.name AS schema_name,
+               (SELECT max(o.name) FROM mz_catalog.mz_roles AS o WHERE o.id = s.owner_id)
+                   AS schema_owner,
+               NULL::text AS default_character_set_catalog,
+               NULL::text AS default_character_set_schema,
+               NULL::text AS default_character_set_name, NULL::text AS sql_path
         FROM mz_catalog.mz_schemas AS s WHERE {_HERE}
         """,
     ),

@@ -10,7 +10,11 @@ from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import BaseType, ScalarType, array_of, list_of, map_of
 
 _MAP = "map[text=>"
-LISTED: Mapping[str, int] = {"information_schema.columns": 11, "information_schema.tables": 4}
+LISTED: Mapping[str, int] = {
+    "information_schema.columns": 11,
+    "information_schema.schemata": 2,
+    "information_schema.tables": 4,
+}
 """How many columns ``*`` selects of relations that have more: Materialize's, as its users write
 ``SELECT *``. PostgreSQL's others, which tools name, follow them."""
 

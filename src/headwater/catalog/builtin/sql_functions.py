@@ -348,6 +348,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "mz_connection_oid": (("connection -> oid", "p1"),),
     "mz_secret_oid": (("secret -> oid", "p1"),),
     "to_regclass": (("text -> regclass", _NAMED.format(kind="class", answer=_OID)),),
+    "to_regproc": (("text -> regproc", _NAMED.format(kind="proc", answer=_OID)),),
     "to_regtype": (
         (
             "text -> regtype",

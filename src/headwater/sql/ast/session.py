@@ -106,6 +106,13 @@ class Discard(Node, frozen=True, gc=False):
     target: DiscardTarget
 
 
+class SetConstraints(Node, frozen=True, gc=False):
+    """``SET CONSTRAINTS ALL | name, … DEFERRED | IMMEDIATE``; no names are all."""
+
+    names: tuple[ObjectName, ...]
+    deferred: bool
+
+
 class AlterSystemSet(Node, frozen=True, gc=False):
     """``ALTER SYSTEM SET name TO value, …``; no values is DEFAULT."""
 

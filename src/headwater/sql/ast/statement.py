@@ -92,6 +92,7 @@ from headwater.sql.ast.session import (
     Rollback,
     RollbackTo,
     Savepoint,
+    SetConstraints,
     SetTransaction,
     SetVariable,
     StartTransaction,
@@ -123,6 +124,7 @@ Statement: TypeAlias = (
     | SetVariable
     | ResetVariable
     | Discard
+    | SetConstraints
     | Raise
     | AlterSystemSet
     | AlterSystemReset

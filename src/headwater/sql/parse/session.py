@@ -17,6 +17,7 @@ from headwater.sql.ast.session import (
     Rollback,
     RollbackTo,
     Savepoint,
+    SetConstraints,
     SetTransaction,
     SetVariable,
     StartTransaction,
@@ -109,12 +110,17 @@ def _chain(p: TokenStream) -> bool:
 _SQL_NAMES = {"NAMES": "client_encoding", "SCHEMA": "search_path"}
 
 
-def set_variable(p: TokenStream) -> SetVariable | SetTransaction:
+def set_variable(p: TokenStream) -> SetVariable | SetTransaction | SetConstraints:
     """Read SET in all its forms; entered on SET."""
     position = p.position
     p.expect("SET")
     if p.accept_all("SESSION", "CHARACTERISTICS", "AS", "TRANSACTION"):
         return SetTransaction(_some_modes(p), session=True, position=position)
+    if p.key == "CONSTRAINTS" and p.peek() not in ("TO", "="):
+        p.advance()
+        named = () if p.accept("ALL") else p.object_names("a constraint")
+        deferred = p.expect_any("DEFERRED", "IMMEDIATE") == "DEFERRED"
+        return SetConstraints(named, deferred, position=position)
     if p.accept_all("SESSION", "AUTHORIZATION"):
         return SetVariable("session_authorization", _role(p, "DEFAULT"), position=position)
     local = False

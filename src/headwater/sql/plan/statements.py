@@ -294,6 +294,10 @@ class ShowAllVariablesPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="s
     """SHOW ALL."""
 
 
+class SetConstraintsPlan(msgspec.Struct, frozen=True, tag_field="kind", tag="set_constraints"):
+    """SET CONSTRAINTS of constraints, which are all immediate: nothing changes."""
+
+
 class DiscardTarget(StrEnum):
     """What DISCARD forgets."""
 
@@ -544,6 +548,7 @@ StatementPlan = (
     | ShowVariablePlan
     | ShowAllVariablesPlan
     | DiscardPlan
+    | SetConstraintsPlan
     | StartTransactionPlan
     | SetTransactionPlan
     | CommitPlan
@@ -646,6 +651,7 @@ __all__ = [
     "SavepointPlan",
     "SelectPlan",
     "SetConfigPlan",
+    "SetConstraintsPlan",
     "SetTransactionPlan",
     "SetVariablePlan",
     "Setting",

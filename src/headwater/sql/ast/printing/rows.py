@@ -45,6 +45,7 @@ from headwater.sql.ast.session import (
     Rollback,
     RollbackTo,
     Savepoint,
+    SetConstraints,
     SetTransaction,
     SetVariable,
     StartTransaction,
@@ -303,6 +304,11 @@ def _explain_analyze(w: Writer, node: ExplainAnalyze) -> str:
     return f"EXPLAIN ANALYZE {cluster}{properties}{skew}{w.optional('FOR ', node.what)}{sql}"
 
 
+def _set_constraints(w: Writer, node: SetConstraints) -> str:
+    which = w.nodes(node.names) if node.names else "ALL"
+    return f"SET CONSTRAINTS {which} {'DEFERRED' if node.deferred else 'IMMEDIATE'}"
+
+
 RULES: Rules = {
     AlterSystemReset: _system_reset,
     AlterSystemSet: _system_set,
@@ -314,6 +320,7 @@ RULES: Rules = {
     Declare: _declare,
     Delete: _delete,
     Discard: lambda w, node: f"DISCARD {node.target}",
+    SetConstraints: _set_constraints,
     Execute: _execute,
     ExplainAnalyze: _explain_analyze,
     ExplainFilterPushdown: lambda w, node: f"EXPLAIN FILTER PUSHDOWN FOR {w.node(node.what)}",

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from headwater.catalog.items import Table
 from headwater.errors import (
     FeatureNotSupported,
     InvalidParameterValue,
     ObjectNotInPrerequisiteState,
+    UndefinedObject,
+    WrongObjectType,
 )
 from headwater.ir.literals import show_literal
 from headwater.ir.scalar import Literal
@@ -36,6 +39,7 @@ from headwater.sql.plan.statements import (
     RollbackPlan,
     RollbackToPlan,
     SavepointPlan,
+    SetConstraintsPlan,
     SetTransactionPlan,
     SetVariablePlan,
     StartTransactionPlan,
@@ -127,6 +131,22 @@ def _discard(_ctx: StatementContext, node: ast_session.Discard) -> Outcome:
     return Outcome(DiscardPlan(DiscardTarget(node.target.value)))
 
 
+def _set_constraints(ctx: StatementContext, node: ast_session.SetConstraints) -> Outcome:
+    tables = [item for item in ctx.catalog.items.values() if isinstance(item, Table)]
+    known = {key.name for table in tables for key in table.keys}
+    known.update(check.name for table in tables for check in table.checks)
+    for name in node.names:
+        if name.last not in known:
+            raise UndefinedObject(
+                f'constraint "{name.last}" does not exist', position=name.position
+            )
+        if node.deferred:
+            raise WrongObjectType(
+                f'constraint "{name.last}" is not deferrable', position=name.position
+            )
+    return Outcome(SetConstraintsPlan())
+
+
 def _alter_system_set(ctx: StatementContext, node: ast_session.AlterSystemSet) -> Outcome:
     return Outcome(AlterSystemSetPlan(node.name, variable_values(ctx, node.values)))
 
@@ -203,6 +223,7 @@ HANDLERS: dict[type[Node], StatementHandler] = {
     ast_session.SetVariable: _set,
     ast_session.ResetVariable: _reset,
     ast_session.Discard: _discard,
+    ast_session.SetConstraints: _set_constraints,
     ast_session.AlterSystemSet: _alter_system_set,
     ast_session.AlterSystemReset: _alter_system_reset,
     ast_session.Raise: _raise,

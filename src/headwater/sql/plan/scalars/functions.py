@@ -54,6 +54,7 @@ from headwater.types.scalar import (
     MZ_TIMESTAMP,
     NUMERIC,
     TEXT,
+    TIME,
     TIMESTAMP,
     TIMESTAMPTZ,
     UUID,
@@ -352,6 +353,17 @@ def _setseed(_ctx: ExprContext, node: ast.Function) -> HirScalar:
     )
 
 
+def _local(target: ScalarType) -> Handler:
+    """Return what plans LOCALTIMESTAMP or LOCALTIME: the moment, in the session's zone."""
+
+    def plan(ctx: ExprContext, node: ast.Function) -> HirScalar:
+        now = _moment(ctx, U.CURRENT_TIMESTAMP, TIMESTAMPTZ)
+        local = ctx.coerce(now, TIMESTAMP, node.position, CastContext.EXPLICIT)
+        return ctx.coerce(local, target, node.position, CastContext.EXPLICIT)
+
+    return plan
+
+
 def _current_schemas(ctx: ExprContext, node: ast.Function) -> HirScalar:
     if len(node.arguments) != 1:
         raise UndefinedFunction("function current_schemas does not exist", position=node.position)
@@ -386,6 +398,8 @@ _SPECIAL: dict[str, Handler] = {
     "current_setting": _current_setting,
     "current_schemas": _current_schemas,
     "setseed": _setseed,
+    "localtime": _local(TIME),
+    "localtimestamp": _local(TIMESTAMP),
     "mz_logical_timestamp": _old_now,
     "pretty_sql": plan_pretty_sql,
     "redact_sql": plan_redact_sql,
