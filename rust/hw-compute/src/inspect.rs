@@ -15,7 +15,7 @@ use crate::arrangement::sizes::{self, Size};
 use crate::container::RowStream;
 use crate::expr::EvalError;
 use crate::plan::GlobalId;
-use crate::protocol::{ErrorReport, NodeReport};
+use crate::protocol::{ErrorReport, NodeReport, StageReport};
 use crate::render::complete::stateful;
 
 /// Distinct errors of an export that are told; there may be as many as rows.
@@ -147,6 +147,12 @@ pub fn report(
         if let Some(report) = report_of(&mut reports, nodes, *operator) {
             report.records += size.records as u64;
             report.bytes += size.bytes as u64;
+            if let Some(stage) = size.stage {
+                // Several reductions of one node have equal stages.
+                report.stages.resize(report.stages.len().max(stage + 1), StageReport::default());
+                report.stages[stage].records += size.records as u64;
+                report.stages[stage].bytes += size.bytes as u64;
+            }
         }
     }
     for (operator, time) in &elapsed.total {

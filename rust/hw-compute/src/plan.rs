@@ -104,9 +104,12 @@ pub struct ReducePlan {
     /// The stages of hierarchical ones: falling powers of two.
     #[serde(default)]
     pub buckets: Vec<u64>,
-    /// Whether rows are never retracted.
+    /// Whether rows are only ever added: then hierarchical ones have no stages.
     #[serde(default)]
     pub monotonic: bool,
+    /// Whether that is so only once the changes of a time are added up.
+    #[serde(default)]
+    pub must_consolidate: bool,
 }
 
 /// What a window frame counts in.
@@ -331,8 +334,10 @@ pub enum Plan {
         limit: Option<ScalarExpr>,
         /// How many to leave out before.
         offset: u64,
-        /// Whether rows are never retracted.
+        /// Whether rows are only ever added; the limit is a literal, and there are no stages.
         monotonic: bool,
+        /// Whether that is so only once the changes of a time are added up.
+        must_consolidate: bool,
         /// Stages: falling powers of two.
         buckets: Vec<u64>,
     },

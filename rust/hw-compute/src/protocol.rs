@@ -147,6 +147,17 @@ pub struct NodeReport {
     pub bytes: u64,
     /// How long its operators have run.
     pub elapsed_ns: u64,
+    /// The inputs of its stages, if it has any, the widest first.
+    pub stages: Vec<StageReport>,
+}
+
+/// What the input of one stage of a reduction holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Updates.
+    pub records: u64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 impl ComputeResponse {

@@ -9,6 +9,7 @@ and the controllers here, once for each version of the catalog and cluster.
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from headwater.adapter.append_only import is_append_only
 from headwater.adapter.controllers import ComputeController
 from headwater.adapter.data_errors import raise_fields
 from headwater.catalog.items import (
@@ -168,7 +169,7 @@ class _AppendOnly(Container[GlobalId]):
 
     def __contains__(self, id: object) -> bool:
         item = self._snapshot.try_item(id)  # type: ignore[arg-type]
-        return isinstance(item, Source) and item.monotonic
+        return is_append_only(item, self._snapshot)
 
 
 def _not_null(column: DescColumn, at: int) -> ScalarExpr:

@@ -196,7 +196,6 @@ class Source(Item, frozen=True, kw_only=True):
     progress: GlobalId | None = None
     retain_history_ms: int | None = None
     timestamp_interval_ms: int | None = None
-    monotonic: bool = False
 
     @property
     def kind(self) -> ItemKind:

@@ -113,6 +113,13 @@ class Errors(msgspec.Struct, frozen=True, tag_field="kind", tag="errors"):
     total: int
 
 
+class StageReport(msgspec.Struct, frozen=True):
+    """What the input of one stage of a reduction holds: updates, and their bytes."""
+
+    records: int
+    bytes: int
+
+
 class NodeReport(msgspec.Struct, frozen=True):
     """What a node of a plan has cost a worker since it was rendered.
 
@@ -123,6 +130,7 @@ class NodeReport(msgspec.Struct, frozen=True):
         records: Updates in its arrangements.
         bytes: Bytes of its arrangements.
         elapsed_ns: How long its operators have run.
+        stages: The inputs of its stages (``ReducePlan.buckets``), if it has any, in their order.
     """
 
     export: GlobalId
@@ -131,6 +139,7 @@ class NodeReport(msgspec.Struct, frozen=True):
     records: int
     bytes: int
     elapsed_ns: int
+    stages: tuple[StageReport, ...] = ()
 
 
 class Inspected(msgspec.Struct, frozen=True, tag_field="kind", tag="inspected"):

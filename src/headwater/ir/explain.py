@@ -643,6 +643,8 @@ class _PlanPrinter:
         kind = "Non-monotonic TopK"
         if plan.monotonic:
             kind = "Monotonic Top1" if one and not plan.offset else "Monotonic TopK"
+        if plan.must_consolidate:
+            kind = f"Consolidating {kind}"
         self.line(depth, f"→{kind}")
         if plan.group_key:
             self.line(depth + 1, f"Group By {', '.join(f'#{item}' for item in plan.group_key)}")
@@ -665,12 +667,18 @@ class _PlanPrinter:
         self.plan(plan.input, depth + 1)
 
 
+def _hierarchical(plan: lir.ReducePlan) -> str:
+    if plan.must_consolidate:
+        return "Consolidating Monotonic"
+    return "Monotonic" if plan.monotonic else "Bucketed Hierarchical"
+
+
 def _reduce_title(plan: lir.Reduce) -> str:
     kinds = []
     if plan.plan.accumulable:
         kinds.append("Accumulable")
     if plan.plan.hierarchical:
-        kinds.append("Monotonic" if plan.plan.monotonic else "Bucketed Hierarchical")
+        kinds.append(_hierarchical(plan.plan))
     if plan.plan.basic:
         kinds.append("Non-incremental")
     if not kinds:

@@ -50,6 +50,7 @@ IS_DISTINCT = "is_distinct"
 RECORD = "record_make"
 RECORD_GET = "record_get"
 COUNT = "count"
+REPEAT_ROW = "repeat_row_int8"
 UNNEST_LIST = "unnest_list"
 
 BOOL_TYPE = ColumnType(BOOL, nullable=False)

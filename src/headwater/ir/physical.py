@@ -175,8 +175,14 @@ class DeltaJoin(msgspec.Struct, frozen=True, tag_field="kind", tag="delta_join")
 class ReducePlan(msgspec.Struct, frozen=True):
     """Which aggregates are computed how, by index into ``Reduce.aggregates``.
 
-    Every index is in exactly one list; all empty is DISTINCT. ``buckets`` are the stages of
-    hierarchical ones: falling powers of two; empty when groups are small.
+    Every index is in exactly one list; all empty is DISTINCT.
+
+    Attributes:
+        buckets: The stages of hierarchical ones: falling powers of two; empty when groups are
+            small, and when they only grow.
+        monotonic: Whether rows are only ever added. Then hierarchical ones keep the best value of
+            a group, and nothing else of it.
+        must_consolidate: Whether that is so only once the changes of a time are added up.
     """
 
     accumulable: tuple[int, ...] = ()
@@ -184,6 +190,7 @@ class ReducePlan(msgspec.Struct, frozen=True):
     basic: tuple[int, ...] = ()
     buckets: tuple[int, ...] = ()
     monotonic: bool = False
+    must_consolidate: bool = False
 
 
 class Reduce(msgspec.Struct, frozen=True, tag_field="kind", tag="reduce"):
@@ -203,7 +210,10 @@ class Reduce(msgspec.Struct, frozen=True, tag_field="kind", tag="reduce"):
 
 
 class TopK(msgspec.Struct, frozen=True, tag_field="kind", tag="top_k"):
-    """See ``ir.relation.TopK``; ``buckets`` as in :class:`ReducePlan`."""
+    """See ``ir.relation.TopK``; the last three as in :class:`ReducePlan`.
+
+    If ``monotonic`` the limit is a literal: so many rows of a group are kept, and no others.
+    """
 
     input: "Plan"
     arity: int
@@ -212,6 +222,7 @@ class TopK(msgspec.Struct, frozen=True, tag_field="kind", tag="top_k"):
     limit: ScalarExpr | None
     offset: int
     monotonic: bool
+    must_consolidate: bool
     buckets: tuple[int, ...]
 
 

@@ -554,7 +554,9 @@ def is_monotonic(
 
     def check(node: RelationExpr) -> bool:
         match node:
-            case Constant() | ConstantError():
+            case Constant():
+                return all(diff > 0 for _, diff in node.rows)
+            case ConstantError():
                 return True
             case Get(id=LocalId(id=number)):
                 return bound.get(number, False)
@@ -568,7 +570,7 @@ def is_monotonic(
             case Filter():
                 return not any(map(kernels.mentions_mz_now, node.predicates)) and check(node.input)
             case FlatMap():
-                return check(node.input)
+                return node.func != kernels.REPEAT_ROW and check(node.input)
             case Join() | Union():
                 return all(check(member) for member in node.inputs)
             case Reduce():

@@ -5,9 +5,11 @@ import pytest
 from headwater.errors import InternalError, StatementTooComplex
 from headwater.ir import kernels
 from headwater.ir.check import check_plan
+from headwater.ir.functions import lookup
 from headwater.ir.relation import (
     Constant,
     Filter,
+    FlatMap,
     Get,
     Global,
     Join,
@@ -18,12 +20,20 @@ from headwater.ir.relation import (
     TopK,
     Union,
 )
-from headwater.ir.scalar import Call, Column, ColumnOrder, If
+from headwater.ir.scalar import (
+    AggregateExpr,
+    Call,
+    CallUnmaterializable,
+    Column,
+    ColumnOrder,
+    If,
+    UnmaterializableFunc,
+)
 from headwater.ir.typing import Typer, is_monotonic
 from headwater.ir.visit import check_depth
 from headwater.types.relation import Column as DescColumn
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import BOOL, INT4, ColumnType
+from headwater.types.scalar import BOOL, INT4, INT8, MZ_TIMESTAMP, ColumnType
 from tests.golden.planning import plan_select, plan_sql
 
 INT = ColumnType(INT4, True)
@@ -98,6 +108,16 @@ def test_only_growing_inputs_make_growing_outputs():
     assert not grows(Union((T, Negate(T))))
     assert not grows(TopK(T, (), (), kernels.int8_literal(1)))
     assert grows(Reduce(T, (Column(0),), ()))
+    counted = Reduce(T, (), (AggregateExpr(kernels.COUNT, kernels.TRUE, kernels.COUNT_TYPE),))
+    assert not grows(counted)
+    assert grows(Filter(T, (kernels.is_null(Column(0)),)))
+    now = CallUnmaterializable(UnmaterializableFunc.MZ_NOW, ColumnType(MZ_TIMESTAMP))
+    assert not grows(Filter(T, (kernels.is_null(now),)))
+    assert grows(Constant(((b"\x18\x18\x18", 2),), T.desc))
+    assert not grows(Constant(((b"\x18\x18\x18", -1),), T.desc))
+    (series,) = (s.kernel for s in lookup("generate_series") if s.args == (INT8, INT8))
+    assert grows(FlatMap(T, series, (Column(0), Column(0)), (kernels.COUNT_TYPE,)))
+    assert not grows(FlatMap(T, kernels.REPEAT_ROW, (Column(0),), ()))
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,9 @@ fn batch_bytes<T: Time, R: Diff>(batch: &RowBatch<T, R>) -> usize {
     let storage = &batch.storage;
     let rows = storage.keys.heap_bytes() + storage.vals.vals.heap_bytes();
     let offsets = storage.vals.offs.heap_bytes() + storage.upds.offs.heap_bytes();
-    rows + offsets + storage.upds.times.len() * size_of::<T>() + storage.upds.diffs.len() * size_of::<R>()
+    let (times, diffs) = (&storage.upds.times, &storage.upds.diffs);
+    let columns = times.len() * size_of::<T>() + diffs.len() * size_of::<R>() + R::heap_bytes(diffs);
+    rows + offsets + columns
 }
 
 #[cfg(test)]

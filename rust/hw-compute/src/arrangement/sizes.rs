@@ -16,10 +16,13 @@ pub struct Size {
     pub records: usize,
     /// Bytes of its batches.
     pub bytes: usize,
+    /// For the input of a reduction in stages: of which stage, from 0.
+    pub stage: Option<usize>,
 }
 
 struct Known {
     operator: usize,
+    stage: Option<usize>,
     /// None once it is gone.
     size: Box<dyn Fn() -> Option<Size>>,
 }
@@ -45,14 +48,25 @@ pub fn know<T: Time, R: Diff>(arranged: &RowArranged<'_, T, R>) {
         Some(size)
     };
     let operator = arranged.trace.operator().global_id;
-    KNOWN.with_borrow_mut(|known| known.push(Known { operator, size: Box::new(size) }));
+    KNOWN.with_borrow_mut(|known| known.push(Known { operator, stage: None, size: Box::new(size) }));
+}
+
+/// Says that an arrangement, which is known, is the input of that stage of a reduction.
+pub fn is_stage<T: Time, R: Diff>(arranged: &RowArranged<'_, T, R>, stage: usize) {
+    let operator = arranged.trace.operator().global_id;
+    KNOWN.with_borrow_mut(|known| {
+        known
+            .iter_mut()
+            .filter(|known| known.operator == operator)
+            .for_each(|known| known.stage = Some(stage));
+    });
 }
 
 /// Makes the state of an operator known, which lives as long as `size` is held.
 pub fn know_state(operator: usize, size: &Rc<Cell<Size>>) {
     let size = Rc::downgrade(size);
     let size = move || size.upgrade().map(|size| size.get());
-    KNOWN.with_borrow_mut(|known| known.push(Known { operator, size: Box::new(size) }));
+    KNOWN.with_borrow_mut(|known| known.push(Known { operator, stage: None, size: Box::new(size) }));
 }
 
 /// The sizes of all arrangements and states by operator.
@@ -62,7 +76,7 @@ pub fn all() -> HashMap<usize, Size> {
         known.retain(|known| {
             let size = (known.size)();
             if let Some(size) = size {
-                sizes.insert(known.operator, size);
+                sizes.insert(known.operator, Size { stage: known.stage, ..size });
             }
             size.is_some()
         });

@@ -36,6 +36,10 @@ pub trait Column: Sized + Clone + Send + 'static {
     fn wire_write<W: Write>(column: &[Self], writer: &mut W) -> std::io::Result<()>;
     /// Reads `count` values and advances `from` past them.
     fn wire_read(from: &mut &[u8], count: usize) -> Result<Vec<Self>, WireError>;
+    /// What the values hold beside themselves, in bytes.
+    fn heap_bytes(_column: &[Self]) -> usize {
+        0
+    }
 }
 
 /// Takes `len` bytes.

@@ -7,6 +7,7 @@
 //!
 //! * [`bundle`]: bundles, and map-filter-project over them; [`operators`], [`complete`]: what all is built
 //!   from; [`thinning`]: rows from and to keys and vals.
+//! * [`mod@best`]: the best rows of groups that only grow.
 //! * [`mod@join`], [`join_linear`], [`join_delta`], [`reduce`], [`top_k`], [`window`], [`flat_map`], [`simple`]: one operator of
 //!   the plan each, or a few; [`ordered`]: rows in an order asked for.
 //! * [`mod@recursion`] renders `LetRec`.
@@ -14,6 +15,7 @@
 //! Times of what is read are moved forward to the dataflow's `as_of` wherever an arrangement is read, since
 //! an imported one may hold older times; updates from `until` on are dropped where it costs nothing.
 
+pub mod best;
 pub mod bundle;
 pub mod complete;
 pub mod flat_map;
@@ -254,7 +256,17 @@ fn render_grouped<'s, T: RenderTime>(
             let shape = reduce::Shape { input_arity: *input_arity, key, aggregates, plan };
             reduce::render(context, &input, &shape, mfp_after, input_key.as_deref())
         }
-        Plan::TopK { input, arity, group_key, order_key, limit, offset, buckets, monotonic: _ } => {
+        Plan::TopK {
+            input,
+            arity,
+            group_key,
+            order_key,
+            limit,
+            offset,
+            monotonic,
+            must_consolidate,
+            buckets,
+        } => {
             let input = render(context, input)?;
             let shape = top_k::Shape {
                 arity: *arity,
@@ -262,6 +274,8 @@ fn render_grouped<'s, T: RenderTime>(
                 order_key,
                 limit: limit.as_ref(),
                 offset: *offset,
+                monotonic: *monotonic,
+                must_consolidate: *must_consolidate,
                 buckets,
             };
             top_k::render(context, &input, &shape)

@@ -22,6 +22,17 @@ pub fn push_sort_key(datum: &[u8], by: &ColumnOrder, out: &mut Vec<u8>) {
     }
 }
 
+/// The datum that a sort key was made of.
+pub fn datum_of(sort_key: &[u8], by: &ColumnOrder) -> Vec<u8> {
+    match sort_key.split_first() {
+        Some((mark, datum)) if by.desc && *mark != u8::from(by.nulls_last) => {
+            datum.iter().map(|byte| !byte).collect()
+        }
+        Some((_, datum)) if by.desc || !by.nulls_last => datum.to_vec(),
+        _ => sort_key.to_vec(),
+    }
+}
+
 /// Appends sort key, row, length.
 pub fn push_val(row: &[u8], order: &[ColumnOrder], columns: &mut Vec<usize>, out: &mut Vec<u8>) {
     columns.clear();
@@ -74,6 +85,7 @@ mod tests {
                 let key = |datum: &Datum<'_>| {
                     let (mut out, encoded) = (vec![], row::pack([*datum]));
                     push_sort_key(&encoded, &by, &mut out);
+                    assert_eq!(datum_of(&out, &by), encoded);
                     (encoded, out)
                 };
                 for a in &values {

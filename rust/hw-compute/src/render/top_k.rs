@@ -4,15 +4,21 @@ use hw_types::datum::Datum;
 use hw_types::order::ColumnOrder;
 use hw_types::row;
 
+use super::best::{Finish, best};
 use super::bundle::Bundle;
+use super::complete::consolidate;
 use super::operators::{Logic, flat_map, flat_map_arranged};
 use super::ordered::{push_val, row_of};
 use super::reduce::hierarchical::staged;
 use super::reduce::{Compute, negative};
 use super::thinning::Picker;
 use super::{Context, RenderError, RenderTime};
-use crate::container::Time;
+use crate::arrangement::RowArranged;
+use crate::container::{RowStream, Time};
 use crate::expr::{EvalError, Expr, ScalarExpr, Scratch, emptied};
+
+/// Of whom a row was taken away that was not there.
+const NO_ROW: &str = "retractions of a row that does not exist";
 
 /// What is to be kept.
 pub struct Shape<'a> {
@@ -26,6 +32,10 @@ pub struct Shape<'a> {
     pub limit: Option<&'a ScalarExpr>,
     /// How many to leave out before.
     pub offset: u64,
+    /// Whether rows are only ever added.
+    pub monotonic: bool,
+    /// Whether that is so only once the changes of a time are added up.
+    pub must_consolidate: bool,
     /// Stages.
     pub buckets: &'a [u64],
 }
@@ -77,7 +87,7 @@ fn first(mut limit: Limit, offset: u64, bucket_bytes: usize, strip: bool) -> Com
         };
         for (val, diff) in vals {
             if *diff < 0 {
-                return Err(negative("retractions of a row that does not exist"));
+                return Err(negative(NO_ROW));
             }
             let count = diff.unsigned_abs();
             let skipped = skip.min(count);
@@ -93,6 +103,30 @@ fn first(mut limit: Limit, offset: u64, bucket_bytes: usize, strip: bool) -> Com
     })
 }
 
+/// Keeps rows `offset` to `offset + limit` of a group that only grows.
+fn growing<'s, T: Time>(
+    keyed: RowStream<'s, T>,
+    limit: u64,
+    offset: u64,
+    errs: &mut Vec<RowStream<'s, T>>,
+) -> RowArranged<'s, T> {
+    let finish: Finish = Box::new(move |vals, out| {
+        let mut skip = offset;
+        for (val, count) in vals {
+            let skipped = skip.min(count);
+            skip -= skipped;
+            if count > skipped {
+                out.push((row_of(val).to_vec(), i64::try_from(count - skipped).unwrap_or(i64::MAX)));
+            }
+        }
+    });
+    best(keyed, "TopK", limit.saturating_add(offset), NO_ROW, finish, errs)
+}
+
+fn no_literal() -> RenderError {
+    RenderError::Malformed("a monotonic top-k whose limit is no literal".into())
+}
+
 /// See [`Plan::TopK`](crate::plan::Plan::TopK).
 pub fn render<'s, T: RenderTime>(
     context: &mut Context<'s, T>,
@@ -103,7 +137,10 @@ pub fn render<'s, T: RenderTime>(
     if shape.group_key.iter().copied().chain(shape.order_key.iter().map(|by| by.column)).any(out_of_range) {
         return Err(RenderError::Malformed("a top-k refers to columns that are not there".into()));
     }
-    let rows = input.stream("TopK", context.times())?;
+    let mut rows = input.stream("TopK", context.times())?;
+    if shape.must_consolidate {
+        rows = consolidate(rows, "TopK");
+    }
     let mut errs = input.errs.clone();
     let group: Vec<ScalarExpr> =
         shape.group_key.iter().map(|index| ScalarExpr::Column { index: *index }).collect();
@@ -122,15 +159,21 @@ pub fn render<'s, T: RenderTime>(
     });
     let keyed = flat_map(rows, "TopKKey", logic).oks;
     // Compiled here once to have errors of the plan; the closures below compile it again.
-    Limit::new(shape)?;
-    let make = |bucket_bytes: usize, strip: bool| {
-        let limit = Limit::new(shape).expect("it was compiled above");
-        first(limit, shape.offset, bucket_bytes, strip)
+    let mut limit = Limit::new(shape)?;
+    let kept = if shape.monotonic {
+        let Some(ScalarExpr::Literal { .. }) = shape.limit else { return Err(no_literal()) };
+        let limit = limit.of(&[]).ok().flatten().ok_or_else(no_literal)?;
+        growing(keyed, limit, shape.offset, &mut errs)
+    } else {
+        let make = |bucket_bytes: usize, strip: bool| {
+            let limit = Limit::new(shape).expect("it was compiled above");
+            first(limit, shape.offset, bucket_bytes, strip)
+        };
+        // Without a limit a stage would cut nothing.
+        let buckets = if shape.limit.is_some() { shape.buckets } else { &[] };
+        let (stage, last) = (|| make(size_of::<u32>(), false), || make(0, true));
+        staged(keyed, "TopK", buckets, &stage, &last, &mut errs)
     };
-    // Without a limit a stage would cut nothing.
-    let buckets = if shape.limit.is_some() { shape.buckets } else { &[] };
-    let (stage, last) = (|| make(size_of::<u32>(), false), || make(0, true));
-    let kept = staged(keyed, "TopK", buckets, &stage, &last, &mut errs);
     let rows = flat_map_arranged(
         kept,
         "TopKRows",

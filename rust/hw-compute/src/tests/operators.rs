@@ -48,11 +48,20 @@ fn random_row(rng: &mut Rng) -> Vec<u8> {
     row
 }
 
+/// Whether rows are taken away again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    /// They come and go.
+    Any,
+    /// They stay.
+    Additions,
+}
+
 /// Random changes that leave no negative multiplicity.
-fn random_changes(rng: &mut Rng, now: &mut Rows, time: u64) -> Vec<Stored> {
+fn random_changes(rng: &mut Rng, now: &mut Rows, time: u64, kind: Changes) -> Vec<Stored> {
     let mut changes = vec![];
     for _ in 0..rng.below(6) {
-        let retract = rng.below(3) == 0 && !now.is_empty();
+        let retract = kind == Changes::Any && rng.below(3) == 0 && !now.is_empty();
         let row = if retract {
             let at = rng.below(now.len() as u64) as usize;
             now.keys().nth(at).expect("below its length").clone()
@@ -78,8 +87,12 @@ fn env(world: &World, time: u64) -> Env {
 }
 
 fn compare(world: &mut World, plan: &Plan, arity: usize, time: u64, what: &str) {
+    compare_of(world, "i", plan, arity, time, what);
+}
+
+fn compare_of(world: &mut World, index: &str, plan: &Plan, arity: usize, time: u64, what: &str) {
     let want = evaluate(plan, &env(world, time));
-    let got = world.peek("i", arity, time);
+    let got = world.peek(index, arity, time);
     match want.errors.first() {
         Some(least) => {
             let least = read_error(&EvalError::from_row(least).expect("an error"));
@@ -91,6 +104,10 @@ fn compare(world: &mut World, plan: &Plan, arity: usize, time: u64, what: &str) 
 
 /// One history: the dataflow is there from the start, or comes late and reads compacted indexes.
 fn history(plan: &Plan, arity: usize, workers: usize, late: bool, seed: u64) {
+    history_of(plan, arity, workers, late, seed, Changes::Any);
+}
+
+fn history_of(plan: &Plan, arity: usize, workers: usize, late: bool, seed: u64, kind: Changes) {
     let mut rng = Rng(seed);
     let mut world = World::new(workers);
     let mut now: [Rows; 3] = Default::default();
@@ -108,7 +125,7 @@ fn history(plan: &Plan, arity: usize, workers: usize, late: bool, seed: u64) {
     let start = if late { STEPS / 2 } else { 0 };
     for time in 1..STEPS {
         for ((id, _), now) in SOURCES.iter().zip(&mut now) {
-            let changes = random_changes(&mut rng, now, time);
+            let changes = random_changes(&mut rng, now, time, kind);
             world.append(id, changes, time + 1);
         }
         if late && time == start {
@@ -145,6 +162,33 @@ fn check(plan: &Plan, arity: usize) {
     }
     history(plan, arity, 2, false, 13);
     history(plan, arity, 1, true, 14);
+}
+
+/// The same where rows are only added.
+fn check_growing(plan: &Plan, arity: usize) {
+    for seed in [41, 42] {
+        history_of(plan, arity, 1, false, seed, Changes::Additions);
+        history_of(plan, arity, 2, true, seed, Changes::Additions);
+    }
+}
+
+/// Dataflows for one time each, over rows that came and went before it.
+fn check_once(plan: &Plan, arity: usize) {
+    let (mut rng, mut world) = (Rng(51), World::new(2));
+    let mut now: [Rows; 3] = Default::default();
+    for time in 1..STEPS {
+        for ((id, _), now) in SOURCES.iter().zip(&mut now) {
+            let changes = random_changes(&mut rng, now, time, Changes::Any);
+            world.append(id, changes, time + 1);
+        }
+        let mut built = dataflow("once", &SOURCES, time).object("o", plan.clone());
+        built.until = Some(time + 1);
+        let index = format!("i{time}");
+        world.replica().create(built.index(&index, "o", &[], arity));
+        compare_of(&mut world, &index, plan, arity, time, "once");
+        world.replica().allow_compaction(&index, None);
+    }
+    assert_eq!(world.replica().failures(), vec![]);
 }
 
 /// Quotients fail on zeros; sums do not.
@@ -342,6 +386,38 @@ fn extremes_in_stages_and_at_once() {
 }
 
 #[test]
+fn extremes_of_groups_that_only_grow() {
+    let aggregates = || vec![aggregate("min", 1, false), aggregate("max", 1, false)];
+    for key in [&[][..], &[0]] {
+        let plan = ReducePlan { hierarchical: vec![0, 1], monotonic: true, ..ReducePlan::default() };
+        let arity = key.len() + 2;
+        check_growing(&reduction(key, aggregates(), plan.clone(), None), arity);
+        let plan = ReducePlan { must_consolidate: true, ..plan };
+        check_once(&reduction(key, aggregates(), plan, None), arity);
+    }
+}
+
+/// A source that takes back what it said it would not.
+#[test]
+fn a_row_that_is_taken_from_a_group_that_only_grows_is_an_error() {
+    let plan = ReducePlan { hierarchical: vec![0], monotonic: true, ..ReducePlan::default() };
+    let max = reduction(&[], vec![aggregate("max", 1, false)], plan, None);
+    let order = vec![ColumnOrder { column: 1, desc: true, nulls_last: false }];
+    for plan in [max, top_k(&[], order, Some(lit(1)), 0, Growth::Always, vec![])] {
+        let mut world = World::new(1);
+        let arity = if matches!(plan, Plan::TopK { .. }) { 2 } else { 1 };
+        let built = dataflow("d", &[("a", 2)], 0).object("o", plan);
+        world.replica().create(built.index("i", "o", &[], arity));
+        let stored = |time, diff| vec![Stored { error: false, row: ints(&[1, 2]), time, diff }];
+        world.append("a", stored(1, 1), 2);
+        assert_eq!(world.peek("i", arity, 1).expect("a row").len(), 1);
+        world.append("a", stored(2, -1), 3);
+        let error = world.peek("i", arity, 2).expect_err("an error");
+        assert!(error.message.contains("does not exist"), "{error:?}");
+    }
+}
+
+#[test]
 fn all_kinds_of_aggregates_together() {
     let aggregates = vec![
         aggregate("array_agg", 1, false),
@@ -355,7 +431,7 @@ fn all_kinds_of_aggregates_together() {
         hierarchical: vec![2],
         basic: vec![0, 3],
         buckets: vec![8],
-        monotonic: false,
+        ..ReducePlan::default()
     };
     check(&reduction(&[0], aggregates, plan, None), 6);
 }
@@ -370,22 +446,49 @@ fn top_k_of_groups() {
             (vec![], None, 2),
             (vec![order(1, false, false)], Some(call("add_int8_int8", vec![col(0), lit(5)])), 0),
         ] {
-            let buckets = buckets.clone();
-            let input = Box::new(global("a", 2));
-            let group_key = vec![0];
-            let top = Plan::TopK {
-                input,
-                arity: 2,
-                group_key,
-                order_key,
-                limit,
-                offset,
-                monotonic: false,
-                buckets,
-            };
+            let top = top_k(&[0], order_key, limit, offset, Growth::Unknown, buckets.clone());
             history(&top, 2, 1, false, 21);
             history(&top, 2, 2, true, 22);
         }
+    }
+    for (group_key, order_key, limit, offset) in [
+        (vec![0], vec![order(1, true, false)], 1, 0),
+        (vec![0], vec![order(1, false, true), order(0, true, true)], 3, 1),
+        (vec![], vec![order(1, true, true)], 2, 3),
+        (vec![1], vec![], 0, 1),
+    ] {
+        let top = |growth| top_k(&group_key, order_key.clone(), Some(lit(limit)), offset, growth, vec![]);
+        check_growing(&top(Growth::Always), 2);
+        check_once(&top(Growth::OnceAddedUp), 2);
+    }
+}
+
+/// What is known of the rows of a top-k.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    Unknown,
+    Always,
+    OnceAddedUp,
+}
+
+fn top_k(
+    group_key: &[usize],
+    order_key: Vec<ColumnOrder>,
+    limit: Option<ScalarExpr>,
+    offset: u64,
+    growth: Growth,
+    buckets: Vec<u64>,
+) -> Plan {
+    Plan::TopK {
+        input: Box::new(global("a", 2)),
+        arity: 2,
+        group_key: group_key.to_vec(),
+        order_key,
+        limit,
+        offset,
+        monotonic: growth != Growth::Unknown,
+        must_consolidate: growth == Growth::OnceAddedUp,
+        buckets,
     }
 }
 

@@ -114,6 +114,7 @@ fn negative_multiplicities_are_errors_of_reductions() {
             limit: Some(lit(1)),
             offset: 0,
             monotonic: false,
+            must_consolidate: false,
             buckets: vec![4],
         },
     ];

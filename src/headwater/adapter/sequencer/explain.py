@@ -333,6 +333,7 @@ def _dataflow(made: _Explainer, expr: RelationExpr) -> LoweredDataflow | None:
         object_id=made.coord.ids.transient(),
         index_id=made.coord.ids.transient(),
         by_dataflow=True,
+        single_time=made.finishing is not None,
     )
     return peek.lowered if isinstance(peek, DataflowPeek) else None
 

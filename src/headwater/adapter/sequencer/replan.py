@@ -10,7 +10,7 @@ from headwater.adapter.planning import Planner
 from headwater.adapter.refreshes import schedule_of
 from headwater.adapter.sequencer.create import connection_kind, definition_of, key_texts
 from headwater.adapter.sequencer.shaping import shaped
-from headwater.adapter.sequencer.source import is_append_only, subsource_desc
+from headwater.adapter.sequencer.source import subsource_desc
 from headwater.catalog.builtin.initial import MZ_SYSTEM, builtin_privileges
 from headwater.catalog.builtin.shapes import shapes
 from headwater.catalog.builtin.views import BuiltinViewDef
@@ -257,7 +257,6 @@ def _external(
                 progress=stored.progress,
                 retain_history_ms=stored.retain_history_ms,
                 timestamp_interval_ms=plan.timestamp_interval_ms,
-                monotonic=is_append_only(plan),
             )
         case ddl.CreateSinkPlan():
             return _new(

@@ -86,17 +86,6 @@ def own_cluster(
     return wanted, (), ()
 
 
-def is_append_only(plan: ddl.CreateSourcePlan) -> bool:
-    """Return whether a source's rows are never retracted."""
-    match plan.details:
-        case planned.KafkaSource():
-            return plan.envelope == "none"
-        case planned.WebhookSource():
-            return True
-        case _:
-            return False
-
-
 def prepare_source(
     coord: Coordinator, session: Session, snapshot: CatalogSnapshot, plan: ddl.CreateSourcePlan
 ) -> Work:
@@ -133,7 +122,6 @@ def prepare_source(
         progress=progress.id,
         retain_history_ms=plan.retain_history_ms,
         timestamp_interval_ms=plan.timestamp_interval_ms,
-        monotonic=is_append_only(plan),
     )
     parts = [
         _part(
@@ -189,7 +177,7 @@ def _prepare_webhook(
     item: Table | Source = (
         Table(**common)
         if details.is_table
-        else Source(source_kind=WEBHOOK, cluster=own_cluster_id(plan), monotonic=True, **common)
+        else Source(source_kind=WEBHOOK, cluster=own_cluster_id(plan), **common)
     )
 
     async def run(_: CatalogSnapshot) -> None:

@@ -60,18 +60,20 @@ def build_dataflow(
     sink_exports: Sequence[SinkExport] = (),
     as_of: Frontier = TIMESTAMP_MIN,
     until: Frontier = None,
+    single_time: bool = False,
     push_source_mfps: bool = True,
 ) -> LoweredDataflow:
     """Return the dataflow that computes ``objects`` (optimized plans, in order) and exports them.
 
-    An export ``on`` something that is not among the objects imports it.
+    An export ``on`` something that is not among the objects imports it. With ``single_time`` what
+    is computed need not be right but at ``as_of``.
 
     Raises:
         FeatureNotSupported: A plan has ``mz_now()`` outside temporal filters.
         InternalError: A plan reads something that ``context`` does not have.
     """
     widths = _widths(expr for _, expr in objects)
-    lowering = Lowering(_as_wide(context.indexes, widths), Typer())
+    lowering = Lowering(_as_wide(context.indexes, widths), Typer(), single_time=single_time)
     built: list[BuildDesc] = []
     for identifier, expr in objects:
         check_depth(expr)

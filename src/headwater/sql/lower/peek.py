@@ -118,6 +118,7 @@ def plan_peek(
     as_of: Frontier = TIMESTAMP_MIN,
     until: Frontier = None,
     by_dataflow: bool = False,
+    single_time: bool = True,
 ) -> PeekPlan:
     """Return how to answer ``expr`` (optimized, unmaterializable calls filled in) once.
 
@@ -130,6 +131,8 @@ def plan_peek(
         as_of: The time of the read; sequencing may replace it in the description later.
         until: The time after it, where known.
         by_dataflow: Whether to use a dataflow even where none is needed.
+        single_time: Whether a dataflow is read at ``as_of`` alone; not where it stands for one
+            that is kept.
     """
     fast = None if by_dataflow else fast_path(expr, context)
     if fast is not None:
@@ -143,6 +146,7 @@ def plan_peek(
         index_exports=(export,),
         as_of=as_of,
         until=until,
+        single_time=single_time,
     )
     return DataflowPeek(lowered, export, Mfp.identity(width))
 

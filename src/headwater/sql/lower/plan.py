@@ -23,7 +23,7 @@ from headwater.ir.visit import columns_of_all, remap, replace
 from headwater.sql.lower.joins import PathBuilder
 from headwater.sql.lower.lookups import find_lookup
 from headwater.sql.lower.mfp import columns_identity, split_temporal, to_mfp
-from headwater.sql.lower.reduce import buckets, reduce_plan
+from headwater.sql.lower.reduce import Growth, reduce_plan, top_k_plan
 from headwater.types.ids import GlobalId
 
 
@@ -60,6 +60,7 @@ class Lowering:
     """Lowers the objects of one dataflow; gathers what they import.
 
     Attributes:
+        single_time: Whether the dataflow is read at its first time alone.
         sources: Global ids that are read as raw streams.
         index_uses: Indexes that are read, in the order they were met.
     """
@@ -68,7 +69,11 @@ class Lowering:
         self,
         indexes: Mapping[GlobalId, tuple[IndexImport, ...]] | None = None,
         typer: Typer | None = None,
+        *,
+        single_time: bool = False,
     ) -> None:
+        self.single_time = single_time
+        self._in_recursion = False  # where rows come and go from round to round
         self.indexes = indexes or {}
         self.typer = typer or Typer()
         self.locals: dict[int, Available] = {}
@@ -213,9 +218,11 @@ class Lowering:
         for number in node.ids:
             self.locals[number] = RAW
         values = []
+        outside, self._in_recursion = self._in_recursion, True
         for number, value in zip(node.ids, node.values, strict=True):
             values.append(self.raw(value))
             self.locals[number] = RAW
+        self._in_recursion = outside
         body = self.lower(linear.to_relation(node.body))
         plan = lir.LetRec(
             node.ids,
@@ -269,7 +276,13 @@ class Lowering:
             source, key = self.as_raw(below, width), None
         after = to_mfp(linear)
         plan = lir.Reduce(
-            source, width, node.group_key, node.aggregates, reduce_plan(node), after, key
+            source,
+            width,
+            node.group_key,
+            node.aggregates,
+            reduce_plan(node, self._growth(node)),
+            after,
+            key,
         )
         offered = RAW
         if after.is_identity:
@@ -277,17 +290,14 @@ class Lowering:
         return self._then_temporal(Lowered(plan, offered), temporal)
 
     def _top_k(self, node: mir.TopK) -> Lowered:
-        plan = lir.TopK(
-            self.raw(node.input),
-            arity(node.input),
-            node.group_key,
-            node.order_key,
-            node.limit,
-            node.offset,
-            node.monotonic,
-            buckets(node.expected_group_size),
-        )
-        return Lowered(plan, RAW)
+        return Lowered(top_k_plan(node, self.raw(node.input), self._growth(node)), RAW)
+
+    def _growth(self, node: mir.Reduce | mir.TopK) -> Growth:
+        """Return what is known of the rows below: of one time alone, none is taken away."""
+        if node.monotonic:
+            return Growth.ALWAYS
+        at_once = self.single_time and not self._in_recursion
+        return Growth.ONCE_CONSOLIDATED if at_once else Growth.UNKNOWN
 
     def _window(self, node: mir.Window) -> Lowered:
         below = self.raw(node.input)

@@ -1,14 +1,35 @@
 """How aggregates and top-k are kept up to date, from what is known of groups and input."""
 
+from enum import Enum
+
 from headwater.ir.functions import AggregateClass, aggregate_class
-from headwater.ir.physical import ReducePlan
-from headwater.ir.relation import Reduce
+from headwater.ir.literals import literal_int
+from headwater.ir.physical import Plan, ReducePlan
+from headwater.ir.physical import TopK as TopKPlan
+from headwater.ir.relation import Reduce, TopK
+from headwater.ir.scalar import Literal
+from headwater.ir.typing import arity
 
 # A stage of a hierarchical reduction divides each group into this many times fewer buckets.
 BUCKET_FANOUT = 16
 # Rows a group where nothing was said: three stages, which bound an update's work to a few dozen
 # rows for groups of up to 64 ki, and cost small groups little.
 EXPECTED_GROUP_SIZE_DEFAULT = 65_536
+# Rows of a group that only grows are kept in one list up to this many; a change may move all.
+KEPT_ROWS_MAX = 1_000
+
+
+class Growth(Enum):
+    """Whether rows of a collection are taken away again."""
+
+    UNKNOWN = "unknown"
+    ALWAYS = "always"  # rows are only ever added
+    ONCE_CONSOLIDATED = "once consolidated"  # as ALWAYS, the changes of each time added up
+
+    @property
+    def is_monotonic(self) -> bool:
+        """Return whether rows are only added, as far as can be seen."""
+        return self is not Growth.UNKNOWN
 
 
 def buckets(expected_group_size: int | None) -> tuple[int, ...]:
@@ -22,20 +43,53 @@ def buckets(expected_group_size: int | None) -> tuple[int, ...]:
     return tuple(reversed(stages))
 
 
-def reduce_plan(node: Reduce) -> ReducePlan:
-    """Return which aggregates of ``node`` are computed how.
+def largest_group(levels: int) -> int:
+    """Return the greatest expected size of groups for which there are that many levels.
 
-    Append-only input gets buckets as well: its values are all kept, and without buckets every
-    change would look at each of them.
+    The stages, and the last reduction of what they leave.
     """
+    return int(BUCKET_FANOUT ** (levels + 1)) - 1
+
+
+def reduce_plan(node: Reduce, growth: Growth) -> ReducePlan:
+    """Return which aggregates of ``node`` are computed how, over rows of that ``growth``."""
     by_class: dict[AggregateClass, list[int]] = {kind: [] for kind in AggregateClass}
     for number, aggregate in enumerate(node.aggregates):
         by_class[aggregate_class(aggregate.func)].append(number)
     hierarchical = tuple(by_class[AggregateClass.HIERARCHICAL])
+    if not hierarchical:
+        growth = Growth.UNKNOWN  # the others make no use of it
+    staged = hierarchical and not growth.is_monotonic
     return ReducePlan(
         accumulable=tuple(by_class[AggregateClass.ACCUMULABLE]),
         hierarchical=hierarchical,
         basic=tuple(by_class[AggregateClass.BASIC]),
-        buckets=buckets(node.expected_group_size) if hierarchical else (),
-        monotonic=False,
+        buckets=buckets(node.expected_group_size) if staged else (),
+        monotonic=growth.is_monotonic,
+        must_consolidate=growth is Growth.ONCE_CONSOLIDATED,
     )
+
+
+def top_k_plan(node: TopK, below: Plan, growth: Growth) -> TopKPlan:
+    """Return how a top-k is computed over ``below``, whose rows are of ``growth``."""
+    if not _keeps_few(node):
+        growth = Growth.UNKNOWN
+    return TopKPlan(
+        below,
+        arity(node.input),
+        node.group_key,
+        node.order_key,
+        node.limit,
+        node.offset,
+        growth.is_monotonic,
+        growth is Growth.ONCE_CONSOLIDATED,
+        () if growth.is_monotonic else buckets(node.expected_group_size),
+    )
+
+
+def _keeps_few(node: TopK) -> bool:
+    """Return whether it is known how many rows of a group are kept, and that they are not many."""
+    if not isinstance(node.limit, Literal):
+        return False
+    limit = literal_int(node.limit)
+    return limit is not None and limit >= 0 and limit + node.offset <= KEPT_ROWS_MAX

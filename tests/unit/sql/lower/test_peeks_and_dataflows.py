@@ -1,13 +1,12 @@
 """How one-shot reads are answered, and what dataflows import."""
 
-import msgspec
 import pytest
 
 from headwater.errors import UndefinedParameter
 from headwater.ir import physical as lir
 from headwater.ir.dataflow import IndexExport, SinkExport, SubscribeSink
 from headwater.ir.literals import int_literal, text_literal
-from headwater.ir.relation import ColumnOrder, Constant, Reduce, RowSetFinishing
+from headwater.ir.relation import ColumnOrder, Constant, Reduce, RowSetFinishing, TopK
 from headwater.ir.scalar import AggregateExpr, Column, Parameter, UnmaterializableFunc
 from headwater.ir.visit_physical import walk_plan
 from headwater.sql.lower.dataflow import build_dataflow
@@ -20,16 +19,17 @@ from headwater.sql.lower.peek import (
     plan_peek,
     project_for_finishing,
 )
-from headwater.sql.lower.reduce import buckets, reduce_plan
+from headwater.sql.lower.reduce import Growth, buckets, largest_group, reduce_plan, top_k_plan
 from headwater.sql.lower.substitute import (
     has_parameters,
     substitute_parameters,
     substitute_unmaterializable,
     unmaterializable_of,
 )
+from headwater.sql.optimize.context import OptimizerContext
 from headwater.sql.optimize.pipeline import optimize
 from headwater.types.relation import RelationDesc
-from headwater.types.scalar import MZ_TIMESTAMP, ColumnType
+from headwater.types.scalar import INT8, MZ_TIMESTAMP, ColumnType
 from tests.golden.planning import (
     IDS,
     INDEX_IDS,
@@ -37,6 +37,7 @@ from tests.golden.planning import (
     optimizer_context,
     plan_sql,
 )
+from tests.property.plans import python_fold
 
 
 def peek(sql, with_indexes=True):
@@ -172,9 +173,72 @@ def test_stages_follow_from_the_expected_group_size():
     assert list(buckets(None)) == sorted(buckets(None), reverse=True)
 
 
-def test_append_only_groups_have_stages_as_any_other():
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_the_largest_group_of_so_many_levels(levels):
+    assert len(buckets(largest_group(levels))) == levels - 1
+    assert len(buckets(largest_group(levels) + 1)) == levels
+
+
+EMPTY = Constant((), RelationDesc((), ()))
+
+
+def test_groups_that_only_grow_have_no_stages():
     greatest = AggregateExpr("max", Column(0), ColumnType(MZ_TIMESTAMP))
-    empty = Constant((), RelationDesc((), ()))
-    reduce = Reduce(empty, (), (greatest,), monotonic=True)
-    assert reduce_plan(reduce) == reduce_plan(msgspec.structs.replace(reduce, monotonic=False))
-    assert reduce_plan(reduce).buckets == buckets(None)
+    reduce = Reduce(EMPTY, (), (greatest,))
+    staged = lir.ReducePlan(hierarchical=(0,), buckets=buckets(None))
+    assert reduce_plan(reduce, Growth.UNKNOWN) == staged
+    assert reduce_plan(reduce, Growth.ALWAYS) == lir.ReducePlan(hierarchical=(0,), monotonic=True)
+    assert reduce_plan(reduce, Growth.ONCE_CONSOLIDATED) == lir.ReducePlan(
+        hierarchical=(0,), monotonic=True, must_consolidate=True
+    )
+    counted = Reduce(EMPTY, (), (AggregateExpr("count", Column(0), ColumnType(INT8)),))
+    assert reduce_plan(counted, Growth.ALWAYS) == lir.ReducePlan(accumulable=(0,))
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "is_monotonic"),
+    [
+        (int_literal(1, INT8), 0, True),
+        (int_literal(999, INT8), 1, True),
+        (int_literal(1_000, INT8), 1, False),
+        (int_literal(-1, INT8), 0, False),
+        (None, 1, False),
+        (Column(0), 0, False),
+    ],
+)
+def test_a_top_k_of_rows_that_only_grow_keeps_a_few(limit, offset, is_monotonic):
+    node = TopK(EMPTY, (), (), limit, offset)
+    plan = top_k_plan(node, lir.Constant((), 0), Growth.ALWAYS)
+    assert (plan.monotonic, plan.must_consolidate) == (is_monotonic, False)
+    assert plan.buckets == (() if is_monotonic else buckets(None))
+
+
+def growth_of_nodes(sql: str, **context) -> list[tuple[bool, bool]]:
+    """Return the flags of each such node of a query, and then of a view of it."""
+    expr = optimize(plan_sql(sql), OptimizerContext(fold=python_fold, **context))
+    once = plan_peek(expr, lower_context(False), object_id="t1", index_id="t2").lowered
+    kept = build_dataflow("view", [("u900", expr)], lower_context(False))
+    found = []
+    for lowered in (once, kept):
+        for node in walk_plan(lowered.dataflow.objects[0].plan):
+            plan = node.plan if isinstance(node, lir.Reduce) else node
+            if isinstance(plan, lir.TopK) or getattr(plan, "hierarchical", ()):
+                found.append((plan.monotonic, plan.must_consolidate))
+    return found
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["select a, max(b) from t group by a", "select * from (select a from t order by b limit 2) x"],
+)
+def test_rows_of_one_time_are_added_up_first_where_they_may_have_been_taken_away(sql):
+    grows = frozenset({IDS["t"]})
+    assert growth_of_nodes(sql) == [(True, True), (False, False)]
+    assert growth_of_nodes(sql, append_only=grows) == [(True, False), (True, False)]
+
+
+def test_rows_of_a_recursion_come_and_go_at_one_time_too():
+    sql = """with mutually recursive r (a int, b int) as (
+        select a, max(b) from (select a, b from t union all select b, a from r) as x group by a
+    ) select max(b) from r"""
+    assert sorted(growth_of_nodes(sql)[:2]) == [(False, False), (True, True)]

@@ -79,6 +79,10 @@ impl Column for Accum {
         }
         Ok(out)
     }
+    fn heap_bytes(column: &[Self]) -> usize {
+        let spilled = |accum: &&Accum| accum.slots.spilled();
+        column.iter().filter(spilled).map(|accum| accum.slots.capacity() * size_of::<i128>()).sum()
+    }
 }
 
 /// One aggregate and where its slots are: those that most groups need before the others of all aggregates.

@@ -15,6 +15,7 @@ use hw_expr::aggregate::Aggregate;
 use hw_types::row;
 
 use super::bundle::{Arrangement, Bundle, concatenate};
+use super::complete::consolidate;
 use super::operators::{Logic, ReduceLogic, flat_map, flat_map_arranged, reduce};
 use super::thinning::Picker;
 use super::{Context, RenderError, RenderTime, all_columns};
@@ -152,8 +153,12 @@ fn aggregate<'s, T: RenderTime>(
     if !shape.plan.accumulable.is_empty() {
         parts.push(accumulable::render(context, rows.clone(), shape, errs)?);
     }
-    for index in &shape.plan.hierarchical {
-        parts.push(hierarchical::render(rows.clone(), shape, *index, errs)?);
+    if !shape.plan.hierarchical.is_empty() {
+        let must_consolidate = shape.plan.must_consolidate;
+        let rows = if must_consolidate { consolidate(rows.clone(), "Extremes") } else { rows.clone() };
+        for index in &shape.plan.hierarchical {
+            parts.push(hierarchical::render(rows.clone(), shape, *index, errs)?);
+        }
     }
     for index in &shape.plan.basic {
         parts.push(basic::render(rows.clone(), shape, *index, errs)?);

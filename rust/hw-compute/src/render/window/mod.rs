@@ -126,6 +126,7 @@ pub fn maintain<'s>(keyed: RowStream<'s, u64>, functions: Functions) -> Halves<'
         held.set(Size {
             records: before.records.saturating_add_signed(records as isize),
             bytes: before.bytes.saturating_add_signed(bytes as isize),
+            ..before
         });
     });
     stateful(keyed, "Window", logic, Some(size))
