@@ -52,6 +52,28 @@ def test_explain_analyze_says_what_each_node_holds(connection: Connection) -> No
     assert {str(line[0]).rpartition(".")[2] for line in whole} >= {"ranked_shop", "ratios"}
 
 
+def test_hints_say_how_large_groups_are(connection: Connection) -> None:
+    connection.execute(
+        "CREATE MATERIALIZED VIEW pairs AS SELECT amount / 2, max(amount) FROM sales GROUP BY 1"
+    )
+    assert len(rows(connection, "SELECT * FROM pairs")) == 251  # waits for the dataflow
+    found = rows(connection, "EXPLAIN ANALYZE HINTS FOR MATERIALIZED VIEW pairs")
+    (reduce,) = (line for line in found if "GroupAggregate" in str(line[0]))
+    # Three stages and what they leave to the last; two rows a group seldom meet in any.
+    assert reduce[1:4] == (4, 3, 255)
+    assert reduce[4]
+    assert all(line[1:] == (None,) * 4 for line in found if line is not reduce)
+    connection.execute(
+        "CREATE MATERIALIZED VIEW hinted AS SELECT amount / 2, max(amount) FROM sales GROUP BY 1"
+        " OPTIONS (AGGREGATE INPUT GROUP SIZE = 255)"
+    )
+    assert len(rows(connection, "SELECT * FROM hinted")) == 251
+    found = rows(connection, "EXPLAIN ANALYZE HINTS FOR MATERIALIZED VIEW hinted")
+    assert (1, 0, None, None) in [line[1:] for line in found]
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        connection.execute("EXPLAIN ANALYZE HINTS FOR MATERIALIZED VIEW pairs AS SQL")
+
+
 def test_errors_of_a_view_come_and_go_with_their_rows(connection: Connection) -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO sales VALUES (3, 7, 0), (4, 8, 0)")

@@ -1,26 +1,30 @@
 """EXPLAIN ANALYZE: what the nodes of running plans cost, asked of one replica's workers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import zip_longest
 
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.select import result_columns
 from headwater.adapter.session import Session
 from headwater.catalog import rows as r
 from headwater.catalog.items import Index, MaterializedView
-from headwater.compute.protocol import Inspected
+from headwater.compute.protocol import Inspected, StageReport
 from headwater.errors import FeatureNotSupported, ObjectNotInPrerequisiteState
 from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.explain import ExplainOptions, explain_nodes
 from headwater.persist import flat
 from headwater.pgwire import protocol as p
+from headwater.sql.lower.reduce import largest_group
 from headwater.sql.plan.statements import ExplainAnalyzePlan
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.time import TIMESTAMP_MIN
 
 _NS_PER_S = 1_000_000_000
 _RATIO_DIGITS = Decimal("0.01")
+# Of the first level's rows, how many fewer another may have and still be thought to have as many.
+_CUT_TOLERANCE = 0.15
 
 
 @dataclass(slots=True)
@@ -30,10 +34,16 @@ class _Cost:
     bytes: list[int]
     records: list[int]
     elapsed_ns: list[int]
+    stages: list[StageReport] = field(default_factory=list)  # of all workers together
 
     @staticmethod
     def nothing(workers: int) -> "_Cost":
         return _Cost([0] * workers, [0] * workers, [0] * workers)
+
+    def add_stages(self, stages: Sequence[StageReport]) -> None:
+        """Add what the inputs of stages hold on one more worker."""
+        pairs = zip_longest(self.stages, stages, fillvalue=StageReport(0, 0))
+        self.stages = [StageReport(a.records + b.records, a.bytes + b.bytes) for a, b in pairs]
 
 
 @dataclass(slots=True)
@@ -66,11 +76,11 @@ async def sequence_analyze(
 ) -> p.ExecuteReply:
     """Answer EXPLAIN ANALYZE.
 
-    Raises: FeatureNotSupported (HINTS, AS SQL, of what is not maintained);
+    Raises: FeatureNotSupported (AS SQL, of what is not maintained);
         ObjectNotInPrerequisiteState (the cluster has no replica to ask).
     """
-    if plan.as_sql or "hints" in plan.properties:
-        raise FeatureNotSupported("EXPLAIN ANALYZE HINTS and AS SQL are not supported")
+    if plan.as_sql:
+        raise FeatureNotSupported("EXPLAIN ANALYZE AS SQL is not supported")
     if plan.object is None:
         cluster = coord.snapshot.cluster(session.cluster).id
         answers = await _ask(coord, cluster)
@@ -82,8 +92,14 @@ async def sequence_analyze(
         dataflow = coord.compute.dataflow(item.cluster, item.id)
         answers = await _ask(coord, item.cluster)
         lines = list(_nodes(coord, item.id, dataflow, answers))
+    if "hints" in plan.properties:
+        return _answer(plan, [b"".join(map(r.text, line.head)) + _hint(line) for line in lines])
     measures = [measure for word in plan.properties for measure in _MEASURES[word]]
     rows = [row for line in lines for row in _rows(line, measures, by_worker=plan.with_skew)]
+    return _answer(plan, rows)
+
+
+def _answer(plan: ExplainAnalyzePlan, rows: Sequence[bytes]) -> p.ExecuteReply:
     data = flat.build((row, TIMESTAMP_MIN, 1) for row in rows)
     return p.Rows(source=p.InlineRows(rows=data), columns=result_columns(plan.desc))
 
@@ -109,6 +125,7 @@ def _costs(
             cost.bytes[worker] += node.bytes
             cost.records[worker] += node.records
             cost.elapsed_ns[worker] += node.elapsed_ns
+            cost.add_stages(node.stages)
     return found
 
 
@@ -156,6 +173,24 @@ def _objects(
         item = coord.snapshot.try_item(id)
         if item is not None and coord.compute.has(cluster, id):
             yield _Line((coord.snapshot.show_item(item), id), totals[id])
+
+
+def _hint(line: _Line) -> bytes:
+    """Return levels, levels to cut, the group size that does so, and the bytes that it saves.
+
+    A level that is given nearly as many rows as the first has little to do: the levels before it
+    leave as much as they are given, since groups are smaller than was expected.
+    """
+    stages = line.cost.stages
+    if not stages:
+        return r.NULL * 4
+    least = stages[0].records * (1 - _CUT_TOLERANCE)
+    cut = [stage for stage in stages[1:] if stage.records >= least and stage.records]
+    levels = r.integer(len(stages)) + r.integer(len(cut))
+    if not cut:
+        return levels + r.NULL * 2
+    size = largest_group(len(stages) - len(cut))
+    return levels + r.integer(size) + r.text(_size(sum(stage.bytes for stage in cut)))
 
 
 def _rows(line: _Line, measures: Sequence[_Measure], *, by_worker: bool) -> Iterator[bytes]:

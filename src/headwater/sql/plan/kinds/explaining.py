@@ -177,7 +177,7 @@ def _analyze(ctx: StatementContext, node: ast_explain.ExplainAnalyze) -> Outcome
         columns.append(("worker_id", UINT8))
     for word in words:
         if word == "hints":
-            columns.extend([("levels", INT8), ("to_cut", INT8), ("savings", TEXT), ("hint", TEXT)])
+            columns.extend([("levels", INT8), ("to_cut", INT8), ("hint", INT8), ("savings", TEXT)])
         for measure, kind in _MEASURES.get(word, ()):
             if node.skew:
                 ratio = "cpu" if measure == "elapsed" else measure
