@@ -349,3 +349,25 @@ def test_there_is_nothing_to_defer(connection: Connection) -> None:
     with pytest.raises(psycopg.errors.UndefinedObject, match='constraint "none" does not exist'):
         connection.execute("SET CONSTRAINTS none IMMEDIATE")
     connection.execute("DROP TABLE deferring")
+
+
+def test_types_name_the_functions_that_read_them(connection: Connection) -> None:
+    """Source: PostgreSQL's pg_type.dat; Npgsql joins pg_type and pg_proc by them."""
+    connection.execute("CREATE TYPE read_pair AS (a int, b text)")
+    found = connection.execute(
+        """SELECT t.typname, i.proname, r.proname FROM pg_type AS t
+           JOIN pg_proc AS i ON i.oid = t.typinput JOIN pg_proc AS r ON r.oid = t.typreceive
+           WHERE t.typname IN ('int4', '_int4', 'int4range', 'timestamptz', 'int2vector',
+                               'read_pair', 'text') ORDER BY 1"""
+    ).fetchall()
+    assert found == [
+        ("_int4", "array_in", "array_recv"),
+        ("int2vector", "int2vectorin", "int2vectorrecv"),
+        ("int4", "int4in", "int4recv"),
+        ("int4range", "range_in", "range_recv"),
+        ("read_pair", "record_in", "record_recv"),
+        ("text", "textin", "textrecv"),
+        ("timestamptz", "timestamptz_in", "timestamptz_recv"),
+    ]
+    assert one(connection, "SELECT typinput::text FROM pg_type WHERE typname = 'bool'") == "boolin"
+    assert one(connection, "SELECT a::regproc::oid FROM (VALUES ('array_in')) AS t (a)") == 750

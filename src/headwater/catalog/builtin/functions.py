@@ -21,7 +21,7 @@ from headwater.catalog.builtin.types import show_type
 from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.ir.functions import SIGNATURES, FunctionKind, Pseudo, Signature, Volatility
-from headwater.ir.functions.schemas import schema_of
+from headwater.ir.functions.schemas import TYPE_IO, schema_of
 from headwater.ir.functions.signature import ArgType
 from headwater.types.ids import GlobalId
 from headwater.types.scalar import BaseType, ScalarType
@@ -148,7 +148,28 @@ def functions() -> tuple[Function, ...]:
         if oid and oid not in known:
             known.add(oid)
             found.append(Function(cast.function, oid, (cast.takes,), cast.function))
+    found.extend(_reads_a_type(name, oid) for name, oid in TYPE_IO.items())
     return tuple(found)
+
+
+# Types whose values are read with the type's element or modifier.
+_READ_WITH_MORE = frozenset(
+    {
+        *("array", "anyarray", "anycompatiblearray", "record", "range", "bpchar", "varchar"),
+        *("numeric", "time", "timestamp", "timestamptz", "interval"),
+    }
+)
+
+
+def _reads_a_type(name: str, oid: int) -> Function:
+    """Return a function of ``pg_type.typinput`` or ``typreceive``, which nobody can call."""
+    is_text = name.endswith("in")
+    read = name.removesuffix("in" if is_text else "recv").removesuffix("_")
+    result = {"array": "anyarray", "range": "anyrange"}.get(read, read)
+    args = ["cstring" if is_text else "internal"]
+    if read in _READ_WITH_MORE:
+        args.extend(("oid", "int4"))
+    return Function(name, oid, tuple(args), result)
 
 
 def _cast_function(cast: CastRow) -> int:
@@ -158,14 +179,9 @@ def _cast_function(cast: CastRow) -> int:
     return _oid(cast.oid, cast.function, (cast.takes,))
 
 
-# What ``pg_type.typinput`` names and nobody can call: drivers tell arrays by ``array_in``.
-_TYPE_INPUTS = {"array_in": (750,)}
-
-
 def oids_of(name: str) -> tuple[int, ...]:
     """Return the object ids of a function's overloads."""
-    found = tuple(function.oid for function in functions() if function.name == name)
-    return found or _TYPE_INPUTS.get(name, ())
+    return tuple(function.oid for function in functions() if function.name == name)
 
 
 def function_id(oid: int) -> GlobalId:

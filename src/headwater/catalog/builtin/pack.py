@@ -24,7 +24,13 @@ from headwater.catalog.builtin.pg_rows import (
     space_row,
 )
 from headwater.catalog.builtin.roles import grant_rows
-from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type, type_modifier, type_oid
+from headwater.catalog.builtin.types import (
+    BUILTIN_TYPES,
+    io_functions,
+    show_type,
+    type_modifier,
+    type_oid,
+)
 from headwater.catalog.items import (
     CatalogItem,
     Cluster,
@@ -396,6 +402,7 @@ def _type(snapshot: CatalogSnapshot, item: Type) -> Iterator[TableRow]:
         r.text(item.category),
         database_name(snapshot, item),
         acl_names(snapshot, item.id, item.privileges),
+        *(r.integer(oid) for oid in io_functions(item.type, item.name, item.category)),
     )
     if item.category == "P":
         yield _row("mz_pseudo_types", r.text(item.id))

@@ -67,10 +67,9 @@ _ALL_DATABASES: tuple[tuple[str, str], ...] = (
         SELECT oid, name AS typname, schema_oid AS typnamespace, owner_oid AS typowner, typlen,
                typtype::"char" AS typtype, category::"char" AS typcategory,
                ','::"char" AS typdelim, 0::oid AS typrelid, typelem, typarray,
-               CASE WHEN category = 'A' THEN 750 ELSE 0 END::oid::regproc AS typinput,
-               0::oid AS typreceive, false AS typnotnull, 0::oid AS typbasetype,
-               (-1)::int4 AS typtypmod, 0::oid AS typcollation, NULL::text AS typdefault,
-               database_name
+               typinput::regproc AS typinput, typreceive, false AS typnotnull,
+               0::oid AS typbasetype, (-1)::int4 AS typtypmod, 0::oid AS typcollation,
+               NULL::text AS typdefault, database_name
         FROM mz_internal.mz_type_details
         """,
     ),

@@ -82,7 +82,7 @@ _OWN = {
     "mz_cluster_replica_lists": "cluster_id:text, replicas:text?",
     "mz_type_details": "id:text, oid:oid, shown:text, typlen:int2, typtype:text, typelem:oid, "
     "typarray:oid, element_id:text?, element_oid:oid, name:text, schema_oid:oid, owner_oid:oid, "
-    "category:text, database_name:text?, acl:text[]?",
+    "category:text, database_name:text?, acl:text[]?, typinput:oid, typreceive:oid",
     "mz_class_details": "id:text, oid:oid, name:text, schema_oid:oid, owner_oid:oid, "
     "relkind:text, natts:int2, checks:int2, has_keys:bool, persistence:text, "
     "database_name:text?, acl:text[]?",

@@ -5,6 +5,7 @@ Source: PostgreSQL 15 ``pg_type.dat``; ids from 16383 up are Materialize's.
 
 import msgspec
 
+from headwater.ir.functions.schemas import TYPE_IO
 from headwater.types.scalar import BaseType, ScalarType, array_of
 
 MZ_CATALOG = "mz_catalog"
@@ -140,6 +141,20 @@ def type_oid(type_: ScalarType) -> int:
     if type_.base is BaseType.RANGE and element is not None:
         return _RANGE_OIDS.get(element.base, 0)
     return _PSEUDO_OIDS.get(type_.base, 0)
+
+
+def io_functions(type_: ScalarType, name: str, category: str) -> tuple[int, int]:
+    """Return the object ids of the functions that read a type's text and binary forms, 0 for none.
+
+    They are PostgreSQL's; drivers tell arrays and their kin by them.
+    """
+    family = {"A": "array", "R": "range"}.get(category, type_.base.value)
+    if type_.base is BaseType.UNKNOWN or type_.base is BaseType.INT2VECTOR:
+        family = name  # a pseudo-type, or what is an array in name only
+    return (
+        next((TYPE_IO[f] for f in (f"{family}in", f"{family}_in") if f in TYPE_IO), 0),
+        next((TYPE_IO[f] for f in (f"{family}recv", f"{family}_recv") if f in TYPE_IO), 0),
+    )
 
 
 def type_modifier(type_: ScalarType) -> int:

@@ -287,7 +287,7 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
     (
         "mz_type_pg_metadata",
         """
-        SELECT id, 0::oid AS typinput, 0::oid AS typreceive FROM mz_internal.mz_type_details
+        SELECT id, typinput, typreceive FROM mz_internal.mz_type_details
         """,
     ),
     (
