@@ -139,6 +139,32 @@ def test_a_view_that_reads_the_column_is_in_the_way(connection: Connection) -> N
     assert rows(connection, "SELECT * FROM m") == [(5, 2)]
 
 
+def test_a_column_that_rows_are_kept_together_by_stays(connection: Connection) -> None:
+    connection.execute("CREATE TABLE t (a int, b int, c int) WITH (PARTITION BY (a, b))")
+    for change in ("DROP b", "ALTER a TYPE text"):
+        with pytest.raises(psycopg.errors.InvalidTableDefinition, match="of the partition key"):
+            connection.execute(f"ALTER TABLE t {change}")
+    connection.execute("ALTER TABLE t RENAME b TO d")
+    connection.execute("ALTER TABLE t DROP c")
+    shown = str(rows(connection, "SHOW CREATE TABLE t")[0][1])
+    assert "PARTITION BY = (a, d)" in shown
+
+
+def test_views_that_know_columns_by_older_names_follow(connection: Connection) -> None:
+    connection.execute("CREATE TABLE t (a int, b int, c int, d int)")
+    connection.execute("INSERT INTO t VALUES (1, 2, 3, 4)")
+    connection.execute("CREATE VIEW v AS SELECT t.a, d FROM t")
+    connection.execute("ALTER TABLE t RENAME a TO x")
+    connection.execute("ALTER TABLE t DROP b")
+    connection.execute("ALTER TABLE t ADD e int")
+    connection.execute("ALTER TABLE t RENAME d TO y")
+    connection.execute("ALTER TABLE t ALTER c TYPE text")
+    assert rows(connection, "SELECT * FROM v") == [(1, 4)]
+    assert rows(connection, "SELECT * FROM t") == [(1, "3", 4, None)]
+    (text,) = rows(connection, "SHOW CREATE VIEW v")[0][1:]
+    assert "AS t (a, d)" in str(text)
+
+
 # --- TYPE -----------------------------------------------------------------------------------------
 
 

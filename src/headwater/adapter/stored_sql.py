@@ -1,6 +1,6 @@
 """Statements as the catalog stores them, changed by ALTER."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -90,6 +90,25 @@ def with_name(create_sql: str, parts: Callable[[tuple[str, ...]], tuple[str, ...
     elif isinstance(old, str):
         statement = replace(statement, name=parts((old,))[-1])
     return to_sql(statement)
+
+
+def without_columns(
+    create_sql: str, id: GlobalId, gone: Callable[[int | None], Collection[int]]
+) -> str:
+    """Return a view's statement whose alias of relation ``id`` names no column that has ``gone``.
+
+    Which those are, by their numbers from 0, depends on the version of the relation that is meant.
+    """
+    (parsed,) = parse_statements(create_sql)
+
+    def change(node: Node) -> Node:
+        if not isinstance(node, TableRef) or node.name.id != id or node.alias is None:
+            return node
+        numbers = gone(node.name.version)
+        left = (name for at, name in enumerate(node.alias.columns) if at not in numbers)
+        return replace(node, alias=replace(node.alias, columns=tuple(left)))
+
+    return to_sql(transform(parsed.statement, change))
 
 
 def with_key_column_named(create_sql: str, old: str, new: str) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.create import definition_of
 from headwater.adapter.sequencer.replan import replan
 from headwater.adapter.sequencer.rewriting import narrowed
 from headwater.adapter.session import notice
-from headwater.adapter.stored_sql import with_version
+from headwater.adapter.stored_sql import with_version, without_columns
 from headwater.catalog.codec import durable_item
 from headwater.catalog.items import CatalogItem, Index, MaterializedView, Table, View
 from headwater.catalog.ops import Update
@@ -110,6 +111,9 @@ def _following(
     """Return a view of the columns that the table had; None where it reads one that is lost."""
     if lost and _reads(view, old, lost):
         return None
+    if lost:
+        sql = without_columns(view.create_sql, old.id, lambda version: _lost_at(old, version, lost))
+        view = replace(view, create_sql=sql, definition=definition_of(sql))
     if new.desc.arity > old.desc.arity:
         sql = with_version(view.create_sql, old.id, len(old.desc.added))
         view = replace(view, create_sql=sql)
@@ -121,6 +125,11 @@ def _following(
         return None
     assert isinstance(planned, View | MaterializedView)
     return replace(view, expr=planned.expr) if planned.desc == view.desc else None
+
+
+def _lost_at(old: Table, version: int | None, lost: frozenset[int]) -> set[int]:
+    """Return the numbers that lost columns had in a version of a table."""
+    return {at for at, place in enumerate(old.shown_at(version)) if place in lost}
 
 
 def _in_the_way(

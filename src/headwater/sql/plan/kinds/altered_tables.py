@@ -21,7 +21,7 @@ from headwater.errors import (
     WrongObjectType,
 )
 from headwater.sql.ast import ddl as ast_ddl
-from headwater.sql.ast.base import Node, ObjectKind
+from headwater.sql.ast.base import Node, ObjectKind, ObjectName
 from headwater.sql.ast.column import ColumnChange, Constraint, ConstraintKind
 from headwater.sql.ast.ddl import CreateTable
 from headwater.sql.ast.printer import to_sql
@@ -134,6 +134,18 @@ class _Altered:
         columns = (c if c.name != changed.name else changed for c in self.statement.columns)
         self.statement = replace(self.statement, columns=tuple(columns))
 
+    def check_not_partitioned_by(self, name: str, verb: str, position: int) -> None:
+        """Refuse a change of what PARTITION BY names. Raises: InvalidTableDefinition."""
+        for option in self.statement.options:
+            if option.name == "partition by" and any(
+                isinstance(node, ObjectName) and node.parts == (name,) for node in walk(option)
+            ):
+                raise InvalidTableDefinition(
+                    f'cannot {verb} column "{name}" because it is part of the partition key'
+                    f' of relation "{self.table.name}"',
+                    position=position,
+                )
+
     def keep_not_null(self, key: Sequence[str], position: int) -> None:
         """As in PostgreSQL, the columns of a primary ``key`` that has gone stay NOT NULL."""
         if not key or self.primary_key():
@@ -227,6 +239,7 @@ def _drop_column(altered: _Altered, action: ast_ddl.DropColumn) -> None:
             raise UndefinedColumn(shown, position=action.position)
         altered.ctx.notices.append(Notice(f"{shown}, skipping"))
         return
+    altered.check_not_partitioned_by(name, "drop", action.position)
     key = altered.primary_key()
     # As in PostgreSQL, constraints go with any of their columns.
     altered.statement = replace(
@@ -259,6 +272,7 @@ def _alter_type(altered: _Altered, action: ast_ddl.AlterColumnType) -> None:
         raise FeatureNotSupported(
             f'cannot alter type of column "{action.name}" twice', position=action.position
         )
+    altered.check_not_partitioned_by(action.name, "alter", action.position)
     old = altered.old.columns[altered.origins[action.name]].type
     altered.put(replace(column, data_type=action.data_type))
     if action.using is not None or resolve_type(action.data_type, altered.ctx.names) != old:
