@@ -12,9 +12,11 @@ from headwater.ir.typing import arity
 
 # A stage of a hierarchical reduction divides each group into this many times fewer buckets.
 BUCKET_FANOUT = 16
-# Rows a group where nothing was said: three stages, which bound an update's work to a few dozen
-# rows for groups of up to 64 ki, and cost small groups little.
-EXPECTED_GROUP_SIZE_DEFAULT = 65_536
+# The stages where nothing was said of groups. An update looks at some 80 rows, and in groups of
+# more than a million at a 16,384th of them (some 0.3 us a row). Each stage costs small groups a
+# copy of their rows: better three with more between them than four. More buckets in the first
+# would serve larger groups, and keep more of those of 10,000 rows twice.
+BUCKETS_DEFAULT = (16_384, 512, 16)
 # Rows of a group that only grows are kept in one list up to this many; a change may move all.
 KEPT_ROWS_MAX = 1_000
 
@@ -34,10 +36,11 @@ class Growth(Enum):
 
 def buckets(expected_group_size: int | None) -> tuple[int, ...]:
     """Return the stages for groups of that many rows: falling powers of two, none if small."""
-    size = expected_group_size or EXPECTED_GROUP_SIZE_DEFAULT
+    if not expected_group_size:
+        return BUCKETS_DEFAULT
     stages = []
     count = BUCKET_FANOUT
-    while count * BUCKET_FANOUT <= size:
+    while count * BUCKET_FANOUT <= expected_group_size:
         stages.append(count)
         count *= BUCKET_FANOUT
     return tuple(reversed(stages))

@@ -1,5 +1,7 @@
 """How one-shot reads are answered, and what dataflows import."""
 
+from itertools import pairwise
+
 import pytest
 
 from headwater.errors import UndefinedParameter
@@ -170,7 +172,15 @@ def test_stages_follow_from_the_expected_group_size():
     assert buckets(10) == ()
     assert buckets(300) == (16,)
     assert buckets(5000) == (256, 16)
-    assert list(buckets(None)) == sorted(buckets(None), reverse=True)
+
+
+def test_stages_of_groups_of_unknown_size_serve_large_ones():
+    first, *others = buckets(None)
+    assert 10_000_000 / first < 1_000
+    for more, fewer in pairwise((first, *others, 1)):
+        assert more % fewer == 0  # the rows of a bucket stay together
+        assert more / fewer <= 32
+        assert more.bit_count() == 1
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
