@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # A little before the timeline would tick: what is written then moves it in the tick's place.
 PERIOD_S = 0.9
+# Frontiers are written every so many periods: those of what stands still move as well.
+FRONTIERS_EVERY = 2
 _MICROS_PER_MS = 1_000
 
 
@@ -35,6 +37,8 @@ class Introspection:
     def __init__(self, coord: Coordinator, history: Iterable[TableRow] = ()) -> None:
         self._coord = coord
         self._written: set[TableRow] = set(history)
+        self._frontier_rows: frozenset[TableRow] = frozenset()
+        self._periods = 0
         self._statuses: dict[GlobalId, tuple[StatusUpdate, ReplicaId | None]] = {}
         self._history = StatusHistory(self._written)
         self._history.forget_dropped(coord.snapshot.try_item)
@@ -82,7 +86,11 @@ class Introspection:
         self._written = rows
 
     def _rows(self) -> Iterator[TableRow]:
-        yield from self._frontiers_and_hydration()
+        if self._periods % FRONTIERS_EVERY == 0:
+            self._frontier_rows = frozenset(self._frontiers())
+        self._periods += 1
+        yield from self._frontier_rows
+        yield from self._hydration()
         yield from self._refreshes()
         yield from self._errors()
         yield from self._replicas()
@@ -97,7 +105,17 @@ class Introspection:
                 r.integer(session.connected_ms * _MICROS_PER_MS),
             )
 
-    def _frontiers_and_hydration(self) -> Iterator[TableRow]:
+    def _frontiers(self) -> Iterator[TableRow]:
+        coord = self._coord
+        for item in coord.snapshot.items.values():
+            if item.is_builtin:
+                continue
+            if isinstance(item, Index) and coord.compute.has(item.cluster, item.id):
+                yield _frontiers(item.id, *coord.compute.frontiers(item.cluster, item.id))
+            elif coord.storage.has(item.id):
+                yield _frontiers(item.id, *coord.storage.frontiers(item.id))
+
+    def _hydration(self) -> Iterator[TableRow]:
         coord = self._coord
         for item in coord.snapshot.items.values():
             if item.is_builtin:
@@ -106,13 +124,9 @@ class Introspection:
             if isinstance(item, Index | MaterializedView) and coord.compute.has(item.cluster, id):
                 for replica, hydrated in coord.compute.hydrated(item.cluster, id).items():
                     yield _hydration(id, replica, hydrated=hydrated)
-            if isinstance(item, Index) and coord.compute.has(item.cluster, id):
-                yield _frontiers(id, *coord.compute.frontiers(item.cluster, id))
-            elif coord.storage.has(id):
-                since, upper = coord.storage.frontiers(id)
-                yield _frontiers(id, since, upper)
-                if isinstance(item, Table | Source):
-                    yield _hydration(id, None, hydrated=upper is None or upper > 0)
+            elif isinstance(item, Table | Source) and coord.storage.has(id):
+                _, upper = coord.storage.frontiers(id)
+                yield _hydration(id, None, hydrated=upper is None or upper > 0)
 
     def _refreshes(self) -> Iterator[TableRow]:
         coord = self._coord

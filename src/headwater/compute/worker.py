@@ -59,6 +59,10 @@ class Workers(Protocol):
         """Give import or sink ``token`` updates; times before ``upper`` are complete."""
         ...
 
+    def reach(self, uppers: Sequence[tuple[int, int | None]]) -> None:
+        """Say of imports that times before each upper, ``(token, upper)``, are complete."""
+        ...
+
     def write_batch(self, token: int, lower: int, upper: int | None) -> None:
         """Ask sink ``token`` what is missing at times in [lower, upper): a SinkBatch answers."""
         ...
@@ -102,6 +106,7 @@ class ComputeShell:
         self._feeds: dict[int, asyncio.Task[None]] = {}
         self._sinks: dict[int, SinkWriter] = {}
         self._schedules: dict[ShardId, RefreshSchedule] = {}
+        self._uppers = _Uppers(workers)
 
     def start(self) -> None:
         """Begin to serve, on the running event loop."""
@@ -113,6 +118,7 @@ class ComputeShell:
         for task in self._feeds.values():
             task.cancel()
         self._feeds.clear()
+        self._uppers.forget()
         self._sinks.clear()
 
     def serve(self) -> None:
@@ -169,7 +175,7 @@ class ComputeShell:
         choice = PartSelector(request.selection, until), self._tally
         if until is None:
             fetch = self._fetch_from(shard, reader)
-            feed = Feed(self._workers, fetch, request.token, *choice)
+            feed = Feed(self._workers, fetch, request.token, *choice, self._uppers.reach)
             await feed_history(feed, reader, request.as_of, None)
             return
         # Someone waits for the end of this import: damage is an answer too, and ends it.
@@ -202,19 +208,52 @@ class ComputeShell:
         return fetch
 
 
+class _Uppers:
+    """Uppers of imports, told to the workers once a turn of the loop: they wake once for all.
+
+    Many imports of one collection move together, one a view that reads it.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._waiting: dict[int, Frontier] = {}
+
+    def reach(self, token: int, upper: Frontier) -> None:
+        """Have the workers told that times before ``upper`` are complete in import ``token``."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._waiting[token] = upper
+
+    def forget(self) -> None:
+        """Tell nothing of what is not told yet: the workers end."""
+        self._waiting.clear()
+
+    def _tell(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        if waiting:
+            self._workers.reach(list(waiting.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """An import of the workers: where its parts come from, and which of them it needs."""
+    """An import of the workers: where its parts come from, and which of them it needs.
+
+    ``say``: tells the workers of an upper later in this turn of the loop, where that will do.
+    """
 
     workers: Workers
     fetch: Fetch
     token: int
     selector: PartSelector = ALL_PARTS
     tally: Tally = lambda _fetched, _skipped: None
+    say: Callable[[int, Frontier], None] | None = None
 
     def reach(self, upper: Frontier) -> None:
         """Say that times before ``upper`` are complete."""
-        self.workers.feed(self.token, (), upper)
+        if self.say is None:
+            self.workers.feed(self.token, (), upper)
+        else:
+            self.say(self.token, upper)
 
     async def give(
         self, parts: Sequence[PartRef], errors: Sequence[PartRef], since: Timestamp

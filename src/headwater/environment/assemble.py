@@ -51,8 +51,9 @@ from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId, ShardId
 from headwater.types.time import Timestamp
 
-# How often sinces follow uppers, and status relations follow what is running.
-MAINTENANCE_S = 0.5
+# How often sinces follow uppers: history of a second more costs less than looking at every
+# collection and telling every replica.
+MAINTENANCE_S = 2.0
 # How far tables may stay behind a source that moves, when a join waits for both.
 FOLLOW_SOURCES_S = 0.05
 # How often sources are looked for where there was none.
