@@ -157,6 +157,7 @@ COUNT = Reduce(
     ReducePlan(accumulable=(0,)),
     IDENTITY,
 )
+BY_VALUE = (ColumnOrder(1, desc=True),)
 DISTINCT = (Column(0), Column(1))
 
 # Over the edges (1, 2), (2, 3), (2, 4), (3, 1).
@@ -218,7 +219,11 @@ PLANS: dict[str, tuple[Plan, list[tuple[int, int]]]] = {
     ),
     "reduce": (COUNT, [(1, 1), (2, 2), (3, 1)]),
     "top_k": (
-        TopK(get(), 2, (0,), (ColumnOrder(1, desc=True),), literal(1), 0, False, (4,)),
+        TopK(get(), 2, (0,), BY_VALUE, literal(1), 0, False, False, (4,)),
+        [(1, 2), (2, 4), (3, 1)],
+    ),
+    "monotonic_top_k": (
+        TopK(get(), 2, (0,), BY_VALUE, literal(1), 0, True, True, ()),
         [(1, 2), (2, 4), (3, 1)],
     ),
     "window": (
