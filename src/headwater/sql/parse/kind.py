@@ -3,7 +3,7 @@
 from headwater.sql.ast.base import ObjectKind, ObjectName
 from headwater.sql.parse.stream import TokenStream
 
-_SINGULAR = {
+SINGULAR = {
     ("TABLE",): ObjectKind.TABLE,
     ("VIEW",): ObjectKind.VIEW,
     ("MATERIALIZED", "VIEW"): ObjectKind.MATERIALIZED_VIEW,
@@ -24,7 +24,7 @@ _SINGULAR = {
     ("NETWORK", "POLICY"): ObjectKind.NETWORK_POLICY,
     ("COLUMN",): ObjectKind.COLUMN,
 }
-_PLURAL = {
+PLURAL = {
     ("TABLES",): ObjectKind.TABLE,
     ("VIEWS",): ObjectKind.VIEW,
     ("MATERIALIZED", "VIEWS"): ObjectKind.MATERIALIZED_VIEW,
@@ -49,12 +49,12 @@ _PLURAL = {
     ("OBJECTS",): ObjectKind.OBJECT,
 }
 
-PLURAL_WORDS = {kind: " ".join(words) for words, kind in reversed(_PLURAL.items())}
+PLURAL_WORDS = {kind: " ".join(words) for words, kind in reversed(PLURAL.items())}
 
 
 def optional_kind(p: TokenStream) -> ObjectKind | None:
     """Read a kind in the singular, if one is there."""
-    for words, kind in _SINGULAR.items():
+    for words, kind in SINGULAR.items():
         if p.key == words[0] and p.accept_all(*words):
             return kind
     return None
@@ -70,7 +70,7 @@ def object_kind(p: TokenStream) -> ObjectKind:
 
 def plural_kind(p: TokenStream) -> ObjectKind | None:
     """Read a kind in the plural, if one is there."""
-    for words, kind in _PLURAL.items():
+    for words, kind in PLURAL.items():
         if p.key == words[0] and p.accept_all(*words):
             return kind
     return None

@@ -17,6 +17,7 @@ from headwater.sql.ast.base import ObjectKind
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan.context import StatementContext
 from headwater.sql.plan.hir import HirConstant
+from headwater.sql.plan.item_kinds import item_kind
 from headwater.sql.plan.rows import Rows
 from headwater.sql.plan.stored_names import readable
 from headwater.types.relation import Column, RelationDesc
@@ -229,7 +230,7 @@ def _create(ctx: StatementContext, node: ast_show.ShowCreate) -> Rows:
     item = ctx.names.type_item(node.name) if node.kind is ObjectKind.TYPE else None
     if item is None:
         found = ctx.names.item(node.name)
-        wanted = ItemKind(node.kind.value.lower().replace(" ", "-"))
+        wanted = item_kind(node.kind, node.name.position)
         if found.kind is not wanted:
             noun = found.kind.noun
             raise WrongObjectType(

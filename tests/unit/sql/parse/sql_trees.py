@@ -663,7 +663,7 @@ def _table_action(g: Gen, depth: int) -> ddl.TableAction:
             return ddl.DropColumn(g.name(), g.flag(), g.flag())
         case 5:
             using = g.expression(depth - 1) if g.flag() else None
-            return ddl.AlterColumnType(g.name(), g.data_type(), using)
+            return ddl.AlterColumnType(g.name(), g.value(base.DataType, depth - 1), using)
         case 0:
             return ddl.AddColumn(_table_column(g, depth - 1), g.flag())
         case 1:

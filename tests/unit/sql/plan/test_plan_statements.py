@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from headwater.errors import AmbiguousParameter, StatementTooComplex
+from headwater.errors import AmbiguousParameter, HeadwaterError, StatementTooComplex
 from headwater.ir.literals import literal_int
 from headwater.ir.scalar import Parameter
 from headwater.sql.ast.query import BinaryOp, Not, Number, Query, Select, SelectItem
+from headwater.sql.parse.kind import PLURAL, SINGULAR
 from headwater.sql.parse.parser import parse_statements
 from headwater.sql.plan import plan_statement
 from headwater.sql.plan.hir import HirFilter, HirGet, HirMap
@@ -130,3 +131,38 @@ def test_times_are_folded():
 
 def test_ambiguous_parameter_is_an_error_class():
     assert AmbiguousParameter.sqlstate == "42P08"
+
+
+OF_ONE = (
+    "ALTER {} {} OWNER TO materialize",
+    "ALTER {} IF EXISTS {} OWNER TO materialize",
+    "ALTER {} {} RENAME TO other",
+    "ALTER {} IF EXISTS {} RENAME TO other",
+    "ALTER {} {} SWAP WITH other",
+    "ALTER {} {} SET SCHEMA other",
+    "COMMENT ON {} {} IS 'why'",
+    "DROP {} {}",
+    "DROP {} IF EXISTS {}",
+    "GRANT SELECT ON {} {} TO materialize",
+    "SHOW CREATE {} {}",
+)
+OF_ALL = (
+    "GRANT ALL ON ALL {} TO materialize",
+    "REVOKE USAGE ON ALL {} IN SCHEMA public FROM materialize",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON {} TO materialize",
+    "SHOW {}",
+)
+STATEMENTS = [
+    *(text.format(" ".join(words), name) for text in OF_ONE for words in SINGULAR for name in "tz"),
+    *(text.format(" ".join(words)) for text in OF_ALL for words in PLURAL),
+]
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+def test_a_word_for_any_kind_of_object_is_planned_or_refused(sql):
+    """``t`` is a table, ``z`` is nothing."""
+    try:
+        outcome = type(plan(sql).plan).__name__
+    except HeadwaterError as error:
+        outcome = error.sqlstate
+    assert not outcome.startswith("XX")

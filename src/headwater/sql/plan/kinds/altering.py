@@ -56,6 +56,7 @@ from headwater.sql.plan.ddl import (
     ObjectType,
     ReassignOwnedPlan,
 )
+from headwater.sql.plan.item_kinds import ITEM_KINDS, item_kind
 from headwater.sql.plan.kinds.clusters import alter_cluster, check_size, policy_rules
 from headwater.sql.plan.kinds.connections import OPTIONS as CONNECTION_OPTIONS
 from headwater.sql.plan.kinds.connections import plan_details
@@ -71,19 +72,6 @@ from headwater.types.scalar import BaseType
 
 COMMENT_BYTES_MAX = 1024
 
-ITEM_KINDS: dict[ObjectKind, ItemKind] = {
-    ObjectKind.TABLE: ItemKind.TABLE,
-    ObjectKind.VIEW: ItemKind.VIEW,
-    ObjectKind.MATERIALIZED_VIEW: ItemKind.MATERIALIZED_VIEW,
-    ObjectKind.SOURCE: ItemKind.SOURCE,
-    ObjectKind.SUBSOURCE: ItemKind.SOURCE,
-    ObjectKind.SINK: ItemKind.SINK,
-    ObjectKind.INDEX: ItemKind.INDEX,
-    ObjectKind.TYPE: ItemKind.TYPE,
-    ObjectKind.SECRET: ItemKind.SECRET,
-    ObjectKind.CONNECTION: ItemKind.CONNECTION,
-    ObjectKind.FUNCTION: ItemKind.FUNC,
-}
 _TYPES: dict[ItemKind, ObjectType] = {
     ItemKind.TABLE: ObjectType.TABLE,
     ItemKind.VIEW: ObjectType.VIEW,
@@ -113,7 +101,8 @@ def item_ref(item: CatalogItem) -> ObjectRef:
 def resolve_object(ctx: StatementContext, kind: ObjectKind, name: ObjectName) -> ObjectRef:
     """Return the object of this kind that a name means.
 
-    Raises: UndefinedTable, UndefinedObject, InvalidSchemaName, InvalidCatalogName, WrongObjectType.
+    Raises: UndefinedTable, UndefinedObject, InvalidSchemaName, InvalidCatalogName, WrongObjectType,
+        SyntaxError_ (no object of this kind is named by itself).
     """
     position = name.position
     if kind is ObjectKind.CLUSTER:
@@ -139,7 +128,7 @@ def resolve_object(ctx: StatementContext, kind: ObjectKind, name: ObjectName) ->
         return item_ref(ctx.names.type_item(name))
     if kind is ObjectKind.OBJECT:
         return item_ref(ctx.names.item(name))
-    return item_ref(ctx.names.item_of_kind(name, ITEM_KINDS[kind]))
+    return item_ref(ctx.names.item_of_kind(name, item_kind(kind, position)))
 
 
 def try_object(

@@ -22,7 +22,8 @@ from headwater.sql.plan.ddl import (
     PrivilegesPlan,
     RoleMembershipPlan,
 )
-from headwater.sql.plan.kinds.altering import ITEM_KINDS, item_ref, object_type, resolve_object
+from headwater.sql.plan.item_kinds import item_kind
+from headwater.sql.plan.kinds.altering import item_ref, object_type, resolve_object
 from headwater.sql.plan.kinds.outcome import Outcome, StatementHandler
 from headwater.types.ids import ClusterId, DatabaseId, GlobalId, RoleId, SchemaId
 
@@ -69,7 +70,7 @@ def _grantees(ctx: StatementContext, names: Sequence[str], position: int) -> tup
 def _privileges(
     ctx: StatementContext, node: control.GrantPrivileges | control.RevokePrivileges
 ) -> Outcome:
-    objects = _targets(ctx, node.target)
+    objects = _targets(ctx, node.target, node.position)
     for ref in objects:
         _check_changeable(ctx, ref, node.position)
     shown = "" if len(objects) != 1 or node.target.all else _shown(ctx, objects[0])
@@ -129,7 +130,7 @@ def _letters(
     letters = in_order(_LETTERS[privilege.value] for privilege in privileges)
     for kind in kinds:
         # What is meant by ON TABLE is any relation, and of the privileges those that it has.
-        allowed = OF_KIND["table" if kind in _RELATIONS else kind.value]
+        allowed = OF_KIND.get("table" if kind in _RELATIONS else kind.value, "")
         invalid = [letter for letter in letters if letter not in allowed]
         if invalid and not (some and len(invalid) < len(letters)):
             named = [name for name in _SHOWN_ORDER if _LETTERS[name] in invalid]
@@ -140,14 +141,16 @@ def _letters(
     return letters
 
 
-def _targets(ctx: StatementContext, target: control.GrantTarget) -> tuple[ObjectRef, ...]:
+def _targets(
+    ctx: StatementContext, target: control.GrantTarget, position: int
+) -> tuple[ObjectRef, ...]:
     if target.kind is ObjectKind.SYSTEM:
         return (ObjectRef(ObjectType.SYSTEM, "SYSTEM"),)
     if not target.all:
         if target.kind is ObjectKind.TABLE:
             return tuple(_relation(ctx, name) for name in target.names)
         return tuple(resolve_object(ctx, target.kind, name) for name in target.names)
-    return _all_of(ctx, target)
+    return _all_of(ctx, target, position)
 
 
 def _relation(ctx: StatementContext, name: ObjectName) -> ObjectRef:
@@ -158,7 +161,9 @@ def _relation(ctx: StatementContext, name: ObjectName) -> ObjectRef:
     return item_ref(item)
 
 
-def _all_of(ctx: StatementContext, target: control.GrantTarget) -> tuple[ObjectRef, ...]:
+def _all_of(
+    ctx: StatementContext, target: control.GrantTarget, position: int
+) -> tuple[ObjectRef, ...]:
     """Return the users' objects of a kind, everywhere or in some databases or schemas."""
     catalog = ctx.catalog
     if target.kind is ObjectKind.CLUSTER:
@@ -177,7 +182,7 @@ def _all_of(ctx: StatementContext, target: control.GrantTarget) -> tuple[ObjectR
     ]
     if target.kind is ObjectKind.SCHEMA:
         return tuple(ObjectRef(ObjectType.SCHEMA, schema.id) for schema in chosen)
-    wanted = ITEM_KINDS[target.kind]
+    wanted = item_kind(target.kind, position)
     found = []
     for schema in chosen:
         for item in catalog.items_in(schema.id):
@@ -200,17 +205,17 @@ def _membership(ctx: StatementContext, node: control.GrantRole | control.RevokeR
 
 
 def _default_privileges(ctx: StatementContext, node: control.AlterDefaultPrivileges) -> Outcome:
+    if node.kind in (ObjectKind.FUNCTION, ObjectKind.OBJECT):
+        raise SyntaxError_(
+            "Expected one of TABLES or TYPES or SECRETS or CONNECTIONS or SCHEMAS or DATABASES"
+            f" or CLUSTERS, found {node.kind.value}S",
+            position=node.position,
+        )
     kind = object_type(node.kind)
     if kind in _RELATIONS:
         raise SyntaxError_(
             f"For object type {kind.value.upper()}, you must specify 'TABLE' or omit the object"
             " type",
-            position=node.position,
-        )
-    if kind is ObjectType.FUNCTION:
-        raise SyntaxError_(
-            "Expected one of TABLES or TYPES or SECRETS or CONNECTIONS or SCHEMAS or DATABASES"
-            " or CLUSTERS, found FUNCTIONS",
             position=node.position,
         )
     if kind not in _DEFAULT_KINDS:
