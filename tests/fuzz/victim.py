@@ -50,7 +50,8 @@ class Victim:
         try:
             connection = self._connected()
             connection.send_query(statement.replace(b"\0", b" "))
-            state = self._collect(connection, began + STATEMENT_SECONDS + GRACE_SECONDS)
+            deadline = began + STATEMENT_SECONDS + GRACE_SECONDS
+            state = self._collect(connection, deadline, endless=b"subscribe" in statement.lower())
         except (psycopg.Error, _Lost, OSError) as error:
             self._close()
             return self._fault(f"{type(error).__name__}: {error}", statement)
@@ -90,15 +91,22 @@ class Victim:
             self._connection.finish()
             self._connection = None
 
-    def _collect(self, connection: pq.PGconn, deadline: float) -> str:
-        """Read all results; return the first error's SQLSTATE. Raises: _Lost."""
+    def _collect(self, connection: pq.PGconn, deadline: float, *, endless: bool = False) -> str:
+        """Read all results; return the first error's SQLSTATE. Raises: _Lost.
+
+        What may be ``endless``, by no timeout of statements, is cancelled after a second.
+        """
         state = self._message = ""
+        patience = time.monotonic() + 1
         while True:
             connection.flush()
             while connection.is_busy():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise _Lost("no answer in time")
+                if endless and time.monotonic() > patience:
+                    connection.get_cancel().cancel()
+                    endless = False
                 select.select([connection.socket], [], [], min(left, 1))
                 connection.consume_input()
             result = connection.get_result()
