@@ -24,9 +24,7 @@ def main() -> int:
     counts: Counter[str] = Counter()
     with running(Path(tempfile.mkdtemp(prefix="fuzz-"))) as server:
         victim = Victim(server)
-        victim.prepare()
-        for table in TABLES:
-            victim.ask(table.encode())
+        victim.prepare(TABLES)
         end = time.monotonic() + options.minutes * 60
         shown = 0
         for name, statement in mixed(options.seed, options.sources.split(",")):

@@ -3,6 +3,7 @@
 import select
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -14,7 +15,9 @@ STATEMENT_SECONDS = 10
 GRACE_SECONDS = 10
 """How much later than its timeout a statement's error may come, on a busy machine."""
 STATEMENTS_A_CONNECTION = 25
-_PROBE = b"SELECT sum(x) FROM fuzz_alive"
+_PROBE = b"SELECT sum(x) FROM materialize.public.fuzz_alive"
+_GONE = ("42P01", "3D000", "3F000")
+"""What the probe reads has been dropped, by a statement that was in the right."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,21 @@ class Victim:
     states: Counter[str] = field(default_factory=Counter)
     timeouts: list[bytes] = field(default_factory=list)
     _connection: pq.PGconn | None = None
+    _tables: Sequence[str] = ()
     _asked: int = 0
 
-    def prepare(self) -> None:
-        """Make what the probe reads."""
+    def prepare(self, tables: Sequence[str] = ()) -> None:
+        """Make what the probe reads, and ``tables``; again, where statements have dropped them."""
+        self._tables = tables
         for statement in (
-            b"CREATE TABLE fuzz_alive (x int)",
-            b"INSERT INTO fuzz_alive VALUES (1), (2)",
+            b"CREATE DATABASE IF NOT EXISTS materialize",
+            b"CREATE SCHEMA IF NOT EXISTS materialize.public",
+            b"CREATE TABLE IF NOT EXISTS materialize.public.fuzz_alive (x int)",
+            b"INSERT INTO materialize.public.fuzz_alive VALUES (1), (2)",
         ):
             assert self.ask(statement) == ""
+        for table in tables:
+            self.ask(table.encode())
 
     def ask(self, statement: bytes) -> str | None:
         """Return the SQLSTATE, empty for success, None for a fault, which is recorded."""
@@ -69,7 +78,12 @@ class Victim:
     def probe(self, statement: bytes) -> None:
         """See that the server still computes; ``statement`` is what was asked last."""
         self._close()
-        if self.ask(_PROBE) != "":
+        state = self.ask(_PROBE)
+        if state in _GONE:
+            self._close()
+            self.prepare(self._tables)
+            state = self.ask(_PROBE)
+        if state != "":
             self.faults.append(Fault("a plain query is not answered any more", statement))
 
     def _fault(self, what: str, statement: bytes) -> None:
