@@ -21,9 +21,7 @@ STATEMENTS = {"trees": 120, "meaningful": 100, "calls": 250, "mutants": 200, "no
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
     with running(tmp_path_factory.mktemp("fuzz")) as server:
         made = Victim(server)
-        made.prepare()
-        for table in TABLES:
-            made.ask(table.encode())
+        made.prepare(TABLES)
         yield made
 
 
