@@ -267,7 +267,7 @@ pub enum ShellRequest {
         /// When.
         desired: Frontier,
     },
-    /// The answer to `write_batch`.
+    /// The answer to a sink that was asked, by `tell`, for what is missing.
     SinkBatch {
         /// Which.
         token: u64,

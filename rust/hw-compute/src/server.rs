@@ -130,22 +130,26 @@ impl ComputeServer {
             upper,
         })
     }
-    /// Tells the workers that times before each upper are complete in its import, and wakes them once for
+    /// Tells the workers that times before each upper are complete in its import or sink, and then asks sinks
+    /// for what they should append in `[lower, upper)`: a `SinkBatch` answers each. The workers wake once for
     /// all: a wake costs more than the news, and what is derived from many imports is computed once.
-    pub fn reach(&self, uppers: &[(u64, Frontier)]) -> Result<(), ServerError> {
+    pub fn tell(
+        &self,
+        uppers: &[(u64, Frontier)],
+        writes: &[(u64, Frontier, Frontier)],
+    ) -> Result<(), ServerError> {
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         for (sender, thread) in self.senders.iter().zip(&self.threads) {
-            for (token, upper) in uppers {
-                let command = WorkerCommand::Feed { token: *token, parts: vec![], upper: *upper };
+            let feeds =
+                uppers.iter().map(|&(token, upper)| WorkerCommand::Feed { token, parts: vec![], upper });
+            let writes =
+                writes.iter().map(|&(token, lower, upper)| WorkerCommand::Write { token, lower, upper });
+            for command in feeds.chain(writes) {
                 sender.send(command).map_err(|_| ServerError::Stopped)?;
             }
             thread.unpark();
         }
         Ok(())
-    }
-    /// Asks for what a sink should append; the answer is a `SinkBatch`.
-    pub fn write_batch(&self, token: u64, lower: Frontier, upper: Frontier) -> Result<(), ServerError> {
-        self.broadcast(|_| WorkerCommand::Write { token, lower, upper })
     }
     /// Stops the workers and waits for their threads. Further commands are refused.
     pub fn stop(&self) {

@@ -115,13 +115,14 @@ impl ComputeServer {
         let parts = parts.into_iter().map(part).collect::<PyResult<Vec<_>>>()?;
         self.server.feed(token, parts, upper).map_err(stopped)
     }
-    /// Says of imports that times before each upper, `(token, upper)`, are complete.
-    fn reach(&self, uppers: Vec<(u64, Option<u64>)>) -> PyResult<()> {
-        self.server.reach(&uppers).map_err(stopped)
-    }
-    /// Asks sink `token` what is missing in `[lower, upper)`.
-    fn write_batch(&self, token: u64, lower: Option<u64>, upper: Option<u64>) -> PyResult<()> {
-        self.server.write_batch(token, lower, upper).map_err(stopped)
+    /// Says of imports and sinks that times before each upper, `(token, upper)`, are complete, then asks
+    /// sinks, `(token, lower, upper)`, what `[lower, upper)` lacks.
+    fn tell(
+        &self,
+        uppers: Vec<(u64, Option<u64>)>,
+        writes: Vec<(u64, Option<u64>, Option<u64>)>,
+    ) -> PyResult<()> {
+        self.server.tell(&uppers, &writes).map_err(stopped)
     }
     /// The descriptor that is readable while requests to the shell wait.
     fn fd(&self) -> i32 {

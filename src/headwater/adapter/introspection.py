@@ -4,6 +4,7 @@ Once a second the rows are made anew from the controllers' state and the differe
 written last is written. An idle environment whose objects stand still writes only frontiers.
 """
 
+import functools
 import logging
 from collections.abc import Iterable, Iterator
 
@@ -29,6 +30,9 @@ PERIOD_S = 0.9
 # Frontiers are written every so many periods: those of what stands still move as well.
 FRONTIERS_EVERY = 2
 _MICROS_PER_MS = 1_000
+# Hydration's rows are the same again and again; one takes some 200 bytes.
+_HYDRATION_ROWS_MAX = 10_000
+_MAINTAINED = (Index, MaterializedView, Sink, Source, Table)
 
 
 class Introspection:
@@ -39,6 +43,8 @@ class Introspection:
         self._written: set[TableRow] = set(history)
         self._frontier_rows: frozenset[TableRow] = frozenset()
         self._periods = 0
+        self._snapshot: CatalogSnapshot | None = None
+        self._items: tuple[CatalogItem, ...] = ()
         self._statuses: dict[GlobalId, tuple[StatusUpdate, ReplicaId | None]] = {}
         self._history = StatusHistory(self._written)
         self._history.forget_dropped(coord.snapshot.try_item)
@@ -85,6 +91,18 @@ class Introspection:
             await self._coord.write_tables(updates)
         self._written = rows
 
+    def _maintained(self) -> tuple[CatalogItem, ...]:
+        """Return the users' items of the newest catalog that have frontiers."""
+        snapshot = self._coord.snapshot
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._items = tuple(
+                item
+                for item in snapshot.items.values()
+                if isinstance(item, _MAINTAINED) and not item.is_builtin
+            )
+        return self._items
+
     def _rows(self) -> Iterator[TableRow]:
         if self._periods % FRONTIERS_EVERY == 0:
             self._frontier_rows = frozenset(self._frontiers())
@@ -107,9 +125,7 @@ class Introspection:
 
     def _frontiers(self) -> Iterator[TableRow]:
         coord = self._coord
-        for item in coord.snapshot.items.values():
-            if item.is_builtin:
-                continue
+        for item in self._maintained():
             if isinstance(item, Index) and coord.compute.has(item.cluster, item.id):
                 yield _frontiers(item.id, *coord.compute.frontiers(item.cluster, item.id))
             elif coord.storage.has(item.id):
@@ -117,9 +133,7 @@ class Introspection:
 
     def _hydration(self) -> Iterator[TableRow]:
         coord = self._coord
-        for item in coord.snapshot.items.values():
-            if item.is_builtin:
-                continue
+        for item in self._maintained():
             id = item.id
             if isinstance(item, Index | MaterializedView) and coord.compute.has(item.cluster, id):
                 for replica, hydrated in coord.compute.hydrated(item.cluster, id).items():
@@ -130,7 +144,7 @@ class Introspection:
 
     def _refreshes(self) -> Iterator[TableRow]:
         coord = self._coord
-        for item in coord.snapshot.items.values():
+        for item in self._maintained():
             if isinstance(item, MaterializedView) and item.refresh and coord.storage.has(item.id):
                 last, following = progress(item.refresh, *coord.storage.frontiers(item.id))
                 yield _row(
@@ -144,8 +158,8 @@ class Introspection:
         """Yield the errors of what is maintained; they go when the rows that cause them do."""
         coord = self._coord
         before, self._failing = self._failing, {}
-        for item in coord.snapshot.items.values():
-            if item.is_builtin or not isinstance(item, Index | MaterializedView):
+        for item in self._maintained():
+            if not isinstance(item, Index | MaterializedView):
                 continue
             for error in coord.compute.errors(item.id):
                 key = (item.id, error.sqlstate, error.message)
@@ -251,5 +265,6 @@ def _frontiers(id: GlobalId, since: Frontier, upper: Frontier) -> TableRow:
     return _row("mz_frontiers", r.text(id), r.integer(since), r.integer(upper))
 
 
+@functools.lru_cache(_HYDRATION_ROWS_MAX)
 def _hydration(id: GlobalId, replica: ReplicaId | None, *, hydrated: bool) -> TableRow:
     return _row("mz_hydration_statuses", r.text(id), r.text(replica), r.boolean(hydrated))

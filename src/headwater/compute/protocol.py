@@ -215,7 +215,7 @@ class SinkFrontier(msgspec.Struct, frozen=True, tag_field="kind", tag="sink_fron
 
 
 class SinkBatch(msgspec.Struct, frozen=True, tag_field="kind", tag="sink_batch"):
-    """The answer to ``write_batch(token, lower, upper)``: flat updates of all workers together.
+    """The answer to a sink asked for ``[lower, upper)``: flat updates of all workers together.
 
     Updates have times in [lower, upper), consolidated: desired minus persisted. ``errors`` are
     the error half.

@@ -3,7 +3,7 @@
 Workers are Rust threads that move rows and never open a file or a socket. What they need from
 persist they ask of the :class:`ComputeShell` around them, in the same process, by
 ``compute.protocol.ShellRequest``: the history of a shard for a dataflow's import, and the durable
-commit of what a materialized view should hold. The shell answers by ``feed`` and ``write_batch``.
+commit of what a materialized view should hold. The shell answers by ``feed`` and ``tell``.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from headwater.compute.protocol import (
     SinkFrontier,
 )
 from headwater.compute.selection import ALL_PARTS, PartSelector
-from headwater.compute.sink import FedPart, SinkWriter
+from headwater.compute.sink import EmptyAppends, FedPart, SinkWriter
 from headwater.errors import DataCorrupted, HeadwaterError
 from headwater.native.loader import native
 from headwater.persist import flat
@@ -59,12 +59,17 @@ class Workers(Protocol):
         """Give import or sink ``token`` updates; times before ``upper`` are complete."""
         ...
 
-    def reach(self, uppers: Sequence[tuple[int, int | None]]) -> None:
-        """Say of imports that times before each upper, ``(token, upper)``, are complete."""
-        ...
+    def tell(
+        self,
+        uppers: Sequence[tuple[int, int | None]],
+        writes: Sequence[tuple[int, int, int | None]],
+    ) -> None:
+        """Say of imports and sinks what is complete, then ask sinks what is missing.
 
-    def write_batch(self, token: int, lower: int, upper: int | None) -> None:
-        """Ask sink ``token`` what is missing at times in [lower, upper): a SinkBatch answers."""
+        Args:
+            uppers: ``(token, upper)``: times before ``upper`` are complete.
+            writes: ``(token, lower, upper)``: a SinkBatch is to say what [lower, upper) lacks.
+        """
         ...
 
     def fd(self) -> int:
@@ -106,7 +111,8 @@ class ComputeShell:
         self._feeds: dict[int, asyncio.Task[None]] = {}
         self._sinks: dict[int, SinkWriter] = {}
         self._schedules: dict[ShardId, RefreshSchedule] = {}
-        self._uppers = _Uppers(workers)
+        self._turn = _Turn(workers)
+        self._empty = EmptyAppends(persist, tasks)
 
     def start(self) -> None:
         """Begin to serve, on the running event loop."""
@@ -118,7 +124,7 @@ class ComputeShell:
         for task in self._feeds.values():
             task.cancel()
         self._feeds.clear()
-        self._uppers.forget()
+        self._turn.forget()
         self._sinks.clear()
 
     def serve(self) -> None:
@@ -140,7 +146,12 @@ class ComputeShell:
             case OpenSink():
                 schedule = self._schedules.pop(ShardId(request.shard), None)
                 sink = SinkWriter(
-                    self._workers, self._persist, self._perseverance, request, schedule
+                    self._turn,
+                    self._persist,
+                    self._perseverance,
+                    self._empty.add,
+                    request,
+                    schedule,
                 )
                 self._sinks[request.token] = sink
                 self._spawn(request.token, ShardId(request.shard), self._run_sink(request, sink))
@@ -175,7 +186,7 @@ class ComputeShell:
         choice = PartSelector(request.selection, until), self._tally
         if until is None:
             fetch = self._fetch_from(shard, reader)
-            feed = Feed(self._workers, fetch, request.token, *choice, self._uppers.reach)
+            feed = Feed(self._workers, fetch, request.token, *choice, self._turn.reach)
             await feed_history(feed, reader, request.as_of, None)
             return
         # Someone waits for the end of this import: damage is an answer too, and ends it.
@@ -194,7 +205,7 @@ class ComputeShell:
         shard = ShardId(request.shard)
         reader, begin = await self._perseverance.until_done(shard, sink.open)
         fetch = self._fetch_from(shard, reader)
-        feed = Feed(self._workers, fetch, request.token)
+        feed = Feed(self._workers, fetch, request.token, say=self._turn.reach)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed_history(feed, reader, begin, None, sink.set_persisted))
             group.create_task(sink.run())
@@ -208,30 +219,40 @@ class ComputeShell:
         return fetch
 
 
-class _Uppers:
-    """Uppers of imports, told to the workers once a turn of the loop: they wake once for all.
+class _Turn:
+    """What the workers are told once a turn of the loop: they wake once for all of it.
 
-    Many imports of one collection move together, one a view that reads it.
+    Many imports of one collection move together, one a view that reads it; so do the sinks.
     """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
-        self._waiting: dict[int, Frontier] = {}
+        self._uppers: dict[int, Frontier] = {}
+        self._writes: list[tuple[int, Timestamp, Frontier]] = []
 
     def reach(self, token: int, upper: Frontier) -> None:
-        """Have the workers told that times before ``upper`` are complete in import ``token``."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._waiting[token] = upper
+        """Have the workers told that times before ``upper`` are complete in an import or sink."""
+        self._soon()
+        self._uppers[token] = upper
+
+    def write_batch(self, token: int, lower: Timestamp, upper: Frontier) -> None:
+        """Have a sink asked, after what ``reach`` says, what [lower, upper) lacks."""
+        self._soon()
+        self._writes.append((token, lower, upper))
 
     def forget(self) -> None:
         """Tell nothing of what is not told yet: the workers end."""
-        self._waiting.clear()
+        self._uppers, self._writes = {}, []
+
+    def _soon(self) -> None:
+        if not self._uppers and not self._writes:
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        if waiting:
-            self._workers.reach(list(waiting.items()))
+        uppers, writes = self._uppers, self._writes
+        self._uppers, self._writes = {}, []
+        if uppers or writes:
+            self._workers.tell(list(uppers.items()), writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +283,8 @@ class Feed:
 
         No update counts before ``since``. At most :data:`PREFETCH_PARTS` are under way.
         """
+        if not parts and not errors:
+            return
         waiting = deque((0, ref) for ref in parts if self.selector.wants(ref.part, since))
         self._count(len(parts) - len(waiting), (*(ref for _, ref in waiting), *errors))
         waiting.extend((1, ref) for ref in errors)

@@ -17,6 +17,7 @@ from headwater.runtime.tasks import Tasks
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # How long requests under way may take to end when the server stops.
 _STOP_GRACE_S = 2
+_DATE_TICK_S = 1.0
 
 
 class HttpServer:
@@ -26,7 +27,7 @@ class HttpServer:
         self._observed = observed
         self._webhooks = webhooks
         self._tasks = tasks
-        self._server: uvicorn.Server | None = None
+        self._server: _QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, address: str) -> str:
@@ -52,7 +53,7 @@ class HttpServer:
     async def close(self) -> None:
         """Stop listening, and return when requests under way have ended."""
         if self._server is not None and self._task is not None:
-            self._server.should_exit = True
+            self._server.stop()
             await asyncio.wait((self._task,))
 
     def _app(self) -> Starlette:
@@ -70,7 +71,22 @@ class HttpServer:
 
 
 class _QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: the environment has them."""
+    """uvicorn that leaves signals to the environment and wakes once a second, not ten times."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Have the server end, at once."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Tick until it is the end: once a second, as the header Date does."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _DATE_TICK_S)
 
     def install_signal_handlers(self) -> None:
         """Leave signals to the environment."""

@@ -85,13 +85,14 @@ def is_due(state: ShardState, settings: Settings) -> bool:
     """Return whether the shard has too many batches or too many inline bytes."""
     if state.since is None or len(state.batches) < 2:
         return False
-    inline = sum(
-        len(part.data)
-        for batch in state.batches
-        for part in (*batch.parts, *batch.errors)
-        if isinstance(part, InlinePart)
-    )
-    return len(state.batches) > settings.compact_batches or inline > settings.compact_inline_bytes
+    if len(state.batches) > settings.compact_batches:
+        return True
+    inline = 0
+    for batch in state.batches:
+        if not batch.is_empty:
+            parts = (*batch.parts, *batch.errors)
+            inline += sum(len(part.data) for part in parts if isinstance(part, InlinePart))
+    return inline > settings.compact_inline_bytes
 
 
 def choose_run(batches: Sequence[Batch]) -> Sequence[Batch]:
@@ -224,6 +225,8 @@ def has_expired(state: ShardState, now_ms: int) -> bool:
 
 def collectable(state: ShardState, now_ms: int, settings: Settings) -> tuple[str, ...]:
     """Return blobs that nothing refers to and nobody can be reading any more."""
+    if not state.garbage:
+        return ()
     readers = [hold.seqno for hold in state.holds.values() if hold.expires_ms is not None]
     return tuple(
         garbage.key

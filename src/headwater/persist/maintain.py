@@ -110,9 +110,9 @@ class Maintenance:
 
     def _is_long(self, log: VersionLog[Any, Any], *, owned: bool) -> bool:
         """Return whether the log is to be rolled up; shards that tick together take turns."""
-        turn = zlib.crc32(log.shard.encode()) % log.rollup_every
-        patience = 1 if owned else PATIENCE
-        return log.seqno - log.rollup_seqno >= log.rollup_every * patience + turn
+        due = log.rollup_every * (1 if owned else PATIENCE)
+        length = log.seqno - log.rollup_seqno
+        return length >= due and length >= due + zlib.crc32(log.shard.encode()) % log.rollup_every
 
     async def _look_after(self, log: VersionLog[Any, Any], *, poll: bool) -> None:
         if log.failure is not None:

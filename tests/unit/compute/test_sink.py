@@ -67,8 +67,15 @@ class ModelWorkers:
             self.persisted = None if upper is None else Timestamp(upper)
         self._answer()
 
-    def write_batch(self, token: int, lower: int, upper: int | None) -> None:
-        self.asked.append((lower, None if upper is None else Timestamp(upper)))
+    def tell(
+        self,
+        uppers: Sequence[tuple[int, int | None]],
+        writes: Sequence[tuple[int, int, int | None]],
+    ) -> None:
+        for token, upper in uppers:
+            self.feed(token, (), upper)
+        for _, lower, upper in writes:
+            self.asked.append((lower, None if upper is None else Timestamp(upper)))
         self._answer()
 
     def advance(self, known: Frontier) -> None:

@@ -316,7 +316,7 @@ def test_a_materialized_view_says_what_its_shard_lacks(workers):
             (r for r in workers.requests if isinstance(r, SinkFrontier) and r.desired == 5), None
         )
     )
-    workers.native.write_batch(opened.token, 2, desired.desired)
+    workers.native.tell([], [(opened.token, 2, desired.desired)])
     batch = workers.request(SinkBatch)
     assert (batch.lower, batch.upper) == (2, 5)
     updates = sorted(native.decode_updates(TYPES, batch.updates))

@@ -361,7 +361,8 @@ impl World {
             let upper = self.shards.get(&writing.shard).map_or(0, |shard| shard.upper);
             if writing.asked.is_none() && !replica.paused && before(Some(upper), writing.desired) {
                 writing.asked = Some((upper, writing.desired));
-                replica.server.write_batch(*token, Some(upper), writing.desired).expect("workers run");
+                let ask = (*token, Some(upper), writing.desired);
+                replica.server.tell(&[], &[ask]).expect("workers run");
                 busy = true;
             }
         }
