@@ -23,7 +23,7 @@ it expects, and the loser stops.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -40,6 +40,7 @@ from headwater.persist.write import ShardAppend, WriteHandle
 from headwater.runtime.clock import Clock
 from headwater.storage.protocol import Report, Status, StatusUpdate
 from headwater.storage.sources.reader import SourceBatch, SourceLost, SourceReader
+from headwater.storage.staging import Staged
 from headwater.storage.tally import Tally
 from headwater.types.frontier import Frontier, less_equal
 from headwater.types.scalar import TEXT, ColumnType
@@ -96,10 +97,8 @@ class Ingestion:
         self._report = report
         self._said: tuple[Status, str | None] | None = None
         self._writers: list[WriteHandle] = []
-        self._staged: list[list[Part]] = []
-        self._staged_errors: list[list[Part]] = []
-        self._backfilled: list[list[Part]] = []
-        self._backfilled_errors: list[list[Part]] = []
+        self._staged: list[Staged] = []
+        self._backfilled: list[Staged] = []
         self._nudged: int = 0
         self._nudge = asyncio.Event()
         self._tally = Tally(description, clock, report)
@@ -216,11 +215,8 @@ class Ingestion:
                     await self._stage(msgspec.structs.replace(batch, bindings=flat.EMPTY), ats)
         finally:
             await reader.close()
-            self._backfilled, self._staged = self._staged, [[] for _ in self._writers]
-            self._backfilled_errors, self._staged_errors = (
-                self._staged_errors,
-                [[] for _ in self._writers],
-            )
+            self._backfilled = self._staged
+            self._staged = [Staged(writer) for writer in self._writers]
 
     async def _pump(self, reader: SourceReader) -> None:
         tick_s = self.description.timestamp_interval_ms / 1_000
@@ -265,7 +261,7 @@ class Ingestion:
         told = await self._read_loss() is not None
         for at, writer in enumerate(self._writers):
             if at and (not told or not writer.upper):
-                self._staged_errors[at] += await writer.upload(row, errors=True)
+                await self._staged[at].add(flat.EMPTY, row)
         await self._commit(None)
         self._set_status(Status.STALLED, error)
         await self._advance_forever()
@@ -306,16 +302,14 @@ class Ingestion:
         return less_equal(self._writers[0].upper, Timestamp(self._nudged)) and self._nudged > 0
 
     async def _stage(self, batch: SourceBatch, only: Sequence[int] | None = None) -> None:
-        """Make a batch's updates durable as parts, not visible yet; ``only`` for some writers."""
+        """Stage a batch's updates; ``only`` for some writers."""
         for at, export in enumerate(self.description.exports, start=1):
             made = batch.outputs.get(export.output)
             if made is None or (only is not None and at not in only):
                 continue
-            writer = self._writers[at]
-            self._staged[at] += await writer.upload(made.updates)
-            self._staged_errors[at] += await writer.upload(made.errors, errors=True)
+            await self._staged[at].add(made.updates, made.errors)
             self._tally.updates_staged(export.id, flat.count(made.updates))
-        self._staged[0] += await self._writers[0].upload(batch.bindings)
+        await self._staged[0].add(batch.bindings)
         self._tally.received(batch.messages, batch.bytes)
 
     async def _commit(self, batch: SourceBatch | None) -> None:
@@ -342,19 +336,23 @@ class Ingestion:
         for at, writer in enumerate(self._writers):
             if writer.upper is None:
                 continue
-            parts = [_stamped(part, TIMESTAMP_MIN) for part in self._backfilled[at]]
-            parts += [_stamped(part, time) for part in self._staged[at]]
-            errors = [_stamped(part, TIMESTAMP_MIN) for part in self._backfilled_errors[at]]
-            errors += [_stamped(part, time) for part in self._staged_errors[at]]
-            appends.append(ShardAppend(writer, parts, writer.upper, upper, errors))
+            rows, errors = await self._backfilled[at].parts()
+            more, more_errors = await self._staged[at].parts()
+            appends.append(
+                ShardAppend(
+                    writer,
+                    (*_stamped(rows, TIMESTAMP_MIN), *_stamped(more, time)),
+                    writer.upper,
+                    upper,
+                    (*_stamped(errors, TIMESTAMP_MIN), *_stamped(more_errors, time)),
+                )
+            )
         if appends:
             await self._persist.append_many(appends)
 
     def _clear_staged(self) -> None:
-        self._staged = [[] for _ in self._writers]
-        self._staged_errors = [[] for _ in self._writers]
-        self._backfilled = [[] for _ in self._writers]
-        self._backfilled_errors = [[] for _ in self._writers]
+        self._staged = [Staged(writer) for writer in self._writers]
+        self._backfilled = [Staged(writer) for writer in self._writers]
         self._tally.forget_staged()
 
     def _set_status(self, status: Status, error: HeadwaterError | None = None) -> None:
@@ -366,8 +364,10 @@ class Ingestion:
         self._report(StatusUpdate(self.description.id, status, self._clock.now_ms(), fields))
 
 
-def _stamped(part: Part, time: int) -> Part:
-    """Return the part with all its updates at ``time``; blobs are not touched."""
-    if isinstance(part, InlinePart):
-        return msgspec.structs.replace(part, data=flat.stamp(part.data, time))
-    return msgspec.structs.replace(part, stamp=Timestamp(time))
+def _stamped(parts: Iterable[Part], time: int) -> Iterator[Part]:
+    """Yield the parts with all their updates at ``time``; blobs are not touched."""
+    for part in parts:
+        if isinstance(part, InlinePart):
+            yield msgspec.structs.replace(part, data=flat.stamp(part.data, time))
+        else:
+            yield msgspec.structs.replace(part, stamp=Timestamp(time))

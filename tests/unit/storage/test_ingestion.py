@@ -15,6 +15,7 @@ from headwater.persist import flat
 from headwater.persist.blob import LocalBlob
 from headwater.persist.client import PersistClient
 from headwater.persist.consensus_sqlite import SqliteConsensus
+from headwater.persist.parts import InlinePart
 from headwater.runtime.clock import SystemClock
 from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
@@ -34,7 +35,7 @@ from headwater.storage.sources.reader import (
 )
 from headwater.types.ids import GlobalId, ShardId
 from headwater.types.relation import Column, RelationDesc
-from headwater.types.scalar import INT8, UINT8
+from headwater.types.scalar import INT8, TEXT, UINT8
 from headwater.types.time import Timestamp
 
 DESC = RelationDesc((Column("n", INT8),))
@@ -155,6 +156,37 @@ async def test_an_interrupted_source_goes_on_where_it_was(persist: PersistClient
     assert await contents(persist, REMAP) == Counter([int_datum(count)])
     stalled = [update.error for update in told if update.status is Status.STALLED]
     assert [error.message for error in stalled if error] == ["that was all"] * 2
+
+
+async def test_a_backlog_in_small_batches_is_committed_in_few_large_parts(
+    persist: PersistClient,
+) -> None:
+    text = RelationDesc((Column("t", TEXT),))
+    rows = [text_datum(f"{number:010000}") for number in range(1_000)]
+
+    class Backlog(FakeReader):
+        async def next(self, wait_s: float) -> SourceBatch | None:
+            batch = await super().next(wait_s)
+            assert batch is not None
+            row = flat.build([(rows[self.offset - 1], 0, 1)])
+            more = self.offset < self.end
+            return msgspec.structs.replace(batch, outputs={"": OutputBatch(row)}, more=more)
+
+    async def open_reader(*_: object, **__: object) -> SourceReader:
+        return Backlog(0, len(rows), StopAsyncIteration)
+
+    exports = (IngestionExport(GlobalId("u1"), DATA, text),)
+    description = msgspec.structs.replace(DESCRIPTION, exports=exports)
+    await Ingestion(description, persist, SystemClock(), open_reader, lambda _: None).run()
+    reader = await persist.open_reader(DATA)
+    snapshot = await reader.snapshot(Timestamp(0))
+    found: list[bytes] = []
+    for part in snapshot.parts:
+        found.extend(row for row, _, _ in flat.updates(await reader.fetch_flat(part)))
+    assert sorted(found) == rows
+    inline = [ref.part for ref in snapshot.parts if isinstance(ref.part, InlinePart)]
+    assert sum(len(part.data) for part in inline) <= persist.inline_bytes_max
+    assert len(snapshot.parts) == 3  # of four MiB each, and the rest
 
 
 async def until_held(persist: PersistClient, want: Counter[bytes]) -> None:
