@@ -11,6 +11,8 @@ HEADWATER_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headwater-tests
 export HEADWATER_TEST_CACHE
 
 DEMO_DIR ?= $(CURDIR)/data/demo
+# Test files that run beside each other, at most one a processor; each has servers of its own.
+TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help toolchain build native run test test-deps test-rust test-python check format bench clean
@@ -48,7 +50,7 @@ test-rust: toolchain
 	cargo test --release --workspace
 
 test-python: test-deps
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 check: build ## Format, lint, types, layers, house rules: no test
 	cargo fmt --check
