@@ -19,6 +19,7 @@ from headwater.adapter.sequencer.read import (
 from headwater.adapter.session import PreparedStatement, Session, notice
 from headwater.adapter.timestamps import Isolation
 from headwater.errors import InvalidRowCountInLimit
+from headwater.ir import kernels
 from headwater.ir.literals import literal_int
 from headwater.ir.relation import RelationExpr, RowSetFinishing
 from headwater.ir.scalar import Literal, Parameter
@@ -29,6 +30,8 @@ from headwater.pgwire.oids import result_column
 from headwater.sql.lower.peek import IndexPeek, fast_path, project_for_finishing
 from headwater.sql.lower.substitute import unmaterializable_of
 from headwater.sql.plan.fold import offset_rows
+from headwater.sql.plan.hir import HirFilter, HirGet, HirMap, HirProject, HirRelation
+from headwater.sql.plan.hir_visit import calls
 from headwater.sql.plan.statements import Planned, SelectPlan
 from headwater.types.relation import RelationDesc
 from headwater.types.time import TIMESTAMP_MIN
@@ -146,7 +149,7 @@ def fast_plan(
     if session.variables.flag("emit_timestamp_notice"):
         return None
     cluster = coord.snapshot.try_cluster(session.cluster)
-    if cluster is None or not planned.depends_on:
+    if cluster is None or not planned.depends_on or not _may_look_up(plan.query):
         return None
     if all(id.startswith("s") for id in planned.depends_on):
         return None
@@ -170,6 +173,19 @@ def fast_plan(
         finishing=plan.finishing,
         serializable=isolation is Isolation.SERIALIZABLE,
     )
+
+
+def _may_look_up(query: HirRelation) -> bool:
+    """Return whether a query has the shape of a look-up by key: most have not, and are seen here.
+
+    It is a filter of one relation, by an equation among others.
+    """
+    equates = False
+    while isinstance(query, HirProject | HirMap | HirFilter):
+        if isinstance(query, HirFilter):
+            equates = equates or any(calls(each, kernels.EQ) for each in query.predicates)
+        query = query.input
+    return equates and isinstance(query, HirGet)
 
 
 def _key(peek: IndexPeek) -> tuple[int | bytes, ...] | None:

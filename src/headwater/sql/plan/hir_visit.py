@@ -258,6 +258,11 @@ def has_volatile_call(expr: HirScalar) -> bool:
     return _has(expr, lambda node: isinstance(node, HirCall) and node.func in VOLATILE_KERNELS)
 
 
+def calls(expr: HirScalar, func: str) -> bool:
+    """Return whether the kernel ``func`` is called in ``expr``."""
+    return _has(expr, lambda node: isinstance(node, HirCall) and node.func == func)
+
+
 def _has(expr: HirScalar, wanted: Callable[[HirScalar], bool]) -> bool:
     found = False
 
