@@ -461,7 +461,7 @@ class GroupCommit:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise AdminShutdown("the server is shutting down", detail=str(self._failure))
+            raise self._failure
 
     def _fail(self, error: HeadwaterError) -> None:
         self._failure = error
