@@ -26,7 +26,7 @@ from headwater.types.ids import GlobalId, ReplicaId
 logger = logging.getLogger(__name__)
 
 # A little before the timeline would tick: what is written then moves it in the tick's place.
-PERIOD_S = 0.9
+PERIOD_S = 0.97
 # Frontiers are written every so many periods: those of what stands still move as well.
 FRONTIERS_EVERY = 2
 _MICROS_PER_MS = 1_000
