@@ -348,7 +348,7 @@ def compare(paths: list[str], items: Items) -> Iterator[Report]:
         with servers() as shared:
             server: Headwater | None = None
             for path in files:
-                if server is None or part.alone:
+                if server is None or part.alone or part.areas_alone:
                     server = shared.clean()
                 name = str(path.relative_to(corpus.CORPUS))
                 yield FileRun(server, name).run(items(path))
