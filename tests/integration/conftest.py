@@ -22,8 +22,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headwater]:
 
 @pytest.fixture
 def connection(server: Headwater) -> "Iterator[psycopg.Connection[tuple[object, ...]]]":
-    """A connection in a database of the test's own."""
+    """A connection to the server."""
     with server.connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def scratch(server: Headwater) -> "Iterator[psycopg.Connection[tuple[object, ...]]]":
+    """A connection in a schema that goes with the test."""
+    with server.connect() as opened:
+        opened.execute("CREATE SCHEMA scratch")
+        opened.execute("SET search_path = scratch")
+        yield opened
+        opened.execute("ROLLBACK")
+        opened.execute("DROP SCHEMA scratch CASCADE")
+
+
+@pytest.fixture
+def other(
+    server: Headwater, scratch: "psycopg.Connection[tuple[object, ...]]"
+) -> "Iterator[psycopg.Connection[tuple[object, ...]]]":
+    """Another connection in the schema of ``scratch``."""
+    assert scratch
+    with server.connect() as opened:
+        opened.execute("SET search_path = scratch")
         yield opened
 
 

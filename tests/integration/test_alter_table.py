@@ -1,7 +1,6 @@
 """ALTER TABLE: columns and constraints of tables that have rows, readers and writers."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,21 +15,8 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 @pytest.fixture
-def connection(server: Headwater) -> Iterator[Connection]:
-    with server.connect() as connection:
-        connection.execute("CREATE SCHEMA altered")
-        connection.execute("SET search_path = altered")
-        yield connection
-        connection.execute("ROLLBACK")
-        connection.execute("DROP SCHEMA altered CASCADE")
-
-
-@pytest.fixture
-def other(server: Headwater, connection: Connection) -> Iterator[Connection]:
-    assert connection
-    with server.connect() as second:
-        second.execute("SET search_path = altered")
-        yield second
+def connection(scratch: Connection) -> Connection:
+    return scratch
 
 
 def test_older_rows_have_what_the_column_was_added_with(connection: Connection) -> None:
@@ -83,7 +69,7 @@ def test_views_keep_their_columns_and_indexes_get_the_new_one(connection: Connec
     assert rows(connection, "SELECT count(*) FROM x") == [(8,)]
     assert rows(connection, "SELECT b FROM t WHERE a = 1") == [("old",)]
     (text,) = rows(connection, "EXPLAIN SELECT b FROM t WHERE a = 1")[0]
-    assert "altered.i" in str(text)
+    assert "scratch.i" in str(text)
     shown = rows(connection, "SHOW CREATE VIEW v")[0][1]
     assert "VERSION" not in str(shown)
 

@@ -1,7 +1,6 @@
 """ALTER TABLE … DROP COLUMN and ALTER COLUMN … TYPE, of tables that have rows and readers."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,21 +15,8 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 @pytest.fixture
-def connection(server: Headwater) -> Iterator[Connection]:
-    with server.connect() as connection:
-        connection.execute("CREATE SCHEMA changed")
-        connection.execute("SET search_path = changed")
-        yield connection
-        connection.execute("ROLLBACK")
-        connection.execute("DROP SCHEMA changed CASCADE")
-
-
-@pytest.fixture
-def other(server: Headwater, connection: Connection) -> Iterator[Connection]:
-    assert connection
-    with server.connect() as second:
-        second.execute("SET search_path = changed")
-        yield second
+def connection(scratch: Connection) -> Connection:
+    return scratch
 
 
 def _columns(connection: Connection, relation: str) -> list[object]:
@@ -220,7 +206,7 @@ def test_indexes_and_keys_are_made_again(connection: Connection) -> None:
     connection.execute("INSERT INTO t VALUES (5, 7) ON CONFLICT (a) DO UPDATE SET b = 0.5")
     assert rows(connection, "SELECT a, b::float8 FROM t WHERE a = 5") == [(5, 0.5)]
     (text,) = rows(connection, "EXPLAIN SELECT b FROM t WHERE a = 1")[0]
-    assert "changed.i" in str(text)
+    assert "scratch.i" in str(text)
     assert rows(connection, "SELECT b::float8 FROM t WHERE a = 1") == [(2,)]
 
 
