@@ -136,13 +136,17 @@ class ReadHandle:
         lower = Timestamp(as_of + 1)
         while True:
             await self.wait_upper(lower)
-            if self.since is None:  # the shard is gone
-                check_readable(self.shard, self.since, Timestamp(lower - 1))
-            delta = delta_of(self.shard, self.log.state, lower)
+            delta = await self._delta(lower)
             yield delta
             if delta.upper is None:
                 return
             lower = delta.upper
+
+    async def _delta(self, lower: Timestamp) -> Delta:
+        """Return what is known from ``lower`` on."""
+        if self.since is None:  # the shard is gone
+            check_readable(self.shard, self.since, Timestamp(lower - 1))
+        return delta_of(self.shard, self.log.state, lower)
 
     async def fetch(self, ref: PartRef) -> bytes:
         """Return the part as stored, its checksum verified."""

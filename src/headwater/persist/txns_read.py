@@ -1,20 +1,18 @@
 """Reading a table: its shard, and the transaction shard's entries that it does not have yet."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
-from headwater.errors import InternalError
 from headwater.persist.holds import ShardLog
 from headwater.persist.log import VersionLog
 from headwater.persist.machine import ShardState
 from headwater.persist.parts import Delta, Part, PartRef, Snapshot
-from headwater.persist.read import Fetcher, check_readable, refs_between, snapshot_of
+from headwater.persist.read import Fetcher, ReadHandle, check_readable, refs_between, snapshot_of
 from headwater.persist.txns_machine import TxnOp, TxnsState, parts_between
 from headwater.types.frontier import Frontier, join, less_equal, precedes
-from headwater.types.relation import RelationDesc
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 
-class TableReadHandle:
+class TableReadHandle(ReadHandle):
     """A reader of one table: its shard, and the entries that are not applied yet."""
 
     def __init__(
@@ -24,25 +22,9 @@ class TableReadHandle:
         txns: VersionLog[TxnsState, TxnOp],
         close: Callable[[], Awaitable[None]],
     ) -> None:
-        self.shard = log.shard
-        self.log = log
+        super().__init__(fetcher, log, close)
         self.txns = txns
-        self._fetcher = fetcher
-        self._close = close
         self._seen: Frontier = TIMESTAMP_MIN
-
-    @property
-    def desc(self) -> RelationDesc:
-        """Return the table's shape."""
-        desc = self.log.state.desc
-        if desc is None:
-            raise InternalError(f"shard {self.shard} has no shape yet")
-        return desc
-
-    @property
-    def since(self) -> Frontier:
-        """Return the since as this process knows it."""
-        return self.log.state.since
 
     @property
     def upper(self) -> Frontier:
@@ -71,30 +53,6 @@ class TableReadHandle:
             for part in self._entries(txns, state, TIMESTAMP_MIN, until)
         )
         return Snapshot(as_of=as_of, parts=own.parts + entries, errors=own.errors)
-
-    async def listen(self, as_of: Timestamp) -> AsyncIterator[Delta]:
-        """Yield what follows the snapshot at ``as_of``."""
-        check_readable(self.shard, self.since, as_of)
-        lower = Timestamp(as_of + 1)
-        while True:
-            await self.wait_upper(lower)
-            delta = await self._delta(lower)
-            yield delta
-            if delta.upper is None:
-                return
-            lower = delta.upper
-
-    async def fetch(self, ref: PartRef) -> bytes:
-        """Return the part as stored, its checksum verified."""
-        return await self._fetcher.fetch(ref)
-
-    async def fetch_flat(self, ref: PartRef) -> bytes:
-        """Return the updates that count, flat."""
-        return await self._fetcher.fetch_flat(ref, self.desc)
-
-    async def close(self) -> None:
-        """Let go of the table."""
-        await self._close()
 
     async def _both(self) -> tuple[TxnsState, ShardState]:
         """Return both states, the shard's at least as new as the entries' want it."""

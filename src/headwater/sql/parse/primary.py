@@ -343,7 +343,7 @@ def _array(p: TokenStream) -> Expr:
     position = p.position
     if p.peek() == "[":
         p.advance()
-        return ArrayExpr(_array_items(p), position=position)
+        return ArrayExpr(_items(p, ArrayExpr), position=position)
     if p.peek() == "(" and is_query(p, p.i + 1):
         p.advance()
         return ArrayQuery(_query(p), position=position)
@@ -351,15 +351,15 @@ def _array(p: TokenStream) -> Expr:
     p.fail("[", "(")
 
 
-def _array_items(p: TokenStream) -> tuple[Expr, ...]:
-    """Read items in brackets, where inner brackets are arrays of their own."""
+def _items(p: TokenStream, node: type[ArrayExpr] | type[ListExpr]) -> tuple[Expr, ...]:
+    """Read items in brackets, where inner brackets are a ``node`` of their own."""
     p.enter()
     p.expect("[")
     items: list[Expr] = []
     while p.key != "]":
         position = p.position
         if p.key == "[":
-            items.append(ArrayExpr(_array_items(p), position=position))
+            items.append(node(_items(p, node), position=position))
         else:
             items.append(p.rules.operand(p, 0))
         if not p.accept(","):
@@ -373,28 +373,11 @@ def _list(p: TokenStream) -> Expr:
     position = p.position
     if p.peek() == "[":
         p.advance()
-        return ListExpr(_list_items(p), position=position)
+        return ListExpr(_items(p, ListExpr), position=position)
     if p.peek() == "(" and is_query(p, p.i + 1):
         p.advance()
         return ListQuery(_query(p), position=position)
     return _named(p)
-
-
-def _list_items(p: TokenStream) -> tuple[Expr, ...]:
-    p.enter()
-    p.expect("[")
-    items: list[Expr] = []
-    while p.key != "]":
-        position = p.position
-        if p.key == "[":
-            items.append(ListExpr(_list_items(p), position=position))
-        else:
-            items.append(p.rules.operand(p, 0))
-        if not p.accept(","):
-            break
-    p.expect("]")
-    p.depth -= 1
-    return tuple(items)
 
 
 def _map(p: TokenStream) -> Expr:
