@@ -3,12 +3,10 @@
 import psycopg
 
 from bench import pgbench
-from bench.report import Outcome, Series, at_least_ratio
+from bench.report import Outcome, at_least_ratio
 from bench.workspace import folder, running_postgres
 from tests.fixtures.headwater import running
 
-ROUNDS = 3
-SECONDS = 6
 TABLE = "CREATE TABLE history (tid int, bid int, aid int, delta int, note text)"
 SCRIPT = """\\set aid random(1, 100000)
 \\set delta random(-5000, 5000)
@@ -28,24 +26,11 @@ def measure() -> Outcome:
         with psycopg.connect(theirs.dsn, autocommit=True) as other:
             other.execute(TABLE)
             fsync = other.execute("SHOW fsync").fetchone()
-        got: list[pgbench.Run] = []
-        beside: list[pgbench.Run] = []
-        pgbench.run(ours, script, 2)
-        pgbench.run(theirs, script, 2)
-        for _ in range(ROUNDS):
-            got.append(pgbench.run(ours, script, SECONDS))
-            beside.append(pgbench.run(theirs, script, SECONDS))
-        rate = Series("headwater", "inserts/s", [each.per_second for each in got])
-        other_rate = Series("PostgreSQL 15", "inserts/s", [each.per_second for each in beside])
+        series = pgbench.side_by_side(ours, theirs, script, "inserts/s")
         return Outcome(
             f"single-row durable INSERT, prepared, {pgbench.CLIENTS} clients",
-            [
-                rate,
-                other_rate,
-                Series("headwater, mean latency", "ms", [each.latency_ms for each in got]),
-                Series("PostgreSQL, mean latency", "ms", [each.latency_ms for each in beside]),
-            ],
-            [at_least_ratio(rate, other_rate, 1.0, "PostgreSQL")],
-            [" ".join(pgbench.command(script, SECONDS))],
+            series,
+            [at_least_ratio(series[0], series[1], 1.0, "PostgreSQL")],
+            [" ".join(pgbench.command(script))],
             [f"PostgreSQL's fsync is {fsync[0] if fsync else '?'}"],
         )

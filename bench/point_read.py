@@ -3,13 +3,11 @@
 import psycopg
 
 from bench import pgbench
-from bench.report import Outcome, Series, at_least_ratio
+from bench.report import Outcome, at_least_ratio
 from bench.workspace import folder, running_postgres
 from tests.fixtures.headwater import running
 
 ROWS = 100_000
-ROUNDS = 3
-SECONDS = 6
 SCRIPT = f"""\\set aid random(1, {ROWS})
 SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
 """
@@ -37,24 +35,11 @@ def measure() -> Outcome:
                 other.execute(statement.encode())
             other.execute("ALTER TABLE pgbench_accounts ADD PRIMARY KEY (aid)")
             other.execute("VACUUM ANALYZE pgbench_accounts")
-        got: list[pgbench.Run] = []
-        beside: list[pgbench.Run] = []
-        pgbench.run(ours, script, 2)
-        pgbench.run(theirs, script, 2)
-        for _ in range(ROUNDS):
-            got.append(pgbench.run(ours, script, SECONDS))
-            beside.append(pgbench.run(theirs, script, SECONDS))
-        rate = Series("headwater", "reads/s", [each.per_second for each in got])
-        other_rate = Series("PostgreSQL 15", "reads/s", [each.per_second for each in beside])
+        series = pgbench.side_by_side(ours, theirs, script, "reads/s")
         return Outcome(
             f"prepared indexed point read over the wire, {pgbench.CLIENTS} clients, {ROWS:,} rows",
-            [
-                rate,
-                other_rate,
-                Series("headwater, mean latency", "ms", [each.latency_ms for each in got]),
-                Series("PostgreSQL, mean latency", "ms", [each.latency_ms for each in beside]),
-            ],
-            [at_least_ratio(rate, other_rate, 0.3, "PostgreSQL")],
-            [" ".join(pgbench.command(script, SECONDS))],
+            series,
+            [at_least_ratio(series[0], series[1], 0.3, "PostgreSQL")],
+            [" ".join(pgbench.command(script))],
             ["headwater reads strictly serializably, PostgreSQL read committed: their defaults"],
         )
