@@ -37,10 +37,10 @@ def test_what_passed_still_passes(
             conformance.write([file for each in played.values() for file in each])
     else:
         lost = ratchet.lost(part.name, files)
-        if lost and not part.alone:
-            # Files share a server: what one has done there may be in another's way.
-            known = {file.name for file in files}
-            names = known & {line.split(":")[0] for line in lost}
+        # Files share a server: what one has done there may be in another's way.
+        known = {file.name for file in files}
+        names = known & {line.split(":")[0] for line in lost}
+        if names and not part.alone:
             print(f"{part.name}: played once more, alone: {', '.join(sorted(names))}")
             again = corpus.play_alone(sorted(names))
             files = [file for file in files if file.name not in names] + again

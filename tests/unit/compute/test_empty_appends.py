@@ -196,7 +196,7 @@ async def test_a_view_that_another_replica_has_written_does_not_hold_up_the_othe
     assert replica.told == []
 
 
-async def test_a_full_disk_is_waited_for(
+async def test_where_the_common_commit_fails_each_sink_appends_by_itself(
     clients: list[PersistClient], consensus: Consensus, tasks: SupervisedTasks
 ) -> None:
     await _made(clients)
