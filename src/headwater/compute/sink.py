@@ -169,10 +169,10 @@ class SinkWriter:
             self._idle()
             return
         lower, upper = self._due
-        batch = msgspec.structs.replace(batch, lower=lower, upper=upper)
         if _is_empty(batch.updates) and _is_empty(batch.errors):
             self._append_nothing(self, lower, upper)
             return
+        batch = msgspec.structs.replace(batch, lower=lower, upper=upper)
         if self._schedule is not None:
             batch = msgspec.structs.replace(
                 batch,
