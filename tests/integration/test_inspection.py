@@ -7,6 +7,7 @@ import pytest
 
 from tests.fixtures.headwater import Headwater
 from tests.fixtures.replicas import rows
+from tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.server
 
@@ -109,3 +110,36 @@ def test_a_series_without_end_does_not_hold_others_up(connection: Connection) ->
         connection, "SELECT count(*) FROM generate_series(1, 300000) g WHERE g % 2 = 0"
     ) == [(150_000,)]
     connection.execute("RESET statement_timeout")
+
+
+def test_what_replicas_maintain_is_listed(connection: Connection) -> None:
+    connection.execute("CREATE TABLE listed (a int)")
+    connection.execute('CREATE VIEW "Listed" AS SELECT count(*) AS n FROM listed')
+    connection.execute('CREATE INDEX listed_index ON "Listed" (n)')
+    connection.execute('CREATE MATERIALIZED VIEW "Kept" AS SELECT a + 1 AS b FROM listed')
+    connection.execute("CREATE CLUSTER listed_nobody REPLICAS ()")
+    connection.execute("CREATE INDEX listed_idle IN CLUSTER listed_nobody ON listed (a)")
+    dataflows = (
+        "SELECT name FROM mz_introspection.mz_dataflows WHERE name ~ 'isted|Kept' ORDER BY 1"
+    )
+    names = [
+        ("Dataflow: materialize.public.Kept",),
+        ("Dataflow: materialize.public.listed_index",),
+    ]
+    eventually(lambda: rows(connection, dataflows), names)
+    listed = """
+        SELECT m.name, d.name = 'Dataflow: ' || replace(m.name, '"', ''), f.time > 0
+        FROM mz_introspection.mz_mappable_objects AS m
+        JOIN mz_introspection.mz_dataflow_global_ids AS g ON g.global_id = m.global_id
+        JOIN mz_introspection.mz_dataflows AS d ON d.id = g.id
+        JOIN mz_introspection.mz_compute_frontiers AS f ON f.export_id = m.global_id
+        WHERE m.name ~ 'isted|Kept' ORDER BY 1
+    """
+    found = [
+        ('materialize.public."Kept"', True, True),
+        ("materialize.public.listed_index", True, True),
+    ]
+    eventually(lambda: rows(connection, listed), found)
+    connection.execute("DROP TABLE listed CASCADE")
+    connection.execute("DROP CLUSTER listed_nobody CASCADE")
+    eventually(lambda: rows(connection, dataflows), [])

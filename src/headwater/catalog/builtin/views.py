@@ -1,9 +1,11 @@
-"""The builtin views of ``mz_catalog`` and ``mz_internal``, as SQL, in an order that resolves them.
+"""The builtin views of the ``mz_`` schemas, as SQL, in an order that resolves them.
 
 Each is written over builtin tables and the views before it. ``adapter.bootstrap`` plans them.
 """
 
 import msgspec
+
+from headwater.catalog.builtin.introspection_views import INTROSPECTION
 
 
 class BuiltinViewDef(msgspec.Struct, frozen=True):
@@ -585,6 +587,7 @@ MZ_VIEWS = tuple(
     for schema, views in (
         ("mz_catalog", _CATALOG),
         ("mz_internal", (*_INTERNAL, *_ACCESS, *_HISTORY)),
+        ("mz_introspection", INTROSPECTION),
     )
     for name, query in views
 )
