@@ -50,7 +50,7 @@ test-rust: toolchain
 	cargo test --release --workspace
 
 test-python: test-deps
-	$(BIN)/python -m pytest -n auto --maxprocesses=$(TEST_PROCESSES) --dist=loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder
 
 check: build ## Format, lint, types, layers, house rules: no test
 	cargo fmt --check
