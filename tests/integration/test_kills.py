@@ -27,7 +27,7 @@ pytestmark = pytest.mark.server
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
-KILLS = int(os.environ.get("HEADWATER_KILLS", "12"))
+KILLS = int(os.environ.get("HEADWATER_KILLS", "50"))
 SEED = int(os.environ.get("HEADWATER_SEED", "3"))
 ACCOUNTS = 8
 BALANCE = 100
