@@ -65,7 +65,8 @@ class Writes:
         """Check what a read has found, begun when all below ``known`` had been decided."""
         repeated = [n for n, count in found.items() if count != 1]
         assert not repeated, f"{what}: twice: {repeated}"
-        lost = {n for n in self.acknowledged if n < known} - found.keys()
+        # The writer goes on while a reader looks: a copy is made at once.
+        lost = {n for n in self.acknowledged.copy() if n < known} - found.keys()
         assert not lost, f"{what}: acknowledged and lost: {sorted(lost)}"
 
 

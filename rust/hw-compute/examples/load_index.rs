@@ -144,6 +144,7 @@ fn index() -> DataflowDescription {
             mfp: Some(Mfp::identity(2)),
             selection: None,
         }],
+        logs: vec![],
         indexes: vec![],
         objects: vec![],
         index_exports: vec![IndexExport { id: "i".into(), on: "a".into(), key, arity: 2 }],

@@ -14,8 +14,12 @@ use crate::arrangement::arrange;
 use crate::container::{RowStream, Time};
 use crate::gather::{Gather, before};
 use crate::inspect::{SharedErrors, SharedNodes, collect_errors};
+use crate::logging::LogFeed;
+use crate::maintained::{Hydration, ImportedFrom};
 use crate::peek::Index;
-use crate::plan::{DataflowDescription, GlobalId, IndexExport, IndexImport, Sink, SinkExport, SourceImport};
+use crate::plan::{
+    DataflowDescription, GlobalId, IndexExport, IndexImport, LogImport, Sink, SinkExport, SourceImport,
+};
 use crate::protocol::ShellRequest;
 use crate::render::bundle::{Arrangement, Bundle};
 use crate::render::operators::{Halves, flat_map_arranged};
@@ -61,6 +65,8 @@ pub struct Exported {
     pub index: Index,
     /// Its dataflow.
     pub alive: Alive,
+    /// When it was first complete.
+    pub hydration: Hydration,
 }
 
 /// What a dataflow can see, and where new tokens come from.
@@ -99,7 +105,11 @@ pub struct Built {
     /// What the shell is asked.
     pub requests: Vec<ShellRequest>,
     /// Dataflows that this one reads from.
-    pub imports: Vec<Alive>,
+    pub imported: Vec<Alive>,
+    /// What it reads.
+    pub imports: Vec<(GlobalId, ImportedFrom)>,
+    /// The logs it reads.
+    pub logs: Vec<(u64, LogFeed)>,
     /// The nodes of its plans.
     pub nodes: SharedNodes,
     /// The errors of what it maintains.
@@ -125,6 +135,9 @@ pub fn build<'s>(
     };
     for import in &description.sources {
         import_source(&mut context, import, around, built)?;
+    }
+    for import in &description.logs {
+        import_log(&mut context, import, around, built)?;
     }
     for import in &description.indexes {
         import_index(&mut context, import, around, built)?;
@@ -169,6 +182,7 @@ fn import_source(
     let arity = import.mfp.as_ref().map_or(import.desc.arity(), |mfp| mfp.output_arity());
     context.globals.insert(import.id.clone(), Bundle::of_rows(arity, halves.oks, vec![halves.errs]));
     built.feeds.push((token, feed));
+    built.imports.push((import.id.clone(), ImportedFrom::Feed(token)));
     built.requests.push(ShellRequest::OpenSource {
         token,
         shard: import.shard.clone(),
@@ -177,6 +191,32 @@ fn import_source(
         until: context.until,
         selection: import.selection.clone(),
     });
+    Ok(())
+}
+
+/// As a source that the worker feeds itself.
+fn import_log(
+    context: &mut Context<'_, u64>,
+    import: &LogImport,
+    around: &mut Surroundings<'_>,
+    built: &mut Built,
+) -> Result<(), RenderError> {
+    let token = token(around);
+    let reading = Reading {
+        name: &format!("Log {}", import.id),
+        as_of: context.as_of,
+        until: context.until,
+        desc: &import.desc,
+        grows: false,
+        mfp: import.mfp.as_ref(),
+        share: None,
+    };
+    let (halves, feed) = source(context.scope, &reading, around.moved)?;
+    let arity = import.mfp.as_ref().map_or(import.desc.arity(), |mfp| mfp.output_arity());
+    context.globals.insert(import.id.clone(), Bundle::of_rows(arity, halves.oks, vec![halves.errs]));
+    built.imports.push((import.id.clone(), ImportedFrom::Feed(token)));
+    built.logs.push((token, LogFeed::new(import.log, Rc::clone(&feed), context.as_of)));
+    built.feeds.push((token, feed));
     Ok(())
 }
 
@@ -207,7 +247,8 @@ fn import_index<'s>(
         None,
         Box::new(move |key, _, time: &u64, diff, out| out.oks.push(key, &[], time.advanced_to(as_of), diff)),
     );
-    built.imports.push(Rc::clone(&exported.alive));
+    built.imported.push(Rc::clone(&exported.alive));
+    built.imports.push((import.id.clone(), ImportedFrom::Index));
     let arrangement = (import.key.clone(), Arrangement::Here(oks));
     let bundle = context.globals.entry(import.on.clone()).or_insert_with(|| Bundle {
         arity: import.arity,
@@ -248,7 +289,7 @@ fn export_index(
 ) -> Result<(), RenderError> {
     let mut source = bundle(context, &export.on)?.clone();
     context.nodes.borrow_mut().begin_object(&export.id);
-    let node = context.nodes.borrow_mut().begin();
+    context.nodes.borrow_mut().begin("Index");
     let from = context.scope.worker().peek_identifier();
     source.arrange_by(&format!("Index {}", export.id), &export.key, context.times())?;
     let arranged = match source.arrangement(&export.key) {
@@ -258,7 +299,7 @@ fn export_index(
     let errs = source.errors(context.scope);
     built.errors.push((export.id.clone(), collect_errors(errs.clone(), moved)));
     let errs = arrange(errs, &format!("Index {} errors", export.id));
-    context.nodes.borrow_mut().end(node, from, context.scope.worker().peek_identifier());
+    context.nodes.borrow_mut().end(from, context.scope.worker().peek_identifier());
     watch(arranged.stream, Rc::clone(moved));
     watch(errs.stream, Rc::clone(moved));
     let mut index = Index {

@@ -219,6 +219,11 @@ pub fn check(description: &DataflowDescription) -> Checked {
         let arity = source.mfp.as_ref().map_or(Ok(arity), |map| mfp(map, arity))?;
         names.0.insert(global(&source.id), arity);
     }
+    for log in &description.logs {
+        let arity = log.desc.arity();
+        let arity = log.mfp.as_ref().map_or(Ok(arity), |map| mfp(map, arity))?;
+        names.0.insert(global(&log.id), arity);
+    }
     for index in &description.indexes {
         exprs(&index.key, index.arity, "an index")?;
         names.0.insert(global(&index.on), index.arity);

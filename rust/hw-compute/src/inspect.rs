@@ -4,16 +4,13 @@
 //! An operator belongs to the innermost node that was being rendered when it was made.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use std::time::Duration;
-
-use timely::logging::{StartStop, TimelyEvent, TimelyEventBuilder};
-use timely::worker::Worker as TimelyWorker;
 
 use crate::arrangement::sizes::{self, Size};
 use crate::container::RowStream;
 use crate::expr::EvalError;
+use crate::logging::events::Events;
 use crate::plan::GlobalId;
 use crate::protocol::{ErrorReport, NodeReport, StageReport};
 use crate::render::complete::stateful;
@@ -23,11 +20,21 @@ const ERRORS_MAX: usize = 1000;
 
 /// The operators of one node of one object's plan, those of the nodes below it among them.
 #[derive(Clone, Debug)]
-struct Range {
-    object: GlobalId,
-    node: u64,
-    from: usize,
-    to: usize,
+pub struct Range {
+    /// The object.
+    pub object: GlobalId,
+    /// Its number within the object.
+    pub node: u64,
+    /// What it does.
+    pub operator: String,
+    /// The number of the node that it is an input of.
+    pub parent: Option<u64>,
+    /// How many nodes it is below.
+    pub nesting: usize,
+    /// Its operators have numbers from here
+    pub from: usize,
+    /// until before here.
+    pub to: usize,
 }
 
 /// The nodes of a dataflow.
@@ -36,6 +43,8 @@ pub struct Nodes {
     object: GlobalId,
     next: u64,
     ranges: Vec<Range>,
+    /// What is being rendered, the innermost last.
+    open: Vec<(u64, String)>,
 }
 
 /// Shared by the scopes of a dataflow.
@@ -47,74 +56,25 @@ impl Nodes {
         self.object = object.clone();
         self.next = 0;
     }
-    /// The number of the node whose rendering begins.
-    pub fn begin(&mut self) -> u64 {
+    /// The rendering of a node begins; it is the next in number.
+    pub fn begin(&mut self, operator: impl Into<String>) {
+        self.open.push((self.next, operator.into()));
         self.next += 1;
-        self.next - 1
     }
-    /// The node has been rendered: its operators have these numbers.
-    pub fn end(&mut self, node: u64, from: usize, to: usize) {
-        self.ranges.push(Range { object: self.object.clone(), node, from, to });
+    /// The node that was begun last has been rendered: its operators have these numbers.
+    pub fn end(&mut self, from: usize, to: usize) {
+        let Some((node, operator)) = self.open.pop() else { return };
+        let (object, parent) = (self.object.clone(), self.open.last().map(|(node, _)| *node));
+        self.ranges.push(Range { object, node, operator, parent, nesting: self.open.len(), from, to });
+    }
+    /// What has been rendered, inner nodes before outer ones.
+    pub fn ranges(&self) -> impl Iterator<Item = &Range> {
+        self.ranges.iter()
     }
     /// The place of the innermost node that made `operator`.
     fn owner(&self, operator: usize) -> Option<usize> {
         // Inner nodes end before outer ones.
         self.ranges.iter().position(|range| (range.from..range.to).contains(&operator))
-    }
-}
-
-/// How long operators have run.
-#[derive(Default)]
-pub struct Elapsed {
-    started: HashMap<usize, Duration>,
-    total: HashMap<usize, Duration>,
-    addresses: HashMap<usize, Vec<usize>>,
-    /// Scopes run whatever is within them: their own time says nothing.
-    scopes: HashSet<Vec<usize>>,
-}
-
-impl Elapsed {
-    /// Begins to count.
-    pub fn of(timely: &TimelyWorker) -> Rc<RefCell<Elapsed>> {
-        let elapsed = Rc::<RefCell<Elapsed>>::default();
-        if let Some(mut register) = timely.log_register() {
-            let shared = Rc::clone(&elapsed);
-            register.insert::<TimelyEventBuilder, _>("timely", move |_, events| {
-                let mut elapsed = shared.borrow_mut();
-                for (time, event) in events.iter_mut().flat_map(|events| events.drain(..)) {
-                    elapsed.take(time, event);
-                }
-            });
-        }
-        elapsed
-    }
-    fn take(&mut self, time: Duration, event: TimelyEvent) {
-        match event {
-            TimelyEvent::Operates(operates) => {
-                if let Some((_, parent)) = operates.addr.split_last() {
-                    self.scopes.insert(parent.to_vec());
-                }
-                self.addresses.insert(operates.id, operates.addr);
-            }
-            TimelyEvent::Schedule(schedule) => match schedule.start_stop {
-                StartStop::Start => {
-                    self.started.insert(schedule.id, time);
-                }
-                StartStop::Stop => {
-                    if let Some(began) = self.started.remove(&schedule.id) {
-                        *self.total.entry(schedule.id).or_default() += time.saturating_sub(began);
-                    }
-                }
-            },
-            TimelyEvent::Shutdown(shutdown) => {
-                self.started.remove(&shutdown.id);
-                self.total.remove(&shutdown.id);
-                if let Some(address) = self.addresses.remove(&shutdown.id) {
-                    self.scopes.remove(&address);
-                }
-            }
-            _ => {}
-        }
     }
 }
 
@@ -131,7 +91,7 @@ fn report_of<'r>(reports: &'r mut Reports, nodes: &Nodes, operator: usize) -> Op
 pub fn report(
     export: &GlobalId,
     nodes: &Nodes,
-    elapsed: &Elapsed,
+    events: &Events,
     sizes: &HashMap<usize, Size>,
 ) -> Vec<NodeReport> {
     let mut reports = Reports::new();
@@ -155,13 +115,12 @@ pub fn report(
             }
         }
     }
-    for (operator, time) in &elapsed.total {
-        let address = elapsed.addresses.get(operator);
-        if address.is_some_and(|address| elapsed.scopes.contains(address)) {
+    for (number, operator) in &events.operators {
+        if events.is_scope(operator) {
             continue;
         }
-        if let Some(report) = report_of(&mut reports, nodes, *operator) {
-            report.elapsed_ns += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(report) = report_of(&mut reports, nodes, *number) {
+            report.elapsed_ns += u64::try_from(operator.elapsed.as_nanos()).unwrap_or(u64::MAX);
         }
     }
     reports.into_values().collect()
@@ -196,6 +155,10 @@ impl Errors {
         });
         Some((told.collect(), held.len() as u64))
     }
+    /// For how many rows there are errors.
+    pub fn count(&self) -> i64 {
+        self.held.borrow().values().sum()
+    }
 }
 
 /// Collects the errors of an export; sets `moved` when there is something to tell.
@@ -228,10 +191,12 @@ mod tests {
     fn operators_belong_to_the_innermost_node() {
         let mut nodes = Nodes::default();
         nodes.begin_object(&"u1".to_owned());
-        let outer = nodes.begin();
-        let inner = nodes.begin();
-        nodes.end(inner, 3, 5);
-        nodes.end(outer, 2, 7);
+        nodes.begin("Negate");
+        nodes.begin("Get");
+        nodes.end(3, 5);
+        nodes.end(2, 7);
+        let (outer, inner) = (0, 1);
+        assert_eq!(nodes.ranges().map(|range| range.parent).collect::<Vec<_>>(), [Some(outer), None]);
         let node = |operator: usize| nodes.owner(operator).map(|at| nodes.ranges[at].node);
         assert_eq!(
             (2..8).map(node).collect::<Vec<_>>(),

@@ -7,7 +7,8 @@
 //!
 //! In order of reading: [`container`] and [`arrangement`] (how updates are kept), [`check`] and [`render`] (how plans
 //! become operators), [`build`] (one dataflow), [`source`] and [`sink`] (its ends), [`peek`], [`worker`] (the loop),
-//! [`gather`] (many workers, one answer), [`inspect`] (what it all costs), [`server`] (what the shell holds).
+//! [`gather`] (many workers, one answer), [`maintained`] (what it keeps of dataflows), [`inspect`] and [`logging`]
+//! (what it all costs), [`server`] (what the shell holds).
 
 pub mod arrangement;
 pub mod build;
@@ -16,6 +17,8 @@ pub mod container;
 pub mod expr;
 pub mod gather;
 pub mod inspect;
+pub mod logging;
+pub mod maintained;
 pub mod peek;
 pub mod plan;
 pub mod protocol;

@@ -1,6 +1,7 @@
 //! Reads of indexes: they wait until the index is complete at their time, and many are served at once.
 
 use std::cmp::Ordering;
+use std::time::Instant;
 
 use differential_dataflow::trace::cursor::cursor_list;
 use differential_dataflow::trace::{Cursor, TraceReader};
@@ -12,6 +13,7 @@ use timely::progress::Antichain;
 use crate::arrangement::RowTrace;
 use crate::expr::{EvalError, INVALID_DATA, MfpPlan, Scratch};
 use crate::gather::{Gather, PeekPart, QUERY_CANCELED, before, least};
+use crate::logging::events::Histogram;
 use crate::plan::{ArrangementKey, Frontier, GlobalId};
 use crate::protocol::{Peek, ReadError};
 use crate::render::thinning::Restorer;
@@ -94,12 +96,14 @@ fn internal(message: String) -> ReadError {
 pub struct Waiting {
     peek: Peek,
     plan: MfpPlan,
+    since: Instant,
 }
 
 /// The peeks of one worker.
 #[derive(Default)]
 pub struct Peeks {
     waiting: Vec<Waiting>,
+    durations: Histogram,
 }
 
 impl Peeks {
@@ -126,7 +130,7 @@ impl Peeks {
             keys.dedup();
         }
         match peek.mfp.compile() {
-            Ok(plan) => self.waiting.push(Waiting { peek, plan }),
+            Ok(plan) => self.waiting.push(Waiting { peek, plan, since: Instant::now() }),
             Err(error) => gather.answer(&peek.uuid, Err(internal(error.to_string()))),
         }
     }
@@ -154,6 +158,14 @@ impl Peeks {
             keep
         });
     }
+    /// The peeks that wait.
+    pub fn waiting(&self) -> impl Iterator<Item = &Peek> {
+        self.waiting.iter().map(|waiting| &waiting.peek)
+    }
+    /// How long peeks took that were answered.
+    pub fn durations(&self) -> &Histogram {
+        &self.durations
+    }
     /// Whether any peek waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -176,6 +188,7 @@ impl Peeks {
                 }),
             }
         }
+        ready.iter().for_each(|served| self.durations.add(served.since.elapsed()));
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::expr::{ErrorFields, Mfp, ScalarExpr};
+use crate::logging::Log;
 use crate::selection::Selection;
 
 /// The name of an object: `u12`, `s3`, `t7`.
@@ -385,6 +386,51 @@ pub enum Plan {
     },
 }
 
+impl Plan {
+    /// What it does, for people: its kind, and of which sort.
+    pub fn operator(&self) -> String {
+        let of = |id: &RelationId| match id {
+            RelationId::Local { id } => format!("l{id}"),
+            RelationId::Global { id } => id.clone(),
+        };
+        match self {
+            Plan::Constant { .. } => "Constant".into(),
+            Plan::Get { id, pass_through: true, .. } => format!("Get::PassArrangements {}", of(id)),
+            Plan::Get { id, key: Some(_), .. } => format!("Get::Arrangement {}", of(id)),
+            Plan::Get { id, .. } => format!("Get::Collection {}", of(id)),
+            Plan::Let { .. } => "Let".into(),
+            Plan::LetRec { .. } => "LetRec".into(),
+            Plan::Mfp { .. } => "MapFilterProject".into(),
+            Plan::FlatMap { func, .. } => format!("FlatMap {func}"),
+            Plan::LinearJoin { .. } => "Join::Linear".into(),
+            Plan::DeltaJoin { .. } => "Join::Delta".into(),
+            Plan::Reduce { plan, .. } => format!("Reduce::{}", plan.kind()),
+            Plan::TopK { monotonic, .. } => {
+                format!("TopK::{}", if *monotonic { "Monotonic" } else { "Basic" })
+            }
+            Plan::Window { .. } => "Window".into(),
+            Plan::Negate { .. } => "Negate".into(),
+            Plan::Threshold { .. } => "Threshold".into(),
+            Plan::Union { .. } => "Union".into(),
+            Plan::ArrangeBy { .. } => "ArrangeBy".into(),
+        }
+    }
+}
+
+impl ReducePlan {
+    /// Of which sort it is.
+    fn kind(&self) -> &'static str {
+        let some = [&self.accumulable, &self.hierarchical, &self.basic].map(|part| !part.is_empty());
+        match some {
+            [false, false, false] => "Distinct",
+            [true, false, false] => "Accumulable",
+            [false, true, false] => "Hierarchical",
+            [false, false, true] => "Basic",
+            _ => "Collation",
+        }
+    }
+}
+
 /// A durable collection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceImport {
@@ -403,6 +449,20 @@ pub struct SourceImport {
     /// Which parts the shell need not fetch.
     #[serde(default)]
     pub selection: Option<Selection>,
+}
+
+/// What the workers know of themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogImport {
+    /// Its name.
+    pub id: GlobalId,
+    /// Which log.
+    pub log: Log,
+    /// Its columns.
+    pub desc: RelationDesc,
+    /// Applied to each row.
+    #[serde(default)]
+    pub mfp: Option<Mfp>,
 }
 
 /// An arrangement that another dataflow exports.
@@ -476,6 +536,9 @@ pub struct DataflowDescription {
     pub name: String,
     /// Durable collections read.
     pub sources: Vec<SourceImport>,
+    /// Logs read.
+    #[serde(default)]
+    pub logs: Vec<LogImport>,
     /// Arrangements read.
     pub indexes: Vec<IndexImport>,
     /// What is computed, in order.
@@ -492,6 +555,10 @@ pub struct DataflowDescription {
 }
 
 impl DataflowDescription {
+    /// The names of what it computes, keeps or writes.
+    pub fn all_ids(&self) -> impl Iterator<Item = &GlobalId> {
+        self.objects.iter().map(|object| &object.id).chain(self.exports())
+    }
     /// The names of what it keeps or writes.
     pub fn exports(&self) -> impl Iterator<Item = &GlobalId> {
         let indexes = self.index_exports.iter().map(|export| &export.id);

@@ -70,6 +70,7 @@ pub struct Feed {
     failure: Option<String>,
     /// Whether nothing is read any more.
     closed: bool,
+    upper: Frontier,
 }
 
 enum Fed {
@@ -88,9 +89,18 @@ impl Feed {
         }
         self.queue.extend(parts.into_iter().map(Fed::Part));
         self.queue.push_back(Fed::Upper(upper));
+        self.upper = upper;
         if let Some(activator) = &self.activator {
             activator.activate();
         }
+    }
+    /// All before it has been fed.
+    pub fn upper(&self) -> Frontier {
+        self.upper
+    }
+    /// Whether nothing is read any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
     /// Why the source stands still, if it does; said once.
     pub fn take_failure(&mut self) -> Option<String> {
@@ -127,6 +137,7 @@ pub fn source<'s>(
     moved: &Moved,
 ) -> Result<(Halves<'s, u64>, SharedFeed), RenderError> {
     let feed = SharedFeed::default();
+    feed.borrow_mut().upper = Some(reading.as_of);
     let mut reader = Reader {
         rows: Mapper::new(
             reading.mfp.unwrap_or(&Mfp::identity(reading.desc.arity())),

@@ -1,18 +1,23 @@
 //! The loop of one worker thread: obey, step, answer, report, park.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use timely::progress::Antichain;
 use timely::worker::Worker as TimelyWorker;
 
-use crate::build::{Alive, Built, BuiltSink, Exported, Moved, Place, Surroundings, build};
+use crate::build::{Alive, Built, Exported, Moved, Place, Surroundings, build};
 use crate::check::check;
 use crate::gather::{Gather, before};
-use crate::inspect::{Elapsed, SharedErrors, SharedNodes, arrangement_sizes, report};
+use crate::inspect::{arrangement_sizes, report};
+use crate::logging::Logs;
+use crate::logging::events::Events;
+use crate::logging::rows::Sight;
+use crate::maintained::{Dataflow, Hydration, SinkEntry};
 use crate::peek::Peeks;
 use crate::plan::{DataflowDescription, Frontier, GlobalId};
 use crate::protocol::{ComputeCommand, ComputeResponse, ShellRequest};
@@ -45,34 +50,10 @@ pub enum WorkerCommand {
     Shutdown,
 }
 
-/// A rendered dataflow.
-struct Dataflow {
-    /// Its index within timely.
-    index: usize,
-    /// What it exports and has not dropped.
-    exports: HashSet<GlobalId>,
-    /// Its sources and sinks.
-    sources: Vec<u64>,
-    sinks: Vec<u64>,
-    /// Its own life, and those of the dataflows it reads from.
-    alive: Alive,
-    _imports: Vec<Alive>,
-    /// The nodes of its plans.
-    nodes: SharedNodes,
-    /// The errors of its exports.
-    errors: Vec<(GlobalId, SharedErrors)>,
-}
-
-/// A sink and what was said of it.
-struct SinkEntry {
-    built: BuiltSink,
-    said: Frontier,
-}
-
 /// One worker's part of everything.
 struct Worker<'t> {
     timely: &'t mut TimelyWorker,
-    elapsed: Rc<RefCell<Elapsed>>,
+    events: Rc<RefCell<Events>>,
     place: Place,
     gather: Arc<Gather>,
     dataflows: Vec<Dataflow>,
@@ -80,6 +61,8 @@ struct Worker<'t> {
     feeds: HashMap<u64, SharedFeed>,
     sinks: HashMap<u64, SinkEntry>,
     peeks: Peeks,
+    logs: Logs,
+    began: Instant,
     next_token: u64,
     scratch: Antichain<u64>,
     /// Whether there may be something to report.
@@ -91,10 +74,10 @@ const COMMANDS_A_ROUND: usize = 1024;
 
 /// Runs until told to stop.
 pub fn run(timely: &mut TimelyWorker, place: Place, commands: &Receiver<WorkerCommand>, gather: Arc<Gather>) {
-    let elapsed = Elapsed::of(timely);
+    let events = Events::of(timely);
     let mut worker = Worker {
         timely,
-        elapsed,
+        events,
         place,
         gather,
         dataflows: vec![],
@@ -102,6 +85,8 @@ pub fn run(timely: &mut TimelyWorker, place: Place, commands: &Receiver<WorkerCo
         feeds: HashMap::new(),
         sinks: HashMap::new(),
         peeks: Peeks::default(),
+        logs: Logs::default(),
+        began: Instant::now(),
         next_token: 0,
         scratch: Antichain::new(),
         moved: Moved::default(),
@@ -122,12 +107,12 @@ pub fn run(timely: &mut TimelyWorker, place: Place, commands: &Receiver<WorkerCo
             let indexes = &worker.indexes;
             worker.peeks.serve(|id| indexes.get(id).map(|exported| &exported.index), &worker.gather);
         }
-        let flush_in = worker.gather.flush();
+        let due_in = [worker.gather.flush(), worker.log()].into_iter().flatten().min();
         if obeyed == COMMANDS_A_ROUND {
             worker.timely.step();
         } else {
             // Parks only where nothing is to be done; whoever sends a command unparks.
-            worker.timely.step_or_park(flush_in);
+            worker.timely.step_or_park(due_in);
         }
     }
 }
@@ -173,10 +158,10 @@ impl Worker<'_> {
     }
     /// Says what the dataflows have cost.
     fn inspect(&self, token: u64) {
-        let (sizes, elapsed) = (arrangement_sizes(), self.elapsed.borrow());
+        let (sizes, events) = (arrangement_sizes(), self.events.borrow());
         let of = |dataflow: &Dataflow| {
             let export = dataflow.exports.iter().min().cloned().unwrap_or_default();
-            report(&export, &dataflow.nodes.borrow(), &elapsed, &sizes)
+            report(&export, &dataflow.nodes.borrow(), &events, &sizes)
         };
         let nodes = self.dataflows.iter().flat_map(of).collect();
         let Place { worker, workers, process, processes } = self.place;
@@ -187,10 +172,42 @@ impl Worker<'_> {
             nodes,
         });
     }
+    /// Tells the logs that are read what has changed, where it is time; returns how long until it is again.
+    fn log(&mut self) -> Option<Duration> {
+        let due_in = self.logs.due_in()?;
+        if !due_in.is_zero() {
+            return Some(due_in);
+        }
+        let mut logs = std::mem::take(&mut self.logs);
+        self.with_sight(|sight| logs.tell(sight));
+        self.logs = logs;
+        self.logs.due_in()
+    }
+    fn with_sight<R>(&self, see: impl FnOnce(&Sight<'_>) -> R) -> R {
+        if let Some(mut register) = self.timely.log_register() {
+            register.flush(); // what timely has not said yet
+        }
+        see(&Sight {
+            place: self.place,
+            began: self.began,
+            dataflows: &self.dataflows,
+            indexes: &self.indexes,
+            sinks: &self.sinks,
+            feeds: &self.feeds,
+            peeks: &self.peeks,
+            events: &self.events.borrow(),
+        })
+    }
     fn create(&mut self, description: &DataflowDescription) {
         if let Err(error) = check(description) {
             return self.refuse(description, &error);
         }
+        let logs = description.logs.iter().map(|import| import.log);
+        let known = if description.logs.is_empty() {
+            HashMap::new()
+        } else {
+            self.with_sight(|sight| logs.map(|log| (log, sight.rows(log))).collect())
+        };
         let index = self.timely.next_dataflow_index();
         let mut built = Built::default();
         let mut around = Surroundings {
@@ -208,25 +225,32 @@ impl Worker<'_> {
             self.timely.drop_dataflow(index);
             return self.refuse(description, &error);
         }
-        let alive = Alive::default();
+        let (alive, hydration) = (Alive::default(), Hydration::begin(description.as_of.unwrap_or(0)));
         for (id, index) in built.indexes {
-            self.indexes.insert(id, Exported { index, alive: Rc::clone(&alive) });
+            self.indexes.insert(id, Exported { index, alive: Rc::clone(&alive), hydration });
         }
         let sinks: Vec<u64> = built.sinks.iter().map(|sink| sink.token).collect();
-        let sources = built.feeds.iter().map(|feed| feed.0).filter(|token| !sinks.contains(token)).collect();
+        let logs: Vec<u64> = built.logs.iter().map(|log| log.0).collect();
+        let of_others = |token: &u64| sinks.contains(token) || logs.contains(token);
+        let sources = built.feeds.iter().map(|feed| feed.0).filter(|token| !of_others(token)).collect();
         self.feeds.extend(built.feeds);
-        self.sinks
-            .extend(built.sinks.into_iter().map(|built| (built.token, SinkEntry { built, said: Some(0) })));
+        self.sinks.extend(
+            built.sinks.into_iter().map(|built| (built.token, SinkEntry { built, said: Some(0), hydration })),
+        );
         self.dataflows.push(Dataflow {
             index,
             exports: description.exports().cloned().collect(),
+            objects: description.all_ids().cloned().collect(),
+            imports: built.imports,
             sources,
             sinks,
+            logs,
             alive,
             nodes: built.nodes,
             errors: built.errors,
-            _imports: built.imports,
+            _imported: built.imported,
         });
+        self.logs.begin(built.logs, &known);
         if self.place.speaks() {
             built.requests.into_iter().for_each(|request| self.gather.shell(request));
         }
@@ -260,6 +284,10 @@ impl Worker<'_> {
                     self.gather.shell(ShellRequest::CloseSource { token });
                 }
             }
+            self.logs.end(&dataflow.logs);
+            for token in dataflow.logs {
+                self.feeds.remove(&token);
+            }
             for token in dataflow.sinks {
                 self.feeds.remove(&token);
                 self.sinks.remove(&token);
@@ -277,6 +305,7 @@ impl Worker<'_> {
             let before_now = exported.index.upper;
             let upper = exported.index.refresh(&mut self.scratch);
             if upper != before_now {
+                exported.hydration.reached(upper);
                 self.gather.advance(worker, id, upper);
             }
         }
@@ -285,6 +314,7 @@ impl Worker<'_> {
             let desired = correction.desired();
             if before(sink.said, desired) {
                 sink.said = desired;
+                sink.hydration.reached(desired);
                 self.gather.advance(worker, &sink.built.id, desired);
                 if self.place.writes() {
                     self.gather.desired(worker, sink.built.token, desired);

@@ -39,6 +39,7 @@ from headwater.catalog.builtin.initial import (
     system_roles,
     system_schemas,
 )
+from headwater.catalog.builtin.logs import LOG_SCHEMA, LOGS
 from headwater.catalog.builtin.pack import (
     comment_row,
     default_privilege_row,
@@ -49,7 +50,7 @@ from headwater.catalog.builtin.pack import (
 )
 from headwater.catalog.builtin.pg_views import PG_VIEWS
 from headwater.catalog.builtin.roles import role_rows
-from headwater.catalog.builtin.shapes import shapes
+from headwater.catalog.builtin.shapes import shape, shapes
 from headwater.catalog.builtin.tables import (
     AUDIT_TABLE,
     BUILTIN_TABLES,
@@ -73,6 +74,7 @@ from headwater.catalog.codec import (
 from headwater.catalog.durable import DurableCatalog
 from headwater.catalog.items import (
     Access,
+    BuiltinLog,
     BuiltinTable,
     CatalogItem,
     Cluster,
@@ -256,6 +258,7 @@ def _plan_all(planner: Planner, durable: DurableCatalog, builtin: BuiltinIds) ->
         [
             *_builtin_types(builtin, schemas),
             *_builtin_tables(builtin, schemas),
+            *_builtin_logs(builtin, schemas),
             *_empty_relations(builtin, schemas),
         ]
     )
@@ -391,6 +394,7 @@ def _builtin_types(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[Ca
 def _empty_relations(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
     """Return the relations that have a shape and nothing that fills them."""
     filled = {table.key for table in BUILTIN_TABLES}
+    filled.update(f"{LOG_SCHEMA}.{name}" for name in LOGS)
     filled.update(view.key for view in (*MZ_VIEWS, *PG_VIEWS))
     items: list[CatalogItem] = []
     for key, desc in shapes().items():
@@ -398,6 +402,26 @@ def _empty_relations(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[
             schema, _, name = key.partition(".")
             record = builtin.record(f"view {key}")
             items.append(empty_relation(name, desc, record, schemas[schema]))
+    return items
+
+
+def _builtin_logs(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
+    items: list[CatalogItem] = []
+    for name, log in LOGS.items():
+        record = builtin.record(f"log {LOG_SCHEMA}.{name}")
+        items.append(
+            BuiltinLog(
+                id=record.id,
+                oid=record.oid,
+                name=name,
+                schema=schemas[LOG_SCHEMA],
+                owner=MZ_SYSTEM,
+                privileges=builtin_privileges("source"),
+                desc=shape(LOG_SCHEMA, name),
+                source_kind="log",
+                log=log,
+            )
+        )
     return items
 
 

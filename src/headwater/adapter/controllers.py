@@ -42,9 +42,14 @@ class ComputeController(Protocol):
         ...
 
     def create_dataflow(
-        self, cluster: ClusterId, dataflow: DataflowDescription, *, lag_ms: int = ...
+        self,
+        cluster: ClusterId,
+        dataflow: DataflowDescription,
+        *,
+        lag_ms: int = ...,
+        replica: ReplicaId | None = ...,
     ) -> None:
-        """Build ``dataflow`` on every replica of ``cluster``, now and later.
+        """Build ``dataflow`` on every replica of ``cluster``, or on one alone, now and later.
 
         Frontiers: every input is readable at the dataflow's as_of; the controller takes its own
         holds before it returns.

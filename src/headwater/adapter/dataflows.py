@@ -42,7 +42,7 @@ def lower_index(
         objects.append((arranged, planner.maintained(query, world, "an index")))
     export = IndexExport(index.id, arranged, index.key, on.desc.arity)
     return build_dataflow(
-        f"index {index.name}",
+        f"Dataflow: {world.snapshot.show_item(index)}",
         objects,
         world.lowering(),
         index_exports=(export,),
@@ -60,7 +60,7 @@ def lower_materialized_view(
     expr = planner.maintained(view.expr, world, "a materialized view")
     sink = SinkExport(view.id, transient, MaterializedViewSink(view.shard, view.desc, view.refresh))
     return build_dataflow(
-        f"materialized view {view.name}",
+        f"Dataflow: {world.snapshot.show_item(view)}",
         [(transient, expr)],
         world.lowering(),
         sink_exports=(sink,),
@@ -227,6 +227,7 @@ def _at(dataflow: DataflowDescription, as_of: Timestamp) -> DataflowDescription:
         sink_exports=dataflow.sink_exports,
         as_of=as_of,
         until=dataflow.until,
+        logs=dataflow.logs,
     )
 
 

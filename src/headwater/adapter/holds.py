@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from headwater.adapter.controllers import ComputeController, StorageController
 from headwater.adapter.timestamps import InputFrontiers
-from headwater.catalog.items import MaterializedView, Source, Table, View
+from headwater.catalog.items import BuiltinLog, MaterializedView, Source, Table, View
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.read_hold import ReadHold
@@ -55,6 +55,23 @@ def bundle_of(
         elif isinstance(item, View) and not indexes:
             stack.extend(item.depends_on)
     return bundle
+
+
+def logs_of(snapshot: CatalogSnapshot, relations: Iterable[GlobalId]) -> list[BuiltinLog]:
+    """Return the logs of replicas that relations are computed from, by name."""
+    found: dict[GlobalId, BuiltinLog] = {}
+    stack, seen = list(relations), set[GlobalId]()
+    while stack:
+        id = stack.pop()
+        if id in seen:
+            continue
+        seen.add(id)
+        item = snapshot.try_item(id)
+        if isinstance(item, BuiltinLog):
+            found[id] = item
+        elif isinstance(item, View):
+            stack.extend(item.depends_on)
+    return sorted(found.values(), key=lambda log: log.name)
 
 
 class ReadHolds:

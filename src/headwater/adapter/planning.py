@@ -13,6 +13,7 @@ from headwater.adapter.append_only import is_append_only
 from headwater.adapter.controllers import ComputeController
 from headwater.adapter.data_errors import raise_fields
 from headwater.catalog.items import (
+    BuiltinLog,
     CheckConstraint,
     Index,
     MaterializedView,
@@ -29,7 +30,7 @@ from headwater.errors import (
     UndefinedParameter,
 )
 from headwater.ir import kernels
-from headwater.ir.dataflow import IndexImport, SourceImport
+from headwater.ir.dataflow import CollectionImport, IndexImport, LogImport, SourceImport
 from headwater.ir.functions import CastContext
 from headwater.ir.relation import (
     Constant,
@@ -138,14 +139,16 @@ class _Views(Mapping[GlobalId, RelationExpr]):
         return sum(1 for _ in self)
 
 
-class _Collections(Mapping[GlobalId, SourceImport]):
-    """All durable collections of a snapshot, as imports."""
+class _Collections(Mapping[GlobalId, CollectionImport]):
+    """All durable collections of a snapshot, and the logs, as imports."""
 
     def __init__(self, snapshot: CatalogSnapshot) -> None:
         self._snapshot = snapshot
 
-    def __getitem__(self, id: GlobalId) -> SourceImport:
+    def __getitem__(self, id: GlobalId) -> CollectionImport:
         item = self._snapshot.try_item(id)
+        if isinstance(item, BuiltinLog):
+            return LogImport(id, item.log, item.desc)
         if isinstance(item, Table | Source | MaterializedView) and item.shard is not None:
             return SourceImport(id, item.shard, item.desc, is_txn_table(item))
         raise KeyError(id)

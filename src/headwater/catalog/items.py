@@ -203,6 +203,15 @@ class Source(Item, frozen=True, kw_only=True):
         return ItemKind.SOURCE
 
 
+class BuiltinLog(Source, frozen=True, kw_only=True):
+    """What the workers of a replica know of themselves, as a relation (``hw_compute::logging``).
+
+    It is computed where it is read, and differs from replica to replica.
+    """
+
+    log: str
+
+
 class View(Item, frozen=True, kw_only=True):
     """A named query; ``expr`` is inlined where it is read. ``definition`` is the query's text."""
 

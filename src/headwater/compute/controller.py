@@ -61,6 +61,7 @@ class Instance:
         self.replicas: set[ReplicaId] = set()
         self.exports: dict[GlobalId, ExportState] = {}
         self.dataflows: dict[GlobalId, DataflowDescription] = {}  # by each live export's id
+        self.targets: dict[GlobalId, ReplicaId] = {}  # of exports that one replica has alone
         self.waiters: dict[GlobalId, list[tuple[Timestamp, asyncio.Future[None]]]] = {}
 
 
@@ -101,7 +102,7 @@ class ComputeController:
         instance = self._instance(cluster)
         instance.replicas.add(replica)
         self._cluster_of[replica] = cluster
-        for command in self._history(instance):
+        for command in self._history(instance, replica):
             if isinstance(command, CreateDataflow):
                 self._tell_schedules((replica,), command.dataflow)
             self._send(replica, _encoder.encode(command))
@@ -125,9 +126,14 @@ class ComputeController:
     # Dataflows
 
     def create_dataflow(
-        self, cluster: ClusterId, dataflow: DataflowDescription, *, lag_ms: int = DEFAULT_LAG_MS
+        self,
+        cluster: ClusterId,
+        dataflow: DataflowDescription,
+        *,
+        lag_ms: int = DEFAULT_LAG_MS,
+        replica: ReplicaId | None = None,
     ) -> None:
-        """Build ``dataflow`` on every replica of ``cluster``, now and later.
+        """Build ``dataflow`` on every replica of ``cluster``, or on one alone, now and later.
 
         Frontiers: requires that every input is readable at the dataflow's as_of; holds are taken
         here, and follow the exports' since from now on.
@@ -142,8 +148,13 @@ class ComputeController:
             inputs = self._hold_inputs(instance, dataflow)
             instance.exports[id] = ExportState(id, kind, dataflow.as_of, inputs, lag_ms)
             instance.dataflows[id] = dataflow
-        self._tell_schedules(instance.replicas, dataflow)
-        self._broadcast(instance, CreateDataflow(dataflow))
+            if replica is not None:
+                instance.targets[id] = replica
+        replicas = [each for each in instance.replicas if replica in (None, each)]
+        self._tell_schedules(replicas, dataflow)
+        payload = _encoder.encode(CreateDataflow(dataflow))
+        for each in replicas:
+            self._send(each, payload)
 
     def drop(self, cluster: ClusterId, ids: Iterable[GlobalId]) -> None:
         """Drop exports; what is waiting for them learns that they are gone."""
@@ -155,6 +166,7 @@ class ComputeController:
             if export is None:
                 continue
             instance.dataflows.pop(id, None)
+            instance.targets.pop(id, None)
             self._inspections.forget(id)
             for hold in export.inputs:
                 hold.release()
@@ -347,10 +359,12 @@ class ComputeController:
             raise
         return held
 
-    def _history(self, instance: Instance) -> list[ComputeCommand]:
+    def _history(self, instance: Instance, replica: ReplicaId) -> list[ComputeCommand]:
         commands: list[ComputeCommand] = []
         done: set[int] = set()
-        for dataflow in instance.dataflows.values():
+        for export, dataflow in instance.dataflows.items():
+            if instance.targets.get(export, replica) != replica:
+                continue
             if id(dataflow) in done:  # one description may stand under several exports
                 continue
             done.add(id(dataflow))

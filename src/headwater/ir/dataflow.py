@@ -29,6 +29,21 @@ class SourceImport(msgspec.Struct, frozen=True):
     selection: Selection | None = None
 
 
+class LogImport(msgspec.Struct, frozen=True):
+    """What the workers that run the dataflow know of themselves (``hw_compute::logging``).
+
+    Each worker gives rows of its own; so does each replica. ``mfp`` is applied to each row.
+    """
+
+    id: GlobalId
+    log: str
+    desc: RelationDesc
+    mfp: Mfp | None = None
+
+
+CollectionImport = SourceImport | LogImport
+
+
 class IndexImport(msgspec.Struct, frozen=True):
     """An arrangement that another dataflow on the same replica exports."""
 
@@ -84,7 +99,8 @@ class DataflowDescription(msgspec.Struct, frozen=True):
     """One dataflow.
 
     Frontiers: exact at times from ``as_of``; updates at times not before ``until`` need not be
-    computed. ``as_of`` is at or after the since of every import when the command is sent.
+    computed. ``as_of`` is at or after the since of every import when the command is sent; a log
+    has none, and shows at the as_of what is so when the dataflow is built.
     """
 
     name: str
@@ -95,3 +111,9 @@ class DataflowDescription(msgspec.Struct, frozen=True):
     sink_exports: tuple[SinkExport, ...]
     as_of: Frontier
     until: Frontier = None
+    logs: tuple[LogImport, ...] = ()
+
+    @property
+    def collections(self) -> tuple[CollectionImport, ...]:
+        """Return what is read as a stream of rows."""
+        return (*self.sources, *self.logs)

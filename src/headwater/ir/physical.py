@@ -172,6 +172,10 @@ class DeltaJoin(msgspec.Struct, frozen=True, tag_field="kind", tag="delta_join")
     paths: tuple[JoinPath, ...]
 
 
+# A stage of a hierarchical reduction divides each group into this many times fewer buckets.
+BUCKET_FANOUT = 16
+
+
 class ReducePlan(msgspec.Struct, frozen=True):
     """Which aggregates are computed how, by index into ``Reduce.aggregates``.
 

@@ -1,5 +1,9 @@
 //! From containers in flight to batches at rest.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use differential_dataflow::batcher::{Batcher, Extract};
 use differential_dataflow::logging::Logger;
 use differential_dataflow::trace::Builder;
@@ -7,6 +11,7 @@ use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
 
 use super::future::Future;
+use super::sizes::{self, Size};
 use super::{RowBatch, RowBuilder};
 use crate::container::run::{Run, RunMaker, merge, sort};
 use crate::container::{Diff, Flat, Time};
@@ -18,6 +23,8 @@ const RUN_BYTES: usize = 8 << 20;
 /// and this many runs of one size are merged into one of the next. Two is differential's ladder; more
 /// copies less often and consolidates later: eight was the fastest of 2, 8 and unbounded in the load test.
 const FANOUT: usize = 8;
+/// The size of what waits is not taken more often: a million updates are 500 pieces to look at.
+const MEASURED_FOR: Duration = Duration::from_millis(100);
 
 /// Sorts, merges and consolidates updates, and releases those before a frontier.
 ///
@@ -30,6 +37,10 @@ pub struct RowBatcher<T, R> {
     ladder: Vec<Run<T, R>>,
     future: Future<T, R>,
     frontier: Antichain<T>,
+    /// What is in all of these, for whoever asks,
+    size: Rc<Cell<Size>>,
+    /// as it was then.
+    measured: Option<Instant>,
 }
 
 impl<T: Time, R: Diff> Default for RowBatcher<T, R> {
@@ -41,14 +52,33 @@ impl<T: Time, R: Diff> Default for RowBatcher<T, R> {
             ladder: vec![],
             future: Future::default(),
             frontier: Antichain::new(),
+            size: Rc::default(),
+            measured: None,
         }
     }
 }
 
 impl<T: Time, R: Diff> RowBatcher<T, R> {
     /// The constructor that differential's `arrange_core` asks for.
-    pub fn new(_: Option<Logger>, _: usize) -> Self {
-        Self::default()
+    pub fn new(_: Option<Logger>, operator: usize) -> Self {
+        let batcher = Self::default();
+        sizes::know_batcher(operator, &batcher.size);
+        batcher
+    }
+    /// Notes what there is, piece by piece, unless that was done a moment ago.
+    fn measure(&mut self) {
+        let now = Instant::now();
+        if self.measured.is_some_and(|then| now - then < MEASURED_FOR) {
+            return;
+        }
+        self.measured = Some(now);
+        let mut size = Size::default();
+        let runs = self.ladder.iter().flat_map(Run::chunks);
+        for chunk in self.pending.iter().chain(runs).chain(self.future.chunks()) {
+            size.records += chunk.len();
+            chunk.heap(&mut |used, held| size.add(used, held));
+        }
+        self.size.set(size);
     }
     fn level(len: usize) -> u32 {
         (len / RUN_LEN).max(1).ilog(FANOUT)
@@ -87,6 +117,7 @@ impl<T: Time, R: Diff> RowBatcher<T, R> {
         if self.pending_len >= RUN_LEN || self.pending_bytes >= RUN_BYTES {
             self.flush();
             self.climb();
+            self.measure();
         }
     }
     /// A lower bound on the times kept by the last extract.
@@ -115,6 +146,7 @@ impl<T: Time, R: Diff> RowBatcher<T, R> {
         for time in self.ladder.iter().flat_map(|run| run.lower().iter()).chain(self.future.lowers()) {
             self.frontier.insert_ref(time);
         }
+        self.measure();
         merge(ready)
     }
     /// Sends what is beyond `upper` to the future and keeps the rest.

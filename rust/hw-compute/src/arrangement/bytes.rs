@@ -33,9 +33,10 @@ impl Bytes {
     pub fn at(&self, i: usize) -> &[u8] {
         &self.bytes[self.offsets.at(i)..self.offsets.at(i + 1)]
     }
-    /// The bytes held.
-    pub fn heap_bytes(&self) -> usize {
-        self.bytes.len() + self.offsets.heap_bytes()
+    /// Visits the memory held, piece by piece: the bytes used, and all.
+    pub fn heap(&self, visit: &mut impl FnMut(usize, usize)) {
+        visit(self.bytes.len(), self.bytes.capacity());
+        self.offsets.heap(visit);
     }
 }
 
@@ -108,6 +109,8 @@ mod tests {
     fn strings_of_one_length_cost_their_bytes() {
         let mut list = Bytes::default();
         (0..1000u32).for_each(|i| list.push_slice(&i.to_be_bytes()));
-        assert_eq!(list.heap_bytes(), 4000);
+        let mut used = 0;
+        list.heap(&mut |piece, _| used += piece);
+        assert_eq!(used, 4000);
     }
 }

@@ -65,6 +65,10 @@ impl<T: Time, R: Diff> Future<T, R> {
             }
         }
     }
+    /// What is kept.
+    pub fn chunks(&self) -> impl Iterator<Item = &Flat<T, R>> {
+        self.buckets.iter().flat_map(|bucket| bucket.chunks.iter())
+    }
     /// Lower bounds of what is kept.
     pub fn lowers(&self) -> impl Iterator<Item = &T> {
         self.buckets.iter().flat_map(|bucket| bucket.lower.iter())

@@ -95,14 +95,25 @@ pub fn heap_bytes<T: Time, R: Diff>(trace: &RowTrace<T, R>) -> usize {
     total
 }
 
-/// The bytes that a batch holds.
+/// The bytes that a batch uses.
 fn batch_bytes<T: Time, R: Diff>(batch: &RowBatch<T, R>) -> usize {
+    let mut total = 0;
+    batch_heap(batch, &mut |used, _| total += used);
+    total
+}
+
+/// Visits the memory that a batch holds, piece by piece: the bytes used, and all.
+fn batch_heap<T: Time, R: Diff>(batch: &RowBatch<T, R>, visit: &mut impl FnMut(usize, usize)) {
     let storage = &batch.storage;
-    let rows = storage.keys.heap_bytes() + storage.vals.vals.heap_bytes();
-    let offsets = storage.vals.offs.heap_bytes() + storage.upds.offs.heap_bytes();
+    storage.keys.heap(visit);
+    storage.vals.vals.heap(visit);
+    storage.vals.offs.heap(visit);
+    storage.upds.offs.heap(visit);
     let (times, diffs) = (&storage.upds.times, &storage.upds.diffs);
-    let columns = times.len() * size_of::<T>() + diffs.len() * size_of::<R>() + R::heap_bytes(diffs);
-    rows + offsets + columns
+    visit(times.len() * size_of::<T>(), times.capacity() * size_of::<T>());
+    visit(diffs.len() * size_of::<R>(), diffs.capacity() * size_of::<R>());
+    let beyond = R::heap_bytes(diffs);
+    visit(beyond, beyond);
 }
 
 #[cfg(test)]

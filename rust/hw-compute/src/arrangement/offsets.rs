@@ -69,9 +69,11 @@ impl Offsets {
     pub fn count(&self) -> usize {
         self.even + self.near.len() + self.far.len()
     }
-    /// The bytes held.
-    pub fn heap_bytes(&self) -> usize {
-        8 * self.bases.len() + 2 * self.near.len() + 8 * self.far.len()
+    /// Visits the memory held, piece by piece: the bytes used, and all.
+    pub fn heap(&self, visit: &mut impl FnMut(usize, usize)) {
+        visit(8 * self.bases.len(), 8 * self.bases.capacity());
+        visit(2 * self.near.len(), 2 * self.near.capacity());
+        visit(8 * self.far.len(), 8 * self.far.capacity());
     }
 }
 
@@ -128,7 +130,9 @@ mod tests {
         offsets.iter().for_each(|offset| list.push(*offset));
         assert_eq!(list.count(), offsets.len());
         assert!((0..offsets.len()).all(|i| list.at(i) == offsets[i]));
-        list.heap_bytes()
+        let mut used = 0;
+        list.heap(&mut |piece, _| used += piece);
+        used
     }
 
     #[test]

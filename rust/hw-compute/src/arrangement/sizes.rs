@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use differential_dataflow::trace::TraceReader;
 
-use super::{RowArranged, RowSpine, batch_bytes};
+use super::{RowArranged, RowSpine, batch_heap};
 use crate::container::{Diff, Time};
 
 /// What an arrangement holds.
@@ -14,10 +14,29 @@ use crate::container::{Diff, Time};
 pub struct Size {
     /// Updates.
     pub records: usize,
-    /// Bytes of its batches.
+    /// Its batches.
+    pub batches: usize,
+    /// Bytes of its batches that are used,
     pub bytes: usize,
+    /// and those that are held.
+    pub capacity: usize,
+    /// How many pieces those are in.
+    pub allocations: usize,
+    /// How many read it.
+    pub readers: usize,
     /// For the input of a reduction in stages: of which stage, from 0.
     pub stage: Option<usize>,
+}
+
+impl Size {
+    /// Adds a piece of memory: the bytes used of those held.
+    pub fn add(&mut self, used: usize, held: usize) {
+        if held > 0 {
+            self.bytes += used;
+            self.capacity += held;
+            self.allocations += 1;
+        }
+    }
 }
 
 struct Known {
@@ -29,6 +48,8 @@ struct Known {
 
 thread_local! {
     static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(vec![]) };
+    /// Weak: a batcher goes with its operator.
+    static BATCHERS: RefCell<Vec<(usize, Weak<Cell<Size>>)>> = const { RefCell::new(vec![]) };
 }
 
 /// Makes an arrangement known. It is not kept from going.
@@ -36,13 +57,15 @@ pub fn know<T: Time, R: Diff>(arranged: &RowArranged<'_, T, R>) {
     let trace = Rc::downgrade(&arranged.trace.trace_box_unstable());
     let size = move || {
         let trace = trace.upgrade()?;
-        let mut size = Size::default();
+        // This handle is none of a reader.
+        let mut size = Size { readers: Rc::strong_count(&trace) - 1, ..Size::default() };
         let spine: std::cell::Ref<'_, RowSpine<T, R>> =
             std::cell::Ref::map(trace.try_borrow().ok()?, |trace| trace.trace());
         spine.map_spans(|span| {
             if let Some(batch) = &span.inner {
                 size.records += batch.updates;
-                size.bytes += batch_bytes(batch);
+                size.batches += 1;
+                batch_heap(batch, &mut |used, held| size.add(used, held));
             }
         });
         Some(size)
@@ -67,6 +90,19 @@ pub fn know_state(operator: usize, size: &Rc<Cell<Size>>) {
     let size = Rc::downgrade(size);
     let size = move || size.upgrade().map(|size| size.get());
     KNOWN.with_borrow_mut(|known| known.push(Known { operator, stage: None, size: Box::new(size) }));
+}
+
+/// Makes known what waits in the batcher of an operator, which lives as long as `size` is held.
+pub fn know_batcher(operator: usize, size: &Rc<Cell<Size>>) {
+    BATCHERS.with_borrow_mut(|known| known.push((operator, Rc::downgrade(size))));
+}
+
+/// The sizes of all batchers by operator.
+pub fn batchers() -> HashMap<usize, Size> {
+    BATCHERS.with_borrow_mut(|known| {
+        known.retain(|(_, size)| size.strong_count() > 0);
+        known.iter().filter_map(|(operator, size)| Some((*operator, size.upgrade()?.get()))).collect()
+    })
 }
 
 /// The sizes of all arrangements and states by operator.

@@ -51,6 +51,13 @@ impl<T, R> Flat<T, R> {
     pub fn row_bytes(&self) -> usize {
         self.bytes.len()
     }
+    /// Visits the memory held, piece by piece: the bytes used, and all.
+    pub fn heap(&self, visit: &mut impl FnMut(usize, usize)) {
+        visit(size_of_val(&self.ends[..]), self.ends.capacity() * size_of::<[u32; 2]>());
+        visit(self.bytes.len(), self.bytes.capacity());
+        visit(size_of_val(&self.times[..]), self.times.capacity() * size_of::<T>());
+        visit(size_of_val(&self.diffs[..]), self.diffs.capacity() * size_of::<R>());
+    }
     /// Whether it is time to ship.
     #[inline]
     pub fn is_full(&self) -> bool {

@@ -168,12 +168,12 @@ pub fn render<'s, T: RenderTime>(
     context: &mut Context<'s, T>,
     plan: &Plan,
 ) -> Result<Bundle<'s, T>, RenderError> {
-    let node = context.nodes.borrow_mut().begin();
+    context.nodes.borrow_mut().begin(plan.operator());
     let from = context.scope.worker().peek_identifier();
     let mut bundle = render_node(context, plan)?;
     bundle.report_once();
     let to = context.scope.worker().peek_identifier();
-    context.nodes.borrow_mut().end(node, from, to);
+    context.nodes.borrow_mut().end(from, to);
     Ok(bundle)
 }
 

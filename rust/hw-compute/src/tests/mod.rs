@@ -2,9 +2,10 @@
 //!
 //! * [`world`]: replicas, and simulated shards between them; [`plans`]: short names for plans;
 //!   [`reference`]: the slow obvious evaluator; [`rng`]: random numbers.
-//! * [`endless`], [`operators`], [`recursion`], [`sinks`], [`turns`], [`protocols`]: the tests.
+//! * [`endless`], [`logs`], [`operators`], [`recursion`], [`sinks`], [`turns`], [`protocols`]: the tests.
 
 mod endless;
+mod logs;
 mod operators;
 mod plans;
 mod protocols;

@@ -92,6 +92,7 @@ pub fn dataflow(name: &str, sources: &[(&str, usize)], as_of: u64) -> DataflowDe
     DataflowDescription {
         name: name.into(),
         sources: sources.iter().map(source).collect(),
+        logs: vec![],
         indexes: vec![],
         objects: vec![],
         index_exports: vec![],

@@ -9,6 +9,7 @@ from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.sequencer.select import result_columns
 from headwater.adapter.session import Session
 from headwater.catalog import rows as r
+from headwater.catalog.builtin.introspection_views import CUT_TOLERANCE
 from headwater.catalog.items import Index, MaterializedView
 from headwater.compute.protocol import Inspected, StageReport
 from headwater.errors import FeatureNotSupported, ObjectNotInPrerequisiteState
@@ -23,8 +24,6 @@ from headwater.types.time import TIMESTAMP_MIN
 
 _NS_PER_S = 1_000_000_000
 _RATIO_DIGITS = Decimal("0.01")
-# Of the first level's rows, how many fewer another may have and still be thought to have as many.
-_CUT_TOLERANCE = 0.15
 
 
 @dataclass(slots=True)
@@ -184,7 +183,7 @@ def _hint(line: _Line) -> bytes:
     stages = line.cost.stages
     if not stages:
         return r.NULL * 4
-    least = stages[0].records * (1 - _CUT_TOLERANCE)
+    least = stages[0].records * (1 - CUT_TOLERANCE)
     cut = [stage for stage in stages[1:] if stage.records >= least and stage.records]
     levels = r.integer(len(stages)) + r.integer(len(cut))
     if not cut:

@@ -1,9 +1,12 @@
 """CREATE of databases, schemas, roles, tables, views, types, secrets and connections."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from headwater.adapter import dataflows
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.holds import logs_of
 from headwater.adapter.refreshes import check_schedule, first_refresh, schedule_of
 from headwater.adapter.sequencer.ddl import After, Work
 from headwater.adapter.sequencer.drop import release_items
@@ -216,6 +219,18 @@ def definition_of(create_sql: str) -> str:
     return f"{to_sql(query)};"
 
 
+def _refuse_logs(snapshot: CatalogSnapshot, depends_on: Iterable[GlobalId]) -> None:
+    """Refuse to write down for all clusters what differs from replica to replica."""
+    logs = logs_of(snapshot, depends_on)
+    if logs:
+        raise FeatureNotSupported(
+            "materialized view objects cannot depend on log sources",
+            detail="The object depends on the following log sources: "
+            + ", ".join(snapshot.show_item(log) for log in logs),
+            hint="An index on a view of them can be created.",
+        )
+
+
 async def prepare_materialized_view(
     coord: Coordinator,
     session: Session,
@@ -227,6 +242,7 @@ async def prepare_materialized_view(
     new = new_item(coord, session, snapshot, plan.name)
     if new.taken is not None and plan.if_not_exists:
         return exists_notice("materialized view", plan.name.item)
+    _refuse_logs(snapshot, plan.depends_on)
     planner = coord.planner
     expr = await planner.perhaps_aside(
         planned.is_long,

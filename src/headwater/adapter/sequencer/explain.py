@@ -362,7 +362,7 @@ def _sources(made: _Explainer, lowered: LoweredDataflow) -> list[str]:
     """Return what is done to the rows of stored collections as they are read."""
     return [
         explain_source(made.options.names.get(source.id, source.id), source.mfp, made.options)
-        for source in lowered.dataflow.sources
+        for source in lowered.dataflow.collections
         if source.mfp is not None and "filter pushdown" in made.flags
     ]
 
@@ -435,6 +435,8 @@ def _insights(made: _Explainer) -> object:
     if lowered is not None:
         for source in lowered.dataflow.sources:
             imports[source.id] = {"name": options.names.get(source.id), "type": "storage"}
+        for log in lowered.dataflow.logs:
+            imports[log.id] = {"name": options.names.get(log.id), "type": "compute"}
         for index in lowered.dataflow.indexes:
             imports[index.id] = {"name": options.names.get(index.id), "type": "compute"}
     return {

@@ -13,7 +13,7 @@ import msgspec
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.data_errors import raise_fields
 from headwater.adapter.finishing import finish
-from headwater.adapter.holds import Bundle, ReadHolds, bundle_of
+from headwater.adapter.holds import Bundle, ReadHolds, bundle_of, logs_of
 from headwater.adapter.planning import is_long_plan
 from headwater.adapter.session import Session
 from headwater.adapter.timestamps import Determination, Isolation, Wanted, determine
@@ -24,6 +24,7 @@ from headwater.catalog.builtin.initial import CATALOG_CLUSTER
 from headwater.catalog.items import Relation, Schema
 from headwater.compute.protocol import AllowCompaction, CreateDataflow, Peek
 from headwater.errors import (
+    FeatureNotSupported,
     InternalError,
     InvalidParameterValue,
     InvalidTransactionState,
@@ -83,7 +84,31 @@ def literals(params: Sequence[bytes | None], types: Sequence[ScalarType]) -> tup
 
 
 def choose_target(coord: Coordinator, session: Session, planned: Planned) -> Target:
-    """Return where a query runs. Raises: UndefinedObject (no such cluster)."""
+    """Return where a query runs.
+
+    Raises: UndefinedObject (no such cluster); FeatureNotSupported (it reads logs of replicas, of
+    which there are several).
+    """
+    target = _target(coord, session, planned)
+    if target.cluster is not None and not target.replica:
+        _admit_logs(coord, target.cluster, planned)
+    return target
+
+
+def _admit_logs(coord: Coordinator, cluster: ClusterId, planned: Planned) -> None:
+    if len(coord.snapshot.cluster_by_id(cluster).replicas) < 2:
+        return
+    logs = logs_of(coord.snapshot, planned.depends_on)
+    if logs:
+        raise FeatureNotSupported(
+            "log source reads must target a replica",
+            detail="The query reads what each replica knows of itself: "
+            + ", ".join(coord.snapshot.show_item(log) for log in logs),
+            hint="Choose a replica with SET cluster_replica = …; RESET cluster_replica ends that.",
+        )
+
+
+def _target(coord: Coordinator, session: Session, planned: Planned) -> Target:
     replica = session.variables.get("cluster_replica")
     if planned.target_cluster is not None:
         cluster = coord.snapshot.cluster_by_id(planned.target_cluster)
@@ -103,7 +128,9 @@ def is_catalog_query(coord: Coordinator, session: Session, planned: Planned) -> 
     """Return whether a query reads the catalog alone, and may go where that is served."""
     if not planned.depends_on or not session.variables.flag("auto_route_catalog_queries"):
         return False
-    return all(id.startswith("s") for id in planned.depends_on)
+    if not all(id.startswith("s") for id in planned.depends_on):
+        return False
+    return not logs_of(coord.snapshot, planned.depends_on)
 
 
 def session_values(coord: Coordinator, session: Session) -> dict[UnmaterializableFunc, Literal]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.holds import logs_of
 from headwater.adapter.planning import is_long_plan
 from headwater.adapter.sequencer.mixing import note_read, with_writes
 from headwater.adapter.sequencer.read import (
@@ -161,7 +162,7 @@ def fast_plan(
     if not isinstance(peek, IndexPeek) or peek.keys is None or len(peek.keys) != 1:
         return None
     key = _key(peek)
-    if key is None:
+    if key is None or logs_of(coord.snapshot, planned.depends_on):
         return None
     coord.fast_indexes.ensure(cluster.id, peek.index.id)
     return p.FastPlan(

@@ -40,7 +40,7 @@ from headwater.sql.plan.statements import (
     SubscribePlan,
     SubscribeUpsert,
 )
-from headwater.types.ids import ClusterId, GlobalId
+from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.time import Timestamp
 
 
@@ -152,7 +152,7 @@ async def _create(
 
     def lower() -> LoweredDataflow:
         return build_dataflow(
-            f"subscribe {id}",
+            f"Dataflow: subscribe-{id}",
             [(on, coord.planner.optimize(inlined, world))],
             world.lowering(),
             sink_exports=(SinkExport(id, on, SubscribeSink(plan.with_snapshot)),),
@@ -163,7 +163,8 @@ async def _create(
     lowered = await coord.planner.perhaps_aside(is_long_plan(inlined), lower)
     coord.peeks.expect_subscribe(id)
     try:
-        coord.compute.create_dataflow(cluster, lowered.dataflow)
+        replica = ReplicaId(target.replica) if target.replica else None
+        coord.compute.create_dataflow(cluster, lowered.dataflow, replica=replica)
     except BaseException:
         coord.peeks.forget_subscribe(id)
         raise

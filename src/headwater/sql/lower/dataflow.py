@@ -9,9 +9,11 @@ from headwater.errors import InternalError, SerializationFailure, within_stack
 from headwater.ir import physical as lir
 from headwater.ir.dataflow import (
     BuildDesc,
+    CollectionImport,
     DataflowDescription,
     IndexExport,
     IndexImport,
+    LogImport,
     SinkExport,
     SourceImport,
 )
@@ -34,11 +36,11 @@ class LowerContext:
     """What lowering may read from.
 
     Attributes:
-        collections: Durable collections, as imports without ``mfp``.
+        collections: Durable collections and logs, as imports without ``mfp``.
         indexes: The arrangements on the target cluster, by what they arrange.
     """
 
-    collections: Mapping[GlobalId, SourceImport] = field(default_factory=dict)
+    collections: Mapping[GlobalId, CollectionImport] = field(default_factory=dict)
     indexes: Mapping[GlobalId, tuple[IndexImport, ...]] = field(default_factory=dict)
 
 
@@ -95,20 +97,21 @@ def build_dataflow(
             used_indexes.setdefault(indexes[0].id, indexes[0])
         else:
             lowering.sources.setdefault(export.on, 0)
-    sources = tuple(_source(context, identifier, widths) for identifier in lowering.sources)
+    imports = tuple(_import(context, identifier, widths) for identifier in lowering.sources)
     objects_ = tuple(built)
     if push_source_mfps:
         exported = {export.on for export in exports}
-        sources, objects_ = _push_mfps(sources, objects_, exported)
+        imports, objects_ = _push_mfps(imports, objects_, exported)
     dataflow = DataflowDescription(
         name=name,
-        sources=sources,
+        sources=tuple(read for read in imports if isinstance(read, SourceImport)),
         indexes=tuple(used_indexes.values()),
         objects=objects_,
         index_exports=tuple(index_exports),
         sink_exports=tuple(sink_exports),
         as_of=as_of,
         until=until,
+        logs=tuple(read for read in imports if isinstance(read, LogImport)),
     )
     return LoweredDataflow(dataflow=dataflow, index_uses=tuple(lowering.index_uses.values()))
 
@@ -142,9 +145,9 @@ def _as_wide(
     }
 
 
-def _source(
+def _import(
     context: LowerContext, identifier: GlobalId, widths: Mapping[GlobalId, int]
-) -> SourceImport:
+) -> CollectionImport:
     source = context.collections.get(identifier)
     if source is None:
         raise InternalError("dataflow reads an unknown collection", detail=f"id = {identifier}")
@@ -155,19 +158,19 @@ def _source(
 
 
 def _push_mfps(
-    sources: tuple[SourceImport, ...],
+    imports: tuple[CollectionImport, ...],
     objects: tuple[BuildDesc, ...],
     exported: set[GlobalId],
-) -> tuple[tuple[SourceImport, ...], tuple[BuildDesc, ...]]:
-    """Move the chain over a source that is read once into the read itself."""
+) -> tuple[tuple[CollectionImport, ...], tuple[BuildDesc, ...]]:
+    """Move the chain over a collection that is read once into the read itself."""
     reads: dict[GlobalId, list[lir.Get]] = {}
     for item in objects:
         for node in walk_plan(item.plan):
             if isinstance(node, lir.Get) and isinstance(node.id, Global):
                 reads.setdefault(node.id.id, []).append(node)
     moved: dict[GlobalId, Mfp] = {}
-    pushed = []
-    for source in sources:
+    pushed: list[CollectionImport] = []
+    for source in imports:
         gets = reads.get(source.id, [])
         if (
             len(gets) == 1
@@ -176,10 +179,12 @@ def _push_mfps(
             and not gets[0].mfp.is_identity
         ):
             mfp = moved[source.id] = gets[0].mfp
-            source = replace(source, mfp=mfp, selection=derive_selection(mfp))
+            source = replace(source, mfp=mfp)
+            if isinstance(source, SourceImport):
+                source = replace(source, selection=derive_selection(mfp))
         pushed.append(source)
     if not moved:
-        return sources, objects
+        return imports, objects
 
     def visit(plan: Plan) -> Plan:
         if isinstance(plan, lir.Get) and isinstance(plan.id, Global) and plan.id.id in moved:

@@ -114,7 +114,7 @@ def plan_peek(
     *,
     object_id: GlobalId,
     index_id: GlobalId,
-    name: str = "peek",
+    name: str = "Dataflow: oneshot-select",
     as_of: Frontier = TIMESTAMP_MIN,
     until: Frontier = None,
     by_dataflow: bool = False,

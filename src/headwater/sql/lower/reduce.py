@@ -4,14 +4,12 @@ from enum import Enum
 
 from headwater.ir.functions import AggregateClass, aggregate_class
 from headwater.ir.literals import literal_int
-from headwater.ir.physical import Plan, ReducePlan
+from headwater.ir.physical import BUCKET_FANOUT, Plan, ReducePlan
 from headwater.ir.physical import TopK as TopKPlan
 from headwater.ir.relation import Reduce, TopK
 from headwater.ir.scalar import Literal
 from headwater.ir.typing import arity
 
-# A stage of a hierarchical reduction divides each group into this many times fewer buckets.
-BUCKET_FANOUT = 16
 # The stages where nothing was said of groups. An update looks at some 80 rows, and in groups of
 # more than a million at a 16,384th of them (some 0.3 us a row). Each stage costs small groups a
 # copy of their rows: better three with more between them than four. More buckets in the first
