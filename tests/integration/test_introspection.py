@@ -166,3 +166,46 @@ def test_of_several_replicas_one_is_asked(connection: Connection) -> None:
         connection.execute("RESET cluster_replica")
         connection.execute("RESET cluster")
         connection.execute("DROP CLUSTER twins CASCADE")
+
+
+def _as_sql(connection: Connection, statement: str) -> tuple[list[str], list[tuple[object, ...]]]:
+    """The columns and rows of the query that ``AS SQL`` gives."""
+    ((sql,),) = rows(connection, f"{statement} AS SQL")
+    cursor = connection.execute(str(sql).encode())
+    assert cursor.description is not None
+    return [column.name for column in cursor.description], cursor.fetchall()
+
+
+@pytest.mark.parametrize(
+    "properties",
+    ["MEMORY", "CPU", "MEMORY, CPU", "CPU, MEMORY", "MEMORY WITH SKEW", "CPU, MEMORY WITH SKEW"],
+)
+@pytest.mark.parametrize("what", ["FOR INDEX best_shop", "CLUSTER"])
+def test_explain_analyze_as_sql_says_the_same(
+    connection: Connection, what: str, properties: str
+) -> None:
+    middle = f"CLUSTER {properties}"
+    if what != "CLUSTER":
+        words, skew, _ = properties.partition(" WITH SKEW")
+        middle = f"{words}{skew} {what}"
+    statement = f"EXPLAIN ANALYZE {middle}"
+    cursor = connection.execute(statement.encode())
+    assert cursor.description is not None
+    names, said = [column.name for column in cursor.description], cursor.fetchall()
+    columns, asked = _as_sql(connection, statement)
+    assert columns == names
+    counted = [at for at, name in enumerate(names) if name.endswith("records")]
+    # Nodes come in the plan's order or in that of their numbers; what they hold is the same.
+    key = [at for at, name in enumerate(names) if name in ("object", "global_id")]
+
+    def held(found: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+        return sorted(tuple(row[at] for at in (*key, *counted)) for row in found)
+
+    assert held(asked) == held(said)
+    assert any(row[-1] for row in asked)
+
+
+def test_explain_analyze_hints_as_sql(connection: Connection) -> None:
+    columns, asked = _as_sql(connection, "EXPLAIN ANALYZE HINTS FOR INDEX best_shop")
+    assert columns == ["operator", "levels", "to_cut", "hint", "savings"]
+    assert [row[1:4] for row in asked if row[1]] == [(4, 2, 4095)]

@@ -31,10 +31,21 @@ pub struct Range {
     pub parent: Option<u64>,
     /// How many nodes it is below.
     pub nesting: usize,
-    /// Its operators have numbers from here
+    /// Its operators, and those of the nodes that are its inputs, have numbers from here,
     pub from: usize,
+    /// its own from here, inputs being rendered before,
+    pub own: usize,
     /// until before here.
     pub to: usize,
+}
+
+/// A node that is being rendered.
+#[derive(Debug)]
+struct Open {
+    node: u64,
+    operator: String,
+    /// Where the operators of its inputs end, as far as those have been rendered.
+    inputs_end: usize,
 }
 
 /// The nodes of a dataflow.
@@ -44,7 +55,7 @@ pub struct Nodes {
     next: u64,
     ranges: Vec<Range>,
     /// What is being rendered, the innermost last.
-    open: Vec<(u64, String)>,
+    open: Vec<Open>,
 }
 
 /// Shared by the scopes of a dataflow.
@@ -58,14 +69,18 @@ impl Nodes {
     }
     /// The rendering of a node begins; it is the next in number.
     pub fn begin(&mut self, operator: impl Into<String>) {
-        self.open.push((self.next, operator.into()));
+        self.open.push(Open { node: self.next, operator: operator.into(), inputs_end: 0 });
         self.next += 1;
     }
     /// The node that was begun last has been rendered: its operators have these numbers.
     pub fn end(&mut self, from: usize, to: usize) {
-        let Some((node, operator)) = self.open.pop() else { return };
-        let (object, parent) = (self.object.clone(), self.open.last().map(|(node, _)| *node));
-        self.ranges.push(Range { object, node, operator, parent, nesting: self.open.len(), from, to });
+        let Some(Open { node, operator, inputs_end }) = self.open.pop() else { return };
+        let (object, parent) = (self.object.clone(), self.open.last().map(|open| open.node));
+        if let Some(outer) = self.open.last_mut() {
+            outer.inputs_end = to;
+        }
+        let (own, nesting) = (from.max(inputs_end), self.open.len());
+        self.ranges.push(Range { object, node, operator, parent, nesting, from, own, to });
     }
     /// What has been rendered, inner nodes before outer ones.
     pub fn ranges(&self) -> impl Iterator<Item = &Range> {
@@ -196,6 +211,7 @@ mod tests {
         nodes.end(3, 5);
         nodes.end(2, 7);
         let (outer, inner) = (0, 1);
+        assert_eq!(nodes.ranges().map(|range| (range.own, range.to)).collect::<Vec<_>>(), [(3, 5), (5, 7)]);
         assert_eq!(nodes.ranges().map(|range| range.parent).collect::<Vec<_>>(), [Some(outer), None]);
         let node = |operator: usize| nodes.owner(operator).map(|at| nodes.ranges[at].node);
         assert_eq!(

@@ -269,7 +269,7 @@ impl Sight<'_> {
                     Datum::Text(&node.operator),
                     parent,
                     uint(node.nesting),
-                    uint(node.from),
+                    uint(node.own),
                     uint(node.to),
                 ])
             };

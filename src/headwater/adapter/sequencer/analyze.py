@@ -6,10 +6,12 @@ from decimal import Decimal
 from itertools import zip_longest
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.sequencer.analyze_sql import analyze_sql
 from headwater.adapter.sequencer.select import result_columns
 from headwater.adapter.session import Session
 from headwater.catalog import rows as r
 from headwater.catalog.builtin.introspection_views import CUT_TOLERANCE
+from headwater.catalog.builtin.pg_rows import quoted
 from headwater.catalog.items import Index, MaterializedView
 from headwater.compute.protocol import Inspected, StageReport
 from headwater.errors import FeatureNotSupported, ObjectNotInPrerequisiteState
@@ -75,11 +77,13 @@ async def sequence_analyze(
 ) -> p.ExecuteReply:
     """Answer EXPLAIN ANALYZE.
 
-    Raises: FeatureNotSupported (AS SQL, of what is not maintained);
+    Raises: FeatureNotSupported (of what is not maintained);
         ObjectNotInPrerequisiteState (the cluster has no replica to ask).
     """
     if plan.as_sql:
-        raise FeatureNotSupported("EXPLAIN ANALYZE AS SQL is not supported")
+        name = None if plan.object is None else _quoted_name(coord, GlobalId(plan.object.id))
+        sql = analyze_sql(plan.properties, name, by_worker=plan.with_skew)
+        return _answer(plan, [r.text(sql)])
     if plan.object is None:
         cluster = coord.snapshot.cluster(session.cluster).id
         answers = await _ask(coord, cluster)
@@ -96,6 +100,14 @@ async def sequence_analyze(
     measures = [measure for word in plan.properties for measure in _MEASURES[word]]
     rows = [row for line in lines for row in _rows(line, measures, by_worker=plan.with_skew)]
     return _answer(plan, rows)
+
+
+def _quoted_name(coord: Coordinator, id: GlobalId) -> str:
+    """Return the name of an index or materialized view as ``mz_mappable_objects`` has it."""
+    item = coord.snapshot.item(id)
+    if not isinstance(item, Index | MaterializedView):
+        raise FeatureNotSupported(f"EXPLAIN ANALYZE of a {item.kind.noun}")
+    return ".".join(quoted(part) for part in coord.snapshot.full_name(item))
 
 
 def _answer(plan: ExplainAnalyzePlan, rows: Sequence[bytes]) -> p.ExecuteReply:

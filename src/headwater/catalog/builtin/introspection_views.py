@@ -335,10 +335,6 @@ _ADVICE = (
         ON o.id >= m.operator_id_start AND o.id < m.operator_id_end
       JOIN mz_introspection.mz_arrangement_sizes AS s ON s.operator_id = o.id
       WHERE o.name ~ '^Arrange(Extreme|TopK)(Stage)?$'
-        AND NOT EXISTS (
-          SELECT 1 FROM mz_introspection.mz_lir_mapping AS below
-          WHERE below.global_id = m.global_id AND below.nesting > m.nesting
-            AND o.id >= below.operator_id_start AND o.id < below.operator_id_end)
     ), region AS (
       SELECT dataflow_id, global_id, lir_id, region_id, region_name, min(id) AS first_id,
              count(*) AS levels
