@@ -33,11 +33,28 @@ pub struct Records<'a> {
     pub rows: Updates,
 }
 
+/// Where records stop between two chunks of data.
+#[derive(Debug, Default)]
+pub struct Place {
+    line: u64,
+    at: usize,
+    row: Vec<u8>,
+}
+
 impl<'a> Records<'a> {
     /// No rows yet, of these columns.
     pub fn new(table: &'a str, columns: &'a [ResultColumn], kind: CopyKind) -> Self {
         let format = if kind == CopyKind::Binary { Format::Binary } else { Format::Text };
         Records { table, columns, format, line: 0, at: 0, row: Vec::new(), rows: Updates::new() }
+    }
+    /// Goes on where another one stopped.
+    pub fn resume(table: &'a str, columns: &'a [ResultColumn], kind: CopyKind, place: Place) -> Self {
+        let Place { line, at, row } = place;
+        Records { line, at, row, ..Records::new(table, columns, kind) }
+    }
+    /// The rows made, and where the next one goes on.
+    pub fn stop(self) -> (Updates, Place) {
+        (self.rows, Place { line: self.line, at: self.at, row: self.row })
     }
     /// The number of fields of a record.
     pub fn width(&self) -> usize {

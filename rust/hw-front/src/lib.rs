@@ -12,7 +12,7 @@
 //! * [`session`]: statements, portals, transaction status; [`simple`], [`extended`]: the two query
 //!   protocols; [`execute`]: what both do with a reply; [`stream`]: row sources;
 //! * [`codec`], [`encode`]: datums and rows as clients want them; [`copy_out`], [`copy_text`],
-//!   [`copy_csv`], [`copy_in`]: COPY;
+//!   [`copy_csv`], [`copy_in`], [`copy_file`]: COPY;
 //! * [`fast`]: prepared point reads and inserts that never ask; `answers`: to inserts, by the store's thread.
 //!
 //! Every message is split out whole before it is looked at, every read is checked, and every
@@ -23,6 +23,7 @@ pub mod codec;
 pub mod connection;
 pub mod copy_binary;
 pub mod copy_csv;
+pub mod copy_file;
 pub mod copy_in;
 pub mod copy_out;
 pub mod copy_text;

@@ -2,12 +2,14 @@
 
 use crate::consensus::Consensus;
 use crate::link::Links;
+use hw_front::copy_file::{FileReader, encode_file};
 use hw_front::fast::FastState;
 use hw_front::front::{self, Config};
-use hw_front::protocol::Command;
+use hw_front::protocol::{Command, ErrorFields, ResultColumn};
 use hw_front::server::Listening;
 use hw_link::Bytes;
 use hw_link::peeks::PeekSpec;
+use hw_types::flat::Updates;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -128,8 +130,66 @@ impl FrontState {
     }
 }
 
+/// What was made, or the error's fields; see `headwater.pgwire.protocol`.
+type Made<T> = (T, Option<Py<PyBytes>>);
+
+/// Where in a file it happened is all the detail there is: nobody but us can tell a client of a context.
+fn fields(py: Python<'_>, mut error: ErrorFields) -> Option<Py<PyBytes>> {
+    if error.detail.is_empty() {
+        error.detail = std::mem::take(&mut error.context);
+    }
+    let fields = rmp_serde::to_vec_named(&error).expect("plain data always encodes");
+    Some(PyBytes::new(py, &fields).unbind())
+}
+
+fn updates(rows: &[u8]) -> PyResult<Updates> {
+    Updates::decode(rows).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// Writes rows as COPY does, from number `from_row` on until the file has `bytes_max` bytes.
+#[pyfunction]
+fn copy_encode(
+    py: Python<'_>,
+    format: &[u8],
+    columns: &[u8],
+    rows: &[u8],
+    from_row: usize,
+    bytes_max: usize,
+) -> PyResult<Made<(Py<PyBytes>, usize)>> {
+    let (format, columns, rows) = (decoded(format)?, decoded::<Vec<ResultColumn>>(columns)?, updates(rows)?);
+    let made = py.detach(|| encode_file(&format, &columns, &rows, from_row, bytes_max));
+    Ok(match made {
+        Ok((file, next)) => ((PyBytes::new(py, &file).unbind(), next), None),
+        Err(error) => ((PyBytes::new(py, b"").unbind(), from_row), fields(py, error)),
+    })
+}
+
+/// Reads a file as COPY does.
+#[pyclass]
+struct CopyReader(FileReader);
+
+#[pymethods]
+impl CopyReader {
+    #[new]
+    fn new(table: String, format: &[u8], columns: &[u8]) -> PyResult<Self> {
+        Ok(CopyReader(FileReader::new(table, decoded(columns)?, &decoded(format)?)))
+    }
+    /// The rows that end in this chunk; None is the end of the file.
+    #[pyo3(signature = (chunk))]
+    fn feed(&mut self, py: Python<'_>, chunk: Option<&[u8]>) -> PyResult<Made<Py<PyBytes>>> {
+        let rows = py.detach(|| self.0.feed(chunk));
+        let encoded = match &rows {
+            Ok(rows) => rows.encode().map_err(|error| PyValueError::new_err(error.to_string()))?,
+            Err(_) => vec![],
+        };
+        Ok((PyBytes::new(py, &encoded).unbind(), rows.err().and_then(|error| fields(py, error))))
+    }
+}
+
 /// Adds this module's classes and functions to the extension.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Front>()?;
+    module.add_class::<CopyReader>()?;
+    module.add_function(wrap_pyfunction!(copy_encode, module)?)?;
     module.add_class::<FrontState>()
 }

@@ -93,6 +93,7 @@ __all__ = [
     "TooManyColumns",
     "TooManyConnections",
     "UndefinedColumn",
+    "UndefinedFile",
     "UndefinedFunction",
     "UndefinedObject",
     "UndefinedParameter",
@@ -642,6 +643,12 @@ class IoError(ExternalError):
     """Reading or writing failed."""
 
     sqlstate = "58030"
+
+
+class UndefinedFile(ExternalError):
+    """There is no such file."""
+
+    sqlstate = "58P01"
 
 
 class DataCorrupted(ExternalError):

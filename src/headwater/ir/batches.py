@@ -1,4 +1,4 @@
-"""What conditions of a table's rows are looked at with: whole flat batches at once."""
+"""Flat batches of rows, whole: conditions over them, their values, and batches of values."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -42,3 +42,20 @@ def evaluated(exprs: Sequence[ScalarExpr], rows: Iterable[bytes]) -> Iterator[li
                 raise raised.error_of(*value)
             values.append(value)
         yield values
+
+
+def values_of(types: Sequence[ScalarType], rows: bytes) -> Iterator[tuple[tuple[object, ...], int]]:
+    """Yield each row of a flat batch as Python values, and how often it is there.
+
+    Types without a Python counterpart among the plain ones come as their text form.
+    """
+    for values, _, count in native.decode_updates(msgspec.msgpack.encode(types), rows):
+        yield values, count
+
+
+def batch_of(types: Sequence[ScalarType], rows: Sequence[Sequence[object]]) -> bytes:
+    """Return a flat batch of rows of Python values: the reverse of :func:`values_of`.
+
+    A text stands for any type. Raises: what the type's input function raises.
+    """
+    return native.encode_rows(msgspec.msgpack.encode(types), rows)

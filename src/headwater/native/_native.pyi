@@ -171,6 +171,16 @@ class Front:
     @property
     def state(self) -> FrontState: ...
 
+class CopyReader:
+    """Reads a file as COPY does; errors come as ``pgwire.protocol.ErrorFields``."""
+
+    def __init__(self, table: str, format: bytes, columns: bytes) -> None: ...
+    def feed(self, chunk: bytes | None) -> tuple[bytes, bytes | None]: ...
+
+def copy_encode(
+    format: bytes, columns: bytes, rows: bytes, from_row: int, bytes_max: int
+) -> tuple[tuple[bytes, int], bytes | None]: ...
+
 class FrontState:
     """What prepared point reads look at, so that they need not ask."""
 

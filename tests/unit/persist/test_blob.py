@@ -1,12 +1,7 @@
 """What every blob store promises; the folder's durability; bad URLs."""
 
 import errno
-import importlib.util
 import os
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,32 +17,11 @@ from headwater.runtime.rng import SystemRng
 from headwater.runtime.tasks import SupervisedTasks
 from headwater.types.relation import Column, RelationDesc
 from headwater.types.scalar import TEXT
-from tests.fixtures.ports import free_port
+from tests.fixtures.s3 import s3_endpoint
+
+__all__ = ["s3_endpoint"]  # a fixture
 
 DESC = RelationDesc((Column("a", TEXT),))
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """An S3 of our own; its absence is said aloud."""
-    if importlib.util.find_spec("moto") is None:
-        pytest.skip("persist is NOT tested on S3: moto is missing")
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert server.stdout is not None
-    for line in server.stdout:
-        if "Running on" in line:
-            break
-    url = f"http://127.0.0.1:{port}"
-    urllib.request.urlopen(urllib.request.Request(f"{url}/bucket", method="PUT")).close()
-    yield url
-    server.kill()
-    server.communicate()
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -79,8 +79,6 @@ async def sequence_copy_to(
     plan: CopyToPlan,
 ) -> p.ExecuteReply:
     """Answer COPY … TO STDOUT, of a query or a subscription."""
-    if plan.uri is not None:
-        raise FeatureNotSupported("COPY TO an object store is not supported yet")
     inner = plan.plan
     if isinstance(inner, SelectPlan):
         source: p.StreamSource = await select_source(coord, session, request, planned, inner)
@@ -94,8 +92,6 @@ async def sequence_copy_from(
     coord: Coordinator, session: Session, plan: CopyFromPlan
 ) -> p.ExecuteReply:
     """Answer COPY … FROM STDIN: the front parses what the client sends."""
-    if plan.uri is not None:
-        raise FeatureNotSupported("COPY FROM an object store is not supported yet")
     table = writable_table(coord, plan.id)
     row_bytes_max = bytes_count(session.variables.get("max_copy_from_row_size"))
     session.transaction.queried = True

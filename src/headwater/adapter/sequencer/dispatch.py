@@ -14,6 +14,7 @@ from headwater.adapter.sequencer import (
     cluster,
     connection,
     copy,
+    copy_files,
     create,
     cursor,
     drop,
@@ -86,6 +87,10 @@ async def sequence(
             return await subscribe.sequence_subscribe(coord, session, request, planned, plan)
         case ddl.CreateTableAsPlan():
             return await filling.sequence_create_table_as(coord, session, request, planned, plan)
+        case st.CopyToPlan() if plan.uri is not None:
+            return await copy_files.sequence_copy_to_files(coord, session, request, planned, plan)
+        case st.CopyFromPlan() if plan.uri is not None:
+            return await copy_files.sequence_copy_from_files(coord, session, plan)
         case st.CopyToPlan():
             return await copy.sequence_copy_to(coord, session, request, planned, plan)
         case st.CopyFromPlan():
