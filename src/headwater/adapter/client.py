@@ -418,6 +418,7 @@ class ClientSession:
             self._coord.compute.drop(ClusterId(cluster), [GlobalId(export)])
             self._coord.peeks.forget_subscribe(GlobalId(export))
             self._coord.damage.forget(GlobalId(export))
+            self._coord.subscriptions.pop(GlobalId(export), None)
 
     # Replies
 

@@ -29,9 +29,11 @@ class ComputeController(Protocol):
 
     Attributes:
         on_upper: Called whenever an export's upper has moved.
+        revision: Grows with every change of exports, replicas, hydration and errors.
     """
 
     on_upper: Callable[[GlobalId, Frontier], None]
+    revision: int
 
     def create_instance(self, cluster: ClusterId) -> None:
         """Begin to keep track of a cluster; nothing runs on it yet."""
@@ -92,6 +94,10 @@ class ComputeController(Protocol):
 
     def errors(self, id: GlobalId) -> tuple[ErrorReport, ...]:
         """Return the errors of an export as they are now, a bounded number of them."""
+        ...
+
+    def error_counts(self, id: GlobalId) -> Mapping[ReplicaId, int]:
+        """Return for how many rows of an export each replica has errors; at least so many."""
         ...
 
     async def inspect(self, replica: ReplicaId) -> tuple[Inspected, ...]:
@@ -160,6 +166,10 @@ class StorageController(Protocol):
 
     def nudge(self, id: GlobalId, time: Timestamp) -> None:
         """Ask whoever feeds ``id`` to move its upper past ``time`` soon."""
+        ...
+
+    def feeder(self, id: GlobalId) -> ReplicaId | None:
+        """Return the replica that feeds a source's collection or runs sink ``id``, if any."""
         ...
 
     def run_ingestion(self, cluster: ClusterId, ingestion: IngestionDescription) -> None:

@@ -31,6 +31,7 @@ from headwater.catalog.allocate import IdAllocator
 from headwater.catalog.durable import DurableCatalog
 from headwater.catalog.items import BuiltinTable, Index, MaterializedView
 from headwater.catalog.ops import Op
+from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
 from headwater.catalog.transact import TableUpdate, transact
 from headwater.errors import Fenced, HeadwaterError
@@ -74,6 +75,7 @@ class Coordinator:
     Attributes:
         snapshot: The newest version of the catalog.
         sessions: By connection.
+        subscriptions: The rows that active ones are shown as, by their exports.
         on_failure: Called when this server can't go on: it was fenced.
         secrets: The bytes of secrets, by id.
         fast_indexes: Indexes that the front reads by itself.
@@ -113,6 +115,7 @@ class Coordinator:
         self.environment_id = f"headwater-{durable.epoch}"
         self.started_ms = self.clock.now_ms()
         self.sessions: dict[int, Session] = {}
+        self.subscriptions: dict[GlobalId, TableRow] = {}
         self.secrets: dict[GlobalId, bytes] = {}
         self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
         self.damage = DamageWatch(self.compute, self.storage, self.cluster, self.clock)

@@ -6,11 +6,12 @@ written last is written. An idle environment whose objects stand still writes on
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 import msgspec
 
 from headwater.adapter.coordinator import Coordinator
+from headwater.adapter.dataflow_rows import DataflowRows, current
 from headwater.adapter.refreshes import progress
 from headwater.adapter.status_history import StatusHistory, details_datum
 from headwater.catalog import rows as r
@@ -22,6 +23,7 @@ from headwater.errors import HeadwaterError
 from headwater.storage.protocol import SinkStatistics, SourceStatistics, Status, StatusUpdate
 from headwater.types.frontier import Frontier
 from headwater.types.ids import GlobalId, ReplicaId
+from headwater.types.time import Timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ class Introspection:
         self._coord = coord
         self._written: set[TableRow] = set(history)
         self._frontier_rows: frozenset[TableRow] = frozenset()
+        self._dataflows = DataflowRows(coord)
+        self._dataflow_rows: frozenset[TableRow] = frozenset()
         self._periods = 0
         self._snapshot: CatalogSnapshot | None = None
         self._items: tuple[CatalogItem, ...] = ()
@@ -84,12 +88,13 @@ class Introspection:
 
     async def refresh(self) -> None:
         """Write what has changed since the last time."""
-        rows = set(self._rows())
-        updates = [TableUpdate(table, row, 1) for table, row in rows - self._written]
-        updates.extend(TableUpdate(table, row, -1) for table, row in self._written - rows)
+        rows, of_dataflows = set(self._rows()), self._dataflows.rows()
+        updates = _difference(self._written, rows)
+        if of_dataflows is not self._dataflow_rows:
+            updates.extend(_difference(self._dataflow_rows, of_dataflows))
         if updates:
             await self._coord.write_tables(updates)
-        self._written = rows
+        self._written, self._dataflow_rows = rows, of_dataflows
 
     def _maintained(self) -> tuple[CatalogItem, ...]:
         """Return the users' items of the newest catalog that have frontiers."""
@@ -105,7 +110,7 @@ class Introspection:
 
     def _rows(self) -> Iterator[TableRow]:
         if self._periods % FRONTIERS_EVERY == 0:
-            self._frontier_rows = frozenset(self._frontiers())
+            self._frontier_rows = frozenset((*self._frontiers(), *self._dataflows.progress()))
         self._periods += 1
         yield from self._frontier_rows
         yield from self._hydration()
@@ -113,6 +118,7 @@ class Introspection:
         yield from self._errors()
         yield from self._replicas()
         yield from self._external()
+        yield from self._coord.subscriptions.values()
         for session in self._coord.sessions.values():
             yield _row(
                 "mz_session_rows",
@@ -130,6 +136,14 @@ class Introspection:
                 yield _frontiers(item.id, *coord.compute.frontiers(item.cluster, item.id))
             elif coord.storage.has(item.id):
                 yield _frontiers(item.id, *coord.storage.frontiers(item.id))
+            elif isinstance(item, Sink):
+                told, _ = coord.storage.statistics.get(item.id, (None, None))
+                if isinstance(told, SinkStatistics) and told.upper is not None:
+                    yield _frontiers(item.id, None, Timestamp(told.upper))
+            if isinstance(item, Source | Sink):
+                replica = coord.storage.feeder(item.id)
+                if replica is not None:
+                    yield current(item.id, replica)
 
     def _hydration(self) -> Iterator[TableRow]:
         coord = self._coord
@@ -206,6 +220,12 @@ class Introspection:
             item = coord.snapshot.try_item(id)
             if item is not None:
                 yield _statistics(statistics, by)
+
+
+def _difference(before: Set[TableRow], after: Set[TableRow]) -> list[TableUpdate]:
+    updates = [TableUpdate(table, row, 1) for table, row in after - before]
+    updates.extend(TableUpdate(table, row, -1) for table, row in before - after)
+    return updates
 
 
 def _expects_replica(snapshot: CatalogSnapshot, item: CatalogItem) -> bool:

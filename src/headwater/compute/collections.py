@@ -11,6 +11,7 @@ from headwater.types.time import Timestamp
 # How far the since of an export stays behind its upper where nobody holds it back: one second, as
 # long as a client may reasonably take between learning a timestamp and reading at it.
 DEFAULT_LAG_MS = 1_000
+_NS_PER_S = 1_000_000_000
 
 
 class ExportKind(StrEnum):
@@ -44,6 +45,8 @@ class ExportState:
         self.lag_ms = lag_ms
         self.holds = HoldSet()
         self.uppers: dict[ReplicaId, Frontier] = {}
+        self.told_at: dict[ReplicaId, float] = {}  # when each connected replica was told of it
+        self.hydration_ns: dict[ReplicaId, int] = {}  # how long each took from there on
         self._upper: Frontier = as_of
         self.durable_upper: Frontier = as_of  # of a materialized view's shard
 
@@ -51,6 +54,21 @@ class ExportState:
     def upper(self) -> Frontier:
         """Return the furthest upper any replica has reached; it outlives the replica."""
         return self._upper
+
+    def tell(self, replica: ReplicaId, now: float) -> None:
+        """Note that a replica is told of the export, anew if it came back; in seconds."""
+        self.told_at[replica] = now
+        self.hydration_ns.pop(replica, None)
+
+    def forget(self, replica: ReplicaId) -> None:
+        """Forget what a replica has reported."""
+        for known in (self.uppers, self.told_at, self.hydration_ns):
+            known.pop(replica, None)
+
+    def note_hydrated(self, replica: ReplicaId, now: float) -> None:
+        """Note that a replica has passed the export's first time just now, in seconds."""
+        took_s = now - self.told_at.get(replica, now)
+        self.hydration_ns[replica] = int(took_s * _NS_PER_S)
 
     def report(self, replica: ReplicaId, upper: Frontier) -> bool:
         """Note a replica's upper; return whether the export's own has moved."""

@@ -32,6 +32,7 @@ from headwater.compute.protocol import (
 )
 from headwater.errors import AsOfBeforeSince, UndefinedObject, invariant
 from headwater.ir.dataflow import DataflowDescription, MaterializedViewSink
+from headwater.runtime.clock import Clock
 from headwater.types.frontier import Frontier, join, less_equal, meet, precedes, show
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.read_hold import ReadHold
@@ -66,12 +67,22 @@ class Instance:
 
 
 class ComputeController:
-    """See the module. All methods run on headwaterd's event loop and return at once."""
+    """See the module. All methods run on headwaterd's event loop and return at once.
+
+    Attributes:
+        revision: Grows with every change of exports, replicas, hydration and errors.
+    """
 
     def __init__(
-        self, storage: StorageHolds, send: Send, send_shell: Send = lambda _replica, _payload: None
+        self,
+        storage: StorageHolds,
+        send: Send,
+        clock: Clock,
+        send_shell: Send = lambda _replica, _payload: None,
     ) -> None:
         self._storage = storage
+        self._clock = clock
+        self.revision = 0
         self._send = send
         self._send_shell = send_shell
         self._instances: dict[ClusterId, Instance] = {}
@@ -91,6 +102,7 @@ class ComputeController:
         instance = self._instances.pop(cluster, None)
         if instance is None:
             return
+        self.revision += 1
         for export in instance.exports.values():
             for hold in export.inputs:
                 hold.release()
@@ -102,6 +114,10 @@ class ComputeController:
         instance = self._instance(cluster)
         instance.replicas.add(replica)
         self._cluster_of[replica] = cluster
+        self.revision += 1
+        for export in instance.exports.values():
+            if instance.targets.get(export.id, replica) == replica:
+                export.tell(replica, self._clock.monotonic())
         for command in self._history(instance, replica):
             if isinstance(command, CreateDataflow):
                 self._tell_schedules((replica,), command.dataflow)
@@ -115,9 +131,10 @@ class ComputeController:
         instance = self._instances.get(cluster) if cluster is not None else None
         if instance is None:
             return
+        self.revision += 1
         instance.replicas.discard(replica)
         for export in instance.exports.values():
-            export.uppers.pop(replica, None)
+            export.forget(replica)
 
     def replicas(self, cluster: ClusterId) -> frozenset[ReplicaId]:
         """Return the replicas that are connected and initialized."""
@@ -142,15 +159,17 @@ class ComputeController:
             AsOfBeforeSince: An input is compacted beyond the as_of.
         """
         instance = self._instance(cluster)
-        exports = _exports(dataflow)
-        for id, kind in exports.items():
+        replicas = [each for each in instance.replicas if replica in (None, each)]
+        self.revision += 1
+        for id, kind in _exports(dataflow).items():
             invariant(id not in instance.exports, "an export is created twice", id=id)
             inputs = self._hold_inputs(instance, dataflow)
             instance.exports[id] = ExportState(id, kind, dataflow.as_of, inputs, lag_ms)
             instance.dataflows[id] = dataflow
             if replica is not None:
                 instance.targets[id] = replica
-        replicas = [each for each in instance.replicas if replica in (None, each)]
+            for each in replicas:
+                instance.exports[id].tell(each, self._clock.monotonic())
         self._tell_schedules(replicas, dataflow)
         payload = _encoder.encode(CreateDataflow(dataflow))
         for each in replicas:
@@ -161,6 +180,7 @@ class ComputeController:
         instance = self._instances.get(cluster)
         if instance is None:
             return
+        self.revision += 1
         for id in ids:
             export = instance.exports.pop(id, None)
             if export is None:
@@ -248,6 +268,13 @@ class ComputeController:
         """Return the errors of an export as they are now, a bounded number of them."""
         return self._inspections.errors(id)
 
+    def error_counts(self, id: GlobalId) -> Mapping[ReplicaId, int]:
+        """Return for how many rows of an export each replica has errors; at least so many.
+
+        Of more distinct errors than a worker tells, the first are counted.
+        """
+        return self._inspections.counts(id)
+
     async def inspect(self, replica: ReplicaId) -> tuple[Inspected, ...]:
         """Return what the dataflows of a replica have cost each of its workers.
 
@@ -301,6 +328,7 @@ class ComputeController:
             case Errors() as errors:
                 if errors.id in instance.exports:
                     self._inspections.report(replica, errors)
+                    self.revision += 1
             case Inspected() as answer:
                 self._inspections.answer(answer)
             case DataflowFailed(id=id, message=message):
@@ -318,6 +346,8 @@ class ComputeController:
         was_hydrated = export.is_hydrated(replica)
         moved = export.report(replica, upper)
         if not was_hydrated and export.is_hydrated(replica):
+            export.note_hydrated(replica, self._clock.monotonic())
+            self.revision += 1
             self.on_hydrated(instance.cluster, replica, id)
         if not moved:
             return

@@ -77,6 +77,14 @@ class Inspections:
         """Forget an export."""
         self._errors.pop(id, None)
 
+    def counts(self, id: GlobalId) -> dict[ReplicaId, int]:
+        """Return for how many rows of an export each replica has told errors, if any."""
+        counts = {
+            replica: sum(error.count for part in by_worker.values() for error in part.errors)
+            for replica, by_worker in self._errors.get(id, {}).items()
+        }
+        return {replica: count for replica, count in counts.items() if count}
+
     def errors(self, id: GlobalId) -> tuple[ErrorReport, ...]:
         """Return the errors of an export, as the replica says that has said most."""
         best: Counter[tuple[str, str]] = Counter()

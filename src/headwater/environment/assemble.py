@@ -182,7 +182,7 @@ class Environment:
             self.persist, TXNS_SHARD, self.cluster.send_shell, self._nudge_tables
         )
         self.compute = ComputeController(
-            self.storage, self.cluster.send_compute, self.cluster.send_shell
+            self.storage, self.cluster.send_compute, self.clock, self.cluster.send_shell
         )
         self.cluster.attach(self.compute, self.storage)
         self.cluster.start()

@@ -173,6 +173,12 @@ class StorageController:
 
     # Sources and sinks
 
+    def feeder(self, id: GlobalId) -> ReplicaId | None:
+        """Return the replica that feeds a source's collection or runs sink ``id``, if any."""
+        state = self._collections.get(id)
+        ingestion = None if state is None else state.description.ingestion
+        return self._placed.get(ingestion or id)
+
     def run_ingestion(self, cluster: ClusterId, ingestion: IngestionDescription) -> None:
         """Run a source on one replica of ``cluster``, now or when there is one."""
         for id in (ingestion.id, *(export.id for export in ingestion.exports)):

@@ -133,7 +133,7 @@ class Server:
         self.storage = StorageController(
             self.persist, TXNS, lambda *_: None, lambda time: self.coord.group_commit.nudge(time)
         )
-        self.compute = ComputeController(self.storage, lambda *_: None)
+        self.compute = ComputeController(self.storage, lambda *_: None, self.clock)
         outside = Outside(
             persist=self.persist,
             compute=self.compute,

@@ -24,6 +24,7 @@ from headwater.ir.dataflow import (
     SourceImport,
 )
 from headwater.ir.scalar import Column
+from headwater.runtime.clock import SystemClock
 from headwater.types.frontier import Frontier, precedes
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId, ShardId
 from headwater.types.read_hold import HoldSet, ReadHold
@@ -78,9 +79,18 @@ def index_dataflow(id: GlobalId = INDEX, as_of: int = 100) -> DataflowDescriptio
     )
 
 
+class FrozenClock(SystemClock):
+    """A clock that stands still until it is set."""
+
+    now_s = 7.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
 def make() -> tuple[ComputeController, FakeStorage, Sent]:
     storage, sent = FakeStorage(), Sent()
-    controller = ComputeController(storage, sent)
+    controller = ComputeController(storage, sent, SystemClock())
     controller.create_instance(CLUSTER)
     return controller, storage, sent
 
@@ -235,3 +245,26 @@ def test_hydration_is_per_replica_and_told_once() -> None:
     controller.replica_disconnected(R1)
     assert controller.hydrated(CLUSTER, INDEX) == {R2: False}
     assert precedes(Timestamp(102), controller.frontiers(CLUSTER, INDEX)[1])
+
+
+def test_hydration_is_timed_from_when_a_replica_is_told() -> None:
+    clock = FrozenClock()
+    controller = ComputeController(FakeStorage(), Sent(), clock)
+    controller.create_instance(CLUSTER)
+    controller.create_dataflow(CLUSTER, index_dataflow(as_of=100))
+    clock.now_s = 10.0
+    controller.replica_connected(CLUSTER, R1)
+    clock.now_s = 10.5
+    report(controller, R1, INDEX, Timestamp(100))
+    (export,) = controller.exports(CLUSTER)
+    assert export.hydration_ns == {}
+    before = controller.revision
+    clock.now_s = 12.25
+    report(controller, R1, INDEX, Timestamp(101))
+    assert export.hydration_ns == {R1: 2_250_000_000}
+    assert controller.revision > before
+    clock.now_s = 20.0
+    report(controller, R1, INDEX, Timestamp(102))
+    assert export.hydration_ns == {R1: 2_250_000_000}
+    controller.replica_disconnected(R1)
+    assert export.hydration_ns == {}

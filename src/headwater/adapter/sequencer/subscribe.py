@@ -13,6 +13,7 @@ from headwater.adapter.sequencer.read import (
 )
 from headwater.adapter.sequencer.select import result_columns
 from headwater.adapter.session import Session, notice
+from headwater.adapter.subscriptions import subscription_row
 from headwater.adapter.variables import duration_ms
 from headwater.catalog.items import Relation
 from headwater.errors import (
@@ -86,7 +87,9 @@ async def start_subscribe(
             )
         if not determination.can_respond_immediately:
             coord.nudge_inputs(sorted(relations), as_of)
-        source = await _create(coord, session, request, planned, plan, params, target, as_of, up_to)
+        source = await _create(
+            coord, session, request, planned, plan, params, target, relations, as_of, up_to
+        )
         _tell_of_wait(coord, session, target, source.id, of_cursor=of_cursor)
         return source
     finally:
@@ -134,6 +137,7 @@ async def _create(
     plan: SubscribePlan,
     params: tuple[Literal, ...],
     target: Target,
+    relations: frozenset[GlobalId],
     as_of: Timestamp,
     up_to: Timestamp | None,
 ) -> p.SubscribeSource:
@@ -169,6 +173,9 @@ async def _create(
         coord.peeks.forget_subscribe(id)
         raise
     session.hold_for(request.id, None, ((cluster, id),))
+    coord.subscriptions[id] = subscription_row(
+        id, session.id, cluster, coord.clock.now_ms(), relations
+    )
     coord.damage.watch(
         id, [(cluster, id)], coord.oracle.read_ts, lambda e: coord.peeks.fail_subscribe(id, e)
     )

@@ -73,6 +73,9 @@ _RUNNING = (
     "mz_cluster_replica_statuses",
     "mz_source_statistics",
     "mz_sink_statistics",
+    "mz_compute_hydration_times",
+    "mz_compute_operator_hydration_statuses",
+    "mz_compute_error_counts_raw_unified",
 )
 _HISTORY = ("mz_source_status_history", "mz_sink_status_history")
 # Ours: what views are made of.
@@ -120,6 +123,11 @@ _OWN_RUNNING = {
     "first_seen_at:timestamptz",
     "mz_status_updates": "id:text, replica_id:text?, status:text, error:text?, details:jsonb?, "
     "updated_at:timestamptz",
+    "mz_dataflow_inputs": "object_id:text, dependency_id:text",
+    "mz_replica_progress": "object_id:text, replica_id:text, write_frontier:mz_timestamp?, "
+    "is_current:bool",
+    "mz_subscription_rows": "id:text, session_id:text, cluster_id:text, created_at:timestamptz, "
+    "referenced_object_ids:text list",
     "mz_refresh_progress": "id:text, last_completed_refresh:mz_timestamp?, "
     "next_refresh:mz_timestamp?",
 }

@@ -6,6 +6,7 @@ Each is written over builtin tables and the views before it. ``adapter.bootstrap
 import msgspec
 
 from headwater.catalog.builtin.introspection_views import INTROSPECTION
+from headwater.catalog.builtin.running_views import LINEAGE, PROGRESS, REPLICAS
 
 
 class BuiltinViewDef(msgspec.Struct, frozen=True):
@@ -22,6 +23,7 @@ class BuiltinViewDef(msgspec.Struct, frozen=True):
 
 
 _CATALOG: tuple[tuple[str, str], ...] = (
+    *REPLICAS,
     (
         "mz_array_types",
         """
@@ -283,6 +285,7 @@ _HISTORY: tuple[tuple[str, str], ...] = (
         WHERE event_type = 'create' AND object_type = 'cluster-replica'
         """,
     ),
+    *LINEAGE,
 )
 
 _INTERNAL: tuple[tuple[str, str], ...] = (
@@ -297,6 +300,13 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
         """
         SELECT id::uuid AS id, connection_id, role_id, client_ip, connected_at
         FROM mz_internal.mz_session_rows
+        """,
+    ),
+    (
+        "mz_subscriptions",
+        """
+        SELECT id, session_id::uuid AS session_id, cluster_id, created_at, referenced_object_ids
+        FROM mz_internal.mz_subscription_rows
         """,
     ),
     (
@@ -393,21 +403,23 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
     (
         "mz_compute_dependencies",
         """
-        SELECT d.object_id, d.referenced_object_id AS dependency_id
-        FROM mz_internal.mz_object_dependencies AS d
-        JOIN mz_catalog.mz_objects AS o ON o.id = d.object_id
-        WHERE o.type IN ('index', 'materialized-view')
+        SELECT object_id, dependency_id FROM mz_internal.mz_dataflow_inputs
         """,
     ),
     (
         "mz_materialization_dependencies",
         """
-        SELECT d.object_id, d.referenced_object_id AS dependency_id
-        FROM mz_internal.mz_object_dependencies AS d
+        SELECT d.object_id, d.dependency_id
+        FROM mz_internal.mz_compute_dependencies AS d
         JOIN mz_catalog.mz_objects AS o ON o.id = d.object_id
-        WHERE o.type IN ('index', 'materialized-view', 'sink')
+        UNION ALL
+        SELECT d.object_id, d.referenced_object_id
+        FROM mz_internal.mz_object_dependencies AS d
+        JOIN mz_catalog.mz_sinks AS s ON s.id = d.object_id
+        JOIN mz_catalog.mz_relations AS r ON r.id = d.referenced_object_id
         """,
     ),
+    *PROGRESS,
     (
         "mz_object_transitive_dependencies",
         """
@@ -464,8 +476,14 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
     (
         "mz_compute_hydration_statuses",
         """
-        SELECT object_id, replica_id, hydrated, NULL::interval AS hydration_time
-        FROM mz_internal.mz_hydration_statuses WHERE replica_id IS NOT NULL
+        SELECT h.object_id, h.replica_id, h.hydrated,
+               CASE WHEN h.hydrated
+                    THEN make_interval(secs => t.time_ns::float8 / 1000000000) END
+               AS hydration_time
+        FROM mz_internal.mz_hydration_statuses AS h
+        LEFT JOIN mz_internal.mz_compute_hydration_times AS t
+               ON t.object_id = h.object_id AND t.replica_id = h.replica_id
+        WHERE h.replica_id IS NOT NULL
         """,
     ),
     (
