@@ -18,6 +18,7 @@ from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.introspection import Introspection
 from headwater.adapter.lease import wait_out
 from headwater.adapter.lending import Lending
+from headwater.adapter.measurements import Measurements
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner, is_txn_table
 from headwater.adapter.running import sink_of
@@ -55,6 +56,7 @@ from headwater.catalog.builtin.tables import (
     AUDIT_TABLE,
     BUILTIN_TABLES,
     HISTORY_TABLES,
+    MEASURED_TABLES,
     RUNNING_TABLES,
 )
 from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type
@@ -193,6 +195,7 @@ async def boot(
     group_commit.start()
     history = await _correct_builtin_tables(coord, txns_shard)
     Introspection(coord, history).start()
+    Measurements(coord).start()
     Schedules(coord).start()
     await wait_out(outside.clock, fenced_at, lambda: left or alone())
     logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
@@ -559,6 +562,8 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> se
     ts = coord.oracle.read_ts()
     for item in coord.snapshot.items.values():
         if not isinstance(item, BuiltinTable):
+            continue
+        if item.name in MEASURED_TABLES:
             continue
         key = ".".join(coord.snapshot.full_name(item))
         held = await read_table(coord.persist, txns_shard, item.shard, ts)

@@ -84,6 +84,10 @@ class ComputeController(Protocol):
         """Return for each connected replica whether ``id`` is hydrated there."""
         ...
 
+    def uppers(self, cluster: ClusterId, id: GlobalId) -> Mapping[ReplicaId, Frontier]:
+        """Return how far each connected replica is with ``id``; 0 of one that has not said yet."""
+        ...
+
     def replicas(self, cluster: ClusterId) -> frozenset[ReplicaId]:
         """Return the replicas that are connected and initialized."""
         ...

@@ -15,7 +15,6 @@ from headwater.ir.dataflow import DataflowDescription
 from headwater.ir.visit_physical import walk_plan
 from headwater.types.frontier import Frontier, meet, precedes
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId
-from headwater.types.time import TIMESTAMP_MIN
 
 # Nodes of one export's plan that rows are made of; one takes some 200 bytes.
 NODES_MAX = 1_000
@@ -47,14 +46,13 @@ class DataflowRows:
         new to be written of it while it keeps up.
         """
         coord = self._coord
-        for _, export in self._exports():
+        for cluster, export in self._exports():
             if export.kind is ExportKind.SUBSCRIBE:
                 continue
             reached = export.upper
             if export.kind is ExportKind.MATERIALIZED_VIEW and coord.storage.has(export.id):
                 _, reached = coord.storage.frontiers(export.id)
-            for replica in export.told_at:
-                upper = export.uppers.get(replica, TIMESTAMP_MIN)
+            for replica, upper in coord.compute.uppers(cluster, export.id).items():
                 is_current = precedes(reached, upper)
                 written = None if is_current else meet((reached, upper))
                 yield _progress(export.id, replica, written, is_current=is_current)

@@ -173,6 +173,12 @@ def _duration(values: Sequence[str]) -> str | None:
     return show_duration(int(float(match[1]) * _UNITS_MS[unit]))
 
 
+def _period(values: Sequence[str]) -> str | None:
+    """Read a duration of a second at least: how often something is done."""
+    found = _duration(values)
+    return None if found is None or duration_ms(found) < _UNITS_MS["s"] else found
+
+
 def show_duration(ms: int) -> str:
     """Return a duration's canonical text."""
     if ms % 60_000 == 0 and ms:
@@ -380,6 +386,12 @@ _SYSTEM_VARIABLES = (
     _var("default_timestamp_interval", "1 s", _duration, scope=_SYSTEM),
     _var("min_timestamp_interval", "1 s", _duration, scope=_SYSTEM),
     _var("max_timestamp_interval", "1 s", _duration, scope=_SYSTEM),
+    _var("wallclock_lag_recording_interval", "1 min", _period, scope=_SYSTEM,
+         description="How often lag is recorded in mz_wallclock_lag_history."),
+    _var("replica_metrics_history_interval", "1 min", _period, scope=_SYSTEM,
+         description="How often the use of replicas is recorded."),
+    _var("storage_usage_collection_interval", "60 min", _period, scope=_SYSTEM,
+         description="How often the bytes of shards are recorded."),
     _var("enable_rbac_checks", "off", _boolean, scope=_SYSTEM),
     _var("enable_default_connection_validation", "on", _boolean, scope=_SYSTEM),
     _var("force_source_table_syntax", "off", _boolean, scope=_SYSTEM),

@@ -36,7 +36,7 @@ from headwater.runtime.clock import Clock
 from headwater.types.frontier import Frontier, join, less_equal, meet, precedes, show
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.read_hold import ReadHold
-from headwater.types.time import Timestamp
+from headwater.types.time import TIMESTAMP_MIN, Timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -258,6 +258,11 @@ class ComputeController:
         instance = self._instance(cluster)
         export = self._export(cluster, id)
         return {replica: export.is_hydrated(replica) for replica in instance.replicas}
+
+    def uppers(self, cluster: ClusterId, id: GlobalId) -> Mapping[ReplicaId, Frontier]:
+        """Return how far each connected replica is with ``id``; 0 of one that has not said yet."""
+        export = self._export(cluster, id)
+        return {replica: export.uppers.get(replica, TIMESTAMP_MIN) for replica in export.told_at}
 
     def dataflow(self, cluster: ClusterId, id: GlobalId) -> DataflowDescription:
         """Return the dataflow that maintains export ``id``. Raises: UndefinedObject."""

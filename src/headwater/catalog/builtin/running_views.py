@@ -89,3 +89,62 @@ LINEAGE: tuple[tuple[str, str], ...] = (
         """,
     ),
 )
+
+
+# The bucket of ``lag``: its seconds, rounded up to a power of two. What is taken off is less than
+# the distance of the logarithms of neighbouring seconds for four years.
+LAG_SECONDS = """
+        CASE WHEN lag IS NULL THEN NULL
+             ELSE power(2::float8, ceil(
+                 ln(greatest(ceil(extract(epoch FROM lag)::float8), 1::float8)) / ln(2::float8)
+                 - 0.000000001::float8))::uint8
+        END"""
+
+WALLCLOCK: tuple[tuple[str, str], ...] = (
+    (
+        "mz_wallclock_global_lag_history",
+        """
+        SELECT object_id, min(lag) AS lag, date_trunc('minute', occurred_at) AS occurred_at
+        FROM mz_internal.mz_wallclock_lag_history
+        GROUP BY object_id, date_trunc('minute', occurred_at)
+        """,
+    ),
+    (
+        "mz_wallclock_global_lag_recent_history",
+        """
+        SELECT object_id, min(lag) AS lag, date_trunc('minute', occurred_at) AS occurred_at
+        FROM mz_internal.mz_wallclock_lag_history
+        WHERE occurred_at + INTERVAL '1 day' > mz_now()
+        GROUP BY object_id, date_trunc('minute', occurred_at)
+        """,
+    ),
+    (
+        "mz_wallclock_global_lag",
+        """
+        SELECT DISTINCT ON (h.object_id) h.object_id, h.lag
+        FROM (SELECT object_id, occurred_at, min(lag) AS lag
+              FROM mz_internal.mz_wallclock_lag_history
+              WHERE occurred_at + INTERVAL '5 minutes' > mz_now()
+              GROUP BY object_id, occurred_at) AS h
+        JOIN mz_catalog.mz_objects AS o ON o.id = h.object_id
+        ORDER BY h.object_id, h.occurred_at DESC
+        """,
+    ),
+    (
+        "mz_wallclock_global_lag_histogram_raw",
+        f"""
+        SELECT date_trunc('day', occurred_at) AS period_start,
+               date_trunc('day', occurred_at) + INTERVAL '1 day' AS period_end,
+               object_id, {LAG_SECONDS} AS lag_seconds, '{{}}'::jsonb AS labels
+        FROM mz_internal.mz_wallclock_global_lag_history
+        """,
+    ),
+    (
+        "mz_wallclock_global_lag_histogram",
+        """
+        SELECT period_start, period_end, object_id, lag_seconds, labels, count(*) AS count
+        FROM mz_internal.mz_wallclock_global_lag_histogram_raw
+        GROUP BY period_start, period_end, object_id, lag_seconds, labels
+        """,
+    ),
+)

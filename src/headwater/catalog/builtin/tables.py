@@ -78,6 +78,12 @@ _RUNNING = (
     "mz_compute_error_counts_raw_unified",
 )
 _HISTORY = ("mz_source_status_history", "mz_sink_status_history")
+# What was measured; rows are only added, and taken back when they are old.
+_MEASURED = (
+    "mz_wallclock_lag_history",
+    "mz_storage_usage_by_shard",
+    "mz_cluster_replica_metrics_history",
+)
 # Ours: what views are made of.
 _OWN = {
     "mz_subsources": "id:text, source_id:text",
@@ -139,7 +145,7 @@ def _all() -> tuple[BuiltinTableDef, ...]:
         *(BuiltinTableDef("mz_catalog", name, shape("mz_catalog", name)) for name in _MZ_CATALOG),
         *(
             BuiltinTableDef(internal, name, shape(internal, name))
-            for name in (*_MZ_INTERNAL, *_RUNNING, *_HISTORY)
+            for name in (*_MZ_INTERNAL, *_RUNNING, *_HISTORY, *_MEASURED)
         ),
         *(
             BuiltinTableDef(internal, name, parse_columns(columns))
@@ -151,7 +157,9 @@ def _all() -> tuple[BuiltinTableDef, ...]:
 BUILTIN_TABLES = _all()
 # What was, and stays when the server starts anew; filled by what runs.
 HISTORY_TABLES = frozenset(_HISTORY)
+# Likewise, and too large to be held in memory.
+MEASURED_TABLES = frozenset(_MEASURED)
 # Told by catalog transactions, kept for ever.
 AUDIT_TABLE = "mz_audit_rows"
 # Filled by what runs rather than by catalog transactions.
-RUNNING_TABLES = frozenset({*_RUNNING, *_OWN_RUNNING, *HISTORY_TABLES})
+RUNNING_TABLES = frozenset({*_RUNNING, *_OWN_RUNNING, *HISTORY_TABLES, *MEASURED_TABLES})

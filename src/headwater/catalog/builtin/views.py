@@ -6,7 +6,7 @@ Each is written over builtin tables and the views before it. ``adapter.bootstrap
 import msgspec
 
 from headwater.catalog.builtin.introspection_views import INTROSPECTION
-from headwater.catalog.builtin.running_views import LINEAGE, PROGRESS, REPLICAS
+from headwater.catalog.builtin.running_views import LINEAGE, PROGRESS, REPLICAS, WALLCLOCK
 
 
 class BuiltinViewDef(msgspec.Struct, frozen=True):
@@ -420,6 +420,7 @@ _INTERNAL: tuple[tuple[str, str], ...] = (
         """,
     ),
     *PROGRESS,
+    *WALLCLOCK,
     (
         "mz_object_transitive_dependencies",
         """
