@@ -2,6 +2,27 @@
 
 REPLICAS: tuple[tuple[str, str], ...] = (
     (
+        "mz_storage_usage",
+        """
+        SELECT s.object_id, sum(u.size_bytes)::uint8 AS size_bytes, u.collection_timestamp
+        FROM mz_internal.mz_storage_shards AS s
+        JOIN mz_internal.mz_storage_usage_by_shard AS u ON u.shard_id = s.shard_id
+        GROUP BY s.object_id, u.collection_timestamp
+        """,
+    ),
+    (
+        "mz_recent_storage_usage",
+        """
+        SELECT s.object_id, sum(u.size_bytes)::uint8 AS size_bytes
+        FROM mz_internal.mz_storage_shards AS s
+        LEFT JOIN (SELECT DISTINCT ON (shard_id) shard_id, size_bytes
+                   FROM mz_internal.mz_storage_usage_by_shard
+                   WHERE collection_timestamp + INTERVAL '1 day' > mz_now()
+                   ORDER BY shard_id, collection_timestamp DESC) AS u ON u.shard_id = s.shard_id
+        GROUP BY s.object_id
+        """,
+    ),
+    (
         "mz_cluster_replica_frontiers",
         """
         SELECT p.object_id, p.replica_id,
