@@ -169,3 +169,97 @@ WALLCLOCK: tuple[tuple[str, str], ...] = (
         """,
     ),
 )
+
+
+_PERCENT = """
+        100 * {of}cpu_nano_cores::float8 / z.cpu_nano_cores::float8 AS cpu_percent,
+               100 * {of}memory_bytes::float8 / z.memory_bytes::float8 AS memory_percent,
+               100 * {of}disk_bytes::float8 / z.disk_bytes::float8 AS disk_percent,
+               100 * {of}heap_bytes::float8 / {of}heap_limit::float8 AS heap_percent
+        """.strip().format(of="m.")
+
+# The console shows two weeks in buckets of eight hours.
+_BUCKET = "INTERVAL '8 hours'"
+_SHOWN = "INTERVAL '14 days'"
+
+
+def _most(percent: str) -> str:
+    """Return SQL for the row of each replica and bucket in which something was highest."""
+    return f"""
+        SELECT DISTINCT ON (bucket_start, replica_id) *
+        FROM shown ORDER BY bucket_start, replica_id, {percent} DESC NULLS LAST, occurred_at
+        """
+
+
+def _same(other: str) -> str:
+    return f"{other}.bucket_start = m.bucket_start AND {other}.replica_id = m.replica_id"
+
+
+METRICS: tuple[tuple[str, str], ...] = (
+    (
+        "mz_cluster_replica_metrics",
+        """
+        SELECT DISTINCT ON (m.replica_id, m.process_id) m.replica_id, m.process_id,
+               m.cpu_nano_cores, m.memory_bytes, m.disk_bytes, m.heap_bytes, m.heap_limit
+        FROM mz_internal.mz_cluster_replica_metrics_history AS m
+        JOIN mz_catalog.mz_cluster_replicas AS r ON r.id = m.replica_id
+        ORDER BY m.replica_id, m.process_id, m.occurred_at DESC
+        """,
+    ),
+    (
+        "mz_cluster_replica_utilization",
+        f"""
+        SELECT m.replica_id, m.process_id, {_PERCENT}
+        FROM mz_internal.mz_cluster_replica_metrics AS m
+        JOIN mz_catalog.mz_cluster_replicas AS r ON r.id = m.replica_id
+        LEFT JOIN mz_catalog.mz_cluster_replica_sizes AS z ON z.size = r.size
+        """,
+    ),
+    (
+        "mz_cluster_replica_utilization_history",
+        f"""
+        SELECT m.replica_id, m.process_id, {_PERCENT}, m.occurred_at
+        FROM mz_internal.mz_cluster_replica_metrics_history AS m
+        LEFT JOIN mz_internal.mz_cluster_replica_history AS r ON r.replica_id = m.replica_id
+        LEFT JOIN mz_catalog.mz_cluster_replica_sizes AS z ON z.size = r.size
+        """,
+    ),
+    (
+        "mz_console_cluster_utilization_overview",
+        f"""
+        WITH shown AS (
+            SELECT date_bin({_BUCKET}, u.occurred_at, '1970-01-01'::timestamptz) AS bucket_start,
+                   u.*, u.memory_percent + COALESCE(u.disk_percent, 0) AS memory_and_disk_percent
+            FROM mz_internal.mz_cluster_replica_utilization_history AS u
+            WHERE u.occurred_at + {_SHOWN} > mz_now()
+        ),
+        memory AS ({_most("memory_percent")}), disk AS ({_most("disk_percent")}),
+        together AS ({_most("memory_and_disk_percent")}), heap AS ({_most("heap_percent")}),
+        cpu AS ({_most("cpu_percent")}),
+        offline AS (
+            SELECT date_bin({_BUCKET}, s.occurred_at, '1970-01-01'::timestamptz) AS bucket_start,
+                   s.replica_id,
+                   jsonb_agg(jsonb_build_object(
+                       'replicaId', s.replica_id, 'occurredAt', s.occurred_at,
+                       'status', s.status, 'reason', s.reason)) AS events
+            FROM mz_internal.mz_cluster_replica_status_history AS s
+            WHERE s.status = 'offline' AND s.occurred_at + {_SHOWN} > mz_now()
+            GROUP BY 1, s.replica_id
+        )
+        SELECT m.bucket_start, m.replica_id,
+               m.memory_percent, m.occurred_at AS max_memory_at,
+               d.disk_percent, d.occurred_at AS max_disk_at,
+               t.memory_and_disk_percent, t.memory_percent AS max_memory_and_disk_memory_percent,
+               t.disk_percent AS max_memory_and_disk_disk_percent,
+               t.occurred_at AS max_memory_and_disk_at,
+               h.heap_percent, h.occurred_at AS max_heap_at,
+               c.cpu_percent AS max_cpu_percent, c.occurred_at AS max_cpu_at,
+               o.events AS offline_events, m.bucket_start + {_BUCKET} AS bucket_end,
+               r.replica_name AS name, r.cluster_id, r.size
+        FROM memory AS m JOIN disk AS d ON {_same("d")} JOIN together AS t ON {_same("t")}
+        JOIN heap AS h ON {_same("h")} JOIN cpu AS c ON {_same("c")}
+        LEFT JOIN offline AS o ON {_same("o")}
+        LEFT JOIN mz_internal.mz_cluster_replica_history AS r ON r.replica_id = m.replica_id
+        """,
+    ),
+)

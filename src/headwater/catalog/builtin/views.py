@@ -6,7 +6,7 @@ Each is written over builtin tables and the views before it. ``adapter.bootstrap
 import msgspec
 
 from headwater.catalog.builtin.introspection_views import INTROSPECTION
-from headwater.catalog.builtin.running_views import LINEAGE, PROGRESS, REPLICAS, WALLCLOCK
+from headwater.catalog.builtin.running_views import LINEAGE, METRICS, PROGRESS, REPLICAS, WALLCLOCK
 
 
 class BuiltinViewDef(msgspec.Struct, frozen=True):
@@ -286,6 +286,7 @@ _HISTORY: tuple[tuple[str, str], ...] = (
         """,
     ),
     *LINEAGE,
+    *METRICS,
 )
 
 _INTERNAL: tuple[tuple[str, str], ...] = (
