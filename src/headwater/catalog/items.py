@@ -165,6 +165,14 @@ class BuiltinTable(Table, frozen=True, kw_only=True):
     """A table that the system writes: facts of the catalog, or of what is running."""
 
 
+class SourceReference(msgspec.Struct, frozen=True):
+    """Something upstream that a table can be made of; ``columns`` are None where unknown."""
+
+    name: str
+    namespace: str | None = None
+    columns: tuple[str, ...] | None = None
+
+
 class Source(Item, frozen=True, kw_only=True):
     """A collection that an external system feeds, or one part of it.
 
@@ -180,6 +188,7 @@ class Source(Item, frozen=True, kw_only=True):
         reference: For a subsource: what it is upstream, e.g. ``("auction", "bids")``.
         progress: For a primary source: the collection of its progress, which is the durable map
             from its offsets to times.
+        references: For a primary source: what there is upstream, as far as it is known.
     """
 
     desc: RelationDesc
@@ -196,6 +205,7 @@ class Source(Item, frozen=True, kw_only=True):
     progress: GlobalId | None = None
     retain_history_ms: int | None = None
     timestamp_interval_ms: int | None = None
+    references: tuple[SourceReference, ...] = ()
 
     @property
     def kind(self) -> ItemKind:

@@ -35,6 +35,7 @@ from headwater.ir.typing import arity
 from headwater.sql.plan import ddl
 from headwater.sql.plan.external import WebhookSource
 from headwater.sql.plan.hir import HirGet
+from headwater.sql.plan.kinds.references import references_of
 from headwater.sql.plan.statements import Planned, SelectPlan
 from headwater.types.ids import SchemaId, ShardId
 from headwater.types.relation import RelationDesc
@@ -257,6 +258,7 @@ def _external(
                 progress=stored.progress,
                 retain_history_ms=stored.retain_history_ms,
                 timestamp_interval_ms=plan.timestamp_interval_ms,
+                references=references_of(plan.details),
             )
         case ddl.CreateSinkPlan():
             return _new(

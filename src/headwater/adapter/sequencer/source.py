@@ -26,6 +26,7 @@ from headwater.errors import (
 from headwater.ir.typing import Typer
 from headwater.sql.plan import ddl
 from headwater.sql.plan import external as planned
+from headwater.sql.plan.kinds.references import references_of
 from headwater.types.ids import ClusterId, GlobalId
 from headwater.types.relation import RelationDesc
 from headwater.types.time import Timestamp
@@ -122,6 +123,7 @@ def prepare_source(
         progress=progress.id,
         retain_history_ms=plan.retain_history_ms,
         timestamp_interval_ms=plan.timestamp_interval_ms,
+        references=references_of(plan.details),
     )
     parts = [
         _part(

@@ -308,6 +308,8 @@ def _item(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
         yield _internal("mz_retained_histories", r.text(item.id), r.integer(retained))
     if isinstance(item, MaterializedView):
         yield from _refresh_strategies(item)
+        if item.replacement_for is not None:
+            yield _internal("mz_replacements", r.text(item.id), r.text(item.replacement_for))
     desc = relation_desc(item)
     if desc is not None:
         defaults = shown_defaults(item, desc.arity)
@@ -506,6 +508,14 @@ def _source(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
             r.text(item.id),
             r.text(getattr(details, "group_id_prefix", None) or ""),
             r.text(getattr(details, "topic", "")),
+        )
+    for known in item.references:
+        yield _internal(
+            "mz_known_references",
+            r.text(item.id),
+            r.text(known.namespace),
+            r.text(known.name),
+            r.text_array(known.columns),
         )
     if item.parent is not None:
         yield _internal("mz_subsources", r.text(item.id), r.text(item.parent))

@@ -65,6 +65,7 @@ _MZ_INTERNAL = (
     "mz_network_policy_rules",
     "mz_object_dependencies",
     "mz_object_global_ids",
+    "mz_replacements",
     "mz_storage_shards",
 )
 _RUNNING = (
@@ -87,6 +88,7 @@ _MEASURED = (
 # Ours: what views are made of.
 _OWN = {
     "mz_subsources": "id:text, source_id:text",
+    "mz_known_references": "source_id:text, namespace:text?, name:text, columns:text[]?",
     "mz_index_keys": "index_id:text, key:text[], is_unique:bool",
     "mz_cluster_replica_lists": "cluster_id:text, replicas:text?",
     "mz_type_details": "id:text, oid:oid, shown:text, typlen:int2, typtype:text, typelem:oid, "

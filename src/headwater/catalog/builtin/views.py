@@ -5,6 +5,7 @@ Each is written over builtin tables and the views before it. ``adapter.bootstrap
 
 import msgspec
 
+from headwater.catalog.builtin.advice import ADVICE
 from headwater.catalog.builtin.introspection_views import INTROSPECTION
 from headwater.catalog.builtin.running_views import LINEAGE, METRICS, PROGRESS, REPLICAS, WALLCLOCK
 
@@ -287,6 +288,16 @@ _HISTORY: tuple[tuple[str, str], ...] = (
     ),
     *LINEAGE,
     *METRICS,
+    (
+        "mz_source_references",
+        """
+        SELECT k.source_id, k.namespace, k.name, l.occurred_at AS updated_at, k.columns
+        FROM mz_internal.mz_known_references AS k
+        JOIN mz_internal.mz_object_lifetimes AS l ON l.id = k.source_id
+        WHERE l.object_type = 'source' AND l.event_type = 'create'
+        """,
+    ),
+    *ADVICE,
 )
 
 _INTERNAL: tuple[tuple[str, str], ...] = (
