@@ -302,3 +302,24 @@ def test_schemas_are_of_formats_that_have_them(connection: Connection) -> None:
             "EXPLAIN VALUE SCHEMA FOR CREATE SINK s FROM explained INTO KAFKA CONNECTION k "
             "(TOPIC 't') FORMAT JSON ENVELOPE DEBEZIUM"
         )
+
+
+def test_how_far_a_sink_is(broker: Kafka, connection: Connection) -> None:
+    connection.execute("CREATE TABLE far (a int)")
+    connection.execute("INSERT INTO far VALUES (1)")
+    sink(connection, "far", "far", "FORMAT JSON ENVELOPE DEBEZIUM")
+    broker.read("far", 1)
+    ((now,),) = rows(connection, "SELECT mz_now()::text FROM far")
+    seen = f"""
+        SELECT f.write_frontier > {now}::mz_timestamp, f.write_frontier = p.write_frontier,
+               l.slowest_local_input_id = t.id, l.global_lag < INTERVAL '30 s'
+        FROM mz_catalog.mz_sinks AS s
+        JOIN mz_internal.mz_frontiers AS f ON f.object_id = s.id
+        JOIN mz_catalog.mz_cluster_replica_frontiers AS p ON p.object_id = s.id
+        JOIN mz_internal.mz_materialization_lag AS l ON l.object_id = s.id
+        JOIN mz_catalog.mz_tables AS t ON t.name = 'far'
+        WHERE s.name = 'far_sink'
+    """
+    eventually(lambda: rows(connection, seen), [(True, True, True, True)])
+    connection.execute("DROP SINK far_sink")
+    assert rows(connection, seen) == []

@@ -7,8 +7,9 @@ import msgspec
 
 _KIB = 1 << 10
 _NS_PER_S = 1_000_000_000
-# Fields of /proc/PID/stat after the command's closing parenthesis, proc(5): utime and stime.
-_UTIME, _STIME = 11, 12
+# Fields of /proc/PID/stat after the command's closing parenthesis, proc(5): state, utime, stime.
+_STATE, _UTIME, _STIME = 0, 11, 12
+_ENDED = ("Z", "X", "x")  # it has ended, and its parent has not heard of it yet
 
 
 class ProcessUsage(msgspec.Struct, frozen=True):
@@ -34,6 +35,8 @@ def usage_of(pid: int) -> ProcessUsage | None:
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()
+    if fields[_STATE] in _ENDED:
+        return None
     ticks = int(fields[_UTIME]) + int(fields[_STIME])
     return ProcessUsage(
         cpu_ns=ticks * _NS_PER_S // os.sysconf("SC_CLK_TCK"),

@@ -15,8 +15,9 @@ from typing import Protocol
 
 import msgspec
 
-from headwater.compute.collections import DEFAULT_LAG_MS, ExportKind, ExportState
+from headwater.compute.collections import DEFAULT_LAG_MS, ExportState
 from headwater.compute.inspection import Inspections
+from headwater.compute.instance import Instance, exports_of
 from headwater.compute.protocol import (
     AllowCompaction,
     ComputeCommand,
@@ -26,14 +27,13 @@ from headwater.compute.protocol import (
     ErrorReport,
     Errors,
     Frontiers,
-    InitializationComplete,
     Inspected,
     RefreshSink,
 )
 from headwater.errors import AsOfBeforeSince, UndefinedObject, invariant
 from headwater.ir.dataflow import DataflowDescription, MaterializedViewSink
 from headwater.runtime.clock import Clock
-from headwater.types.frontier import Frontier, join, less_equal, meet, precedes, show
+from headwater.types.frontier import Frontier, join, less_equal, precedes, show
 from headwater.types.ids import ClusterId, GlobalId, ReplicaId
 from headwater.types.read_hold import ReadHold
 from headwater.types.time import TIMESTAMP_MIN, Timestamp
@@ -52,18 +52,6 @@ class StorageHolds(Protocol):
     def acquire_hold(self, id: GlobalId, at: Frontier) -> ReadHold:
         """Hold ``id`` at ``at`` or, if that is compacted, raise AsOfBeforeSince."""
         ...
-
-
-class Instance:
-    """One cluster's dataflows. Exports of one dataflow share its description."""
-
-    def __init__(self, cluster: ClusterId) -> None:
-        self.cluster = cluster
-        self.replicas: set[ReplicaId] = set()
-        self.exports: dict[GlobalId, ExportState] = {}
-        self.dataflows: dict[GlobalId, DataflowDescription] = {}  # by each live export's id
-        self.targets: dict[GlobalId, ReplicaId] = {}  # of exports that one replica has alone
-        self.waiters: dict[GlobalId, list[tuple[Timestamp, asyncio.Future[None]]]] = {}
 
 
 class ComputeController:
@@ -118,7 +106,7 @@ class ComputeController:
         for export in instance.exports.values():
             if instance.targets.get(export.id, replica) == replica:
                 export.tell(replica, self._clock.monotonic())
-        for command in self._history(instance, replica):
+        for command in instance.history(replica):
             if isinstance(command, CreateDataflow):
                 self._tell_schedules((replica,), command.dataflow)
             self._send(replica, _encoder.encode(command))
@@ -161,7 +149,7 @@ class ComputeController:
         instance = self._instance(cluster)
         replicas = [each for each in instance.replicas if replica in (None, each)]
         self.revision += 1
-        for id, kind in _exports(dataflow).items():
+        for id, kind in exports_of(dataflow).items():
             invariant(id not in instance.exports, "an export is created twice", id=id)
             inputs = self._hold_inputs(instance, dataflow)
             instance.exports[id] = ExportState(id, kind, dataflow.as_of, inputs, lag_ms)
@@ -394,30 +382,6 @@ class ComputeController:
             raise
         return held
 
-    def _history(self, instance: Instance, replica: ReplicaId) -> list[ComputeCommand]:
-        commands: list[ComputeCommand] = []
-        done: set[int] = set()
-        for export, dataflow in instance.dataflows.items():
-            if instance.targets.get(export, replica) != replica:
-                continue
-            if id(dataflow) in done:  # one description may stand under several exports
-                continue
-            done.add(id(dataflow))
-            live = [e for e in _exports(dataflow) if e in instance.exports]
-            as_of = meet(instance.exports[e].since for e in live)
-            commands.append(
-                CreateDataflow(
-                    msgspec.structs.replace(
-                        dataflow,
-                        as_of=as_of,
-                        index_exports=tuple(x for x in dataflow.index_exports if x.id in live),
-                        sink_exports=tuple(x for x in dataflow.sink_exports if x.id in live),
-                    )
-                )
-            )
-        commands.append(InitializationComplete())
-        return commands
-
     def _tell_schedules(self, replicas: Iterable[ReplicaId], dataflow: DataflowDescription) -> None:
         """Tell shells when the views of a dataflow are refreshed, before workers hear of it."""
         for export in dataflow.sink_exports:
@@ -430,11 +394,3 @@ class ComputeController:
         payload = _encoder.encode(command)
         for replica in instance.replicas:
             self._send(replica, payload)
-
-
-def _exports(dataflow: DataflowDescription) -> dict[GlobalId, ExportKind]:
-    kinds = {export.id: ExportKind.INDEX for export in dataflow.index_exports}
-    for sink in dataflow.sink_exports:
-        materialized = isinstance(sink.sink, MaterializedViewSink)
-        kinds[sink.id] = ExportKind.MATERIALIZED_VIEW if materialized else ExportKind.SUBSCRIBE
-    return kinds

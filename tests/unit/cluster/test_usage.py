@@ -24,5 +24,7 @@ def test_a_process_that_works_uses_the_processor() -> None:
 
 def test_of_what_has_ended_nothing_is_known() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert usage_of(process.pid) is None  # it is not gone until it has been waited for
     process.wait()
     assert usage_of(process.pid) is None
