@@ -23,6 +23,7 @@ from headwater.catalog.builtin.pg_rows import (
     shown_defaults,
     space_row,
 )
+from headwater.catalog.builtin.redacted import redacted
 from headwater.catalog.builtin.roles import grant_rows
 from headwater.catalog.builtin.types import (
     BUILTIN_TYPES,
@@ -475,8 +476,8 @@ def readable(snapshot: CatalogSnapshot, sql: str) -> str:
 
 
 def _sql(snapshot: CatalogSnapshot, item: Item) -> tuple[bytes, bytes]:
-    sql = r.text(readable(snapshot, item.create_sql) or None)
-    return sql, sql
+    sql = readable(snapshot, item.create_sql)
+    return r.text(sql or None), r.text(redacted(sql) or None)
 
 
 def _table(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
@@ -524,12 +525,14 @@ def _source(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
 def _view(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:
     assert isinstance(item, View)
     definition = readable(snapshot, item.definition)
+    sql = readable(snapshot, item.create_sql)
     yield _row(
         "mz_views",
         *_common(item),
         r.text(definition),
         *_owned(item),
-        *(r.text(readable(snapshot, item.create_sql)),) * 2,
+        r.text(sql),
+        r.text(redacted(sql)),
     )
 
 
