@@ -10,6 +10,8 @@ crash left half done (a collection or a table registration of a committed item) 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
+import msgspec
+
 from headwater.adapter import dataflows
 from headwater.adapter.audit_log import AuditLog
 from headwater.adapter.constraints import Keys, current_rows
@@ -58,6 +60,7 @@ from headwater.catalog.builtin.tables import (
     HISTORY_TABLES,
     MEASURED_TABLES,
     RUNNING_TABLES,
+    STATEMENT_TABLES,
 )
 from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type
 from headwater.catalog.builtin.views import MZ_VIEWS
@@ -193,8 +196,8 @@ async def boot(
     await _build_dataflows(coord)
     _run_external(coord)
     group_commit.start()
-    history = await _correct_builtin_tables(coord, txns_shard)
-    Introspection(coord, history).start()
+    earlier = await _correct_builtin_tables(coord, txns_shard)
+    Introspection(coord, earlier.history).start()
     Measurements(coord).start()
     Schedules(coord).start()
     await wait_out(outside.clock, fenced_at, lambda: left or alone())
@@ -551,13 +554,18 @@ def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
     return wanted
 
 
-async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> set[TableRow]:
-    """Write the difference between what builtin tables hold and what they should hold.
+class _Earlier(msgspec.Struct, frozen=True):
+    """The rows of the tables that earlier servers' words stay in."""
 
-    Returns: the rows of those that earlier servers' words stay in.
-    """
+    history: set[TableRow]
+    statements: dict[str, dict[bytes, int]]  # by table, without its schema
+
+
+async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> _Earlier:
+    """Write the difference between what builtin tables hold and what they should hold."""
     wanted = desired_rows(coord.snapshot)
     history: set[TableRow] = set()
+    statements: dict[str, dict[bytes, int]] = {}
     updates: list[TableUpdate] = []
     ts = coord.oracle.read_ts()
     for item in coord.snapshot.items.values():
@@ -573,6 +581,9 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> se
         if item.name in HISTORY_TABLES:
             history.update((key, row) for row in held)
             continue
+        if item.name in STATEMENT_TABLES:
+            statements[item.name] = held
+            continue
         target = wanted.get(key, {})
         for row in held.keys() | target.keys():
             diff = target.get(row, 0) - held.get(row, 0)
@@ -580,7 +591,7 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> se
                 updates.append(TableUpdate(key, row, diff))
     await coord.write_tables(updates)
     coord.audit.note_shown()
-    return history
+    return _Earlier(history, statements)
 
 
 async def read_table(

@@ -26,6 +26,14 @@ ROLE = "role"
 SESSION_AUTHORIZATION = "session_authorization"
 NO_ROLE = "none"
 
+# Which statements are written down: the session's wish, its bound, and its value at first; and how
+# much, in bytes a second, and in bytes at once after a quiet time.
+SAMPLE_RATE = "statement_logging_sample_rate"
+MAX_SAMPLE_RATE = "statement_logging_max_sample_rate"
+DEFAULT_SAMPLE_RATE = "statement_logging_default_sample_rate"
+TARGET_DATA_RATE = "statement_logging_target_data_rate"
+MAX_DATA_CREDIT = "statement_logging_max_data_credit"
+
 
 class Scope(StrEnum):
     """Who may set a variable."""
@@ -332,8 +340,8 @@ _SESSION_VARIABLES = (
     _var("sql_safe_updates", "off", _boolean, description="Refuse dangerous statements."),
     _var("standard_conforming_strings", "on", _only("on", "true", "1", "yes"), reported=True,
          description="Backslashes in plain strings are ordinary characters."),
-    _var("statement_logging_sample_rate", "0.1", _number(0, 1),
-         description="Share of statements logged."),
+    _var(SAMPLE_RATE, "0.01", _number(0, 1),
+         description="Share of statements logged, up to statement_logging_max_sample_rate."),
     _var("statement_timeout", "1 min", _duration,
          description="Statements are canceled after this; 0 never."),
     _var("timezone", "UTC", _time_zone, reported=True, description="The session's time zone."),
@@ -371,8 +379,8 @@ _LIMITS = {
     "keep_n_source_status_history_entries": "5",
     "keep_n_sink_status_history_entries": "5",
     "keep_n_privatelink_status_history_entries": "5",
-    "statement_logging_target_data_rate": "2071",
-    "statement_logging_max_data_credit": "52428800",
+    TARGET_DATA_RATE: "2071",
+    MAX_DATA_CREDIT: "52428800",
     "storage_dataflow_max_inflight_bytes": "268435456",
 }
 _SYSTEM_VARIABLES = (
@@ -398,8 +406,10 @@ _SYSTEM_VARIABLES = (
     _var("max_credit_consumption_rate", "1024", _number(0), scope=_SYSTEM),
     _var("cluster_refresh_mv_compaction_estimate", "0 s", _duration, scope=_SYSTEM),
     _var("optimizer_e2e_latency_warning_threshold", "500 ms", _duration, scope=_SYSTEM),
-    _var("statement_logging_max_sample_rate", "0.99", _number(0, 1), scope=_SYSTEM),
-    _var("statement_logging_default_sample_rate", "0.99", _number(0, 1), scope=_SYSTEM),
+    _var(MAX_SAMPLE_RATE, "0.01", _number(0, 1), scope=_SYSTEM,
+         description="Share of statements logged at most."),
+    _var(DEFAULT_SAMPLE_RATE, "0.01", _number(0, 1), scope=_SYSTEM,
+         description="What statement_logging_sample_rate is in new sessions."),
 )  # fmt: skip
 
 # Feature flags of Materialize's: what they gate is always on here, or not there at all. They can be

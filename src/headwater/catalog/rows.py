@@ -1,8 +1,8 @@
 """Datums and rows that the system itself writes, in the row encoding of ``hw_types::row``.
 
 Only what the catalog's own relations and short answers (SHOW, EXPLAIN) need: NULL, booleans, whole
-numbers, decimals, floats, texts, intervals of milliseconds, lists and one-dimensional arrays. User
-data are encoded in Rust; a contract test holds both to the same bytes.
+numbers, decimals, floats, texts, bytes, uuids, intervals of milliseconds, lists and one-dimensional
+arrays. User data are encoded in Rust; a contract test holds both to the same bytes.
 """
 
 import struct
@@ -21,6 +21,9 @@ _ZERO = 0x18
 _FLOAT8 = b"\x25"
 _NUMERIC_NEGATIVE, _NUMERIC_ZERO, _NUMERIC_POSITIVE = b"\x29", b"\x2a", b"\x2b"
 _TEXT = b"\x30"
+_BYTES = b"\x31"
+_UUID = b"\x32"
+_UUID_BYTES = 16
 _INTERVAL = b"\x33"
 _ARRAY, _LIST = b"\x40", b"\x41"
 _END = b"\x00"
@@ -51,6 +54,17 @@ def text(value: str | None) -> bytes:
     if value is None:
         return NULL
     return _TEXT + value.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00"
+
+
+def bytea(value: bytes) -> bytes:
+    """Return a bytea datum."""
+    return _BYTES + value.replace(b"\x00", b"\x00\xff") + b"\x00\x00"
+
+
+def uuid(value: bytes) -> bytes:
+    """Return the datum of a uuid of 16 bytes."""
+    assert len(value) == _UUID_BYTES
+    return _UUID + value
 
 
 def float8(value: float | None) -> bytes:
@@ -102,8 +116,8 @@ def integer_list(values: Iterable[int] | None) -> bytes:
     return _LIST + b"".join(integer(value) for value in values) + _END
 
 
-def text_array(values: Sequence[str] | None) -> bytes:
-    """Return a ``text[]`` datum of one dimension; empty ones have none."""
+def text_array(values: Sequence[str | None] | None) -> bytes:
+    """Return a ``text[]`` datum of one dimension; empty ones have none. Elements may be NULL."""
     if values is None:
         return NULL
     dimensions = b"\x01" if values else b"\x00"

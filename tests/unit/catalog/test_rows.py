@@ -4,7 +4,8 @@ import pytest
 
 from headwater.catalog import rows
 from headwater.errors import DataCorrupted
-from headwater.ir.literals import int_datum, text_datum
+from headwater.ir.literals import int_datum, parse_datum, text_datum
+from headwater.types.scalar import BYTEA, TEXT, UUID, array_of
 
 
 @pytest.mark.parametrize("value", [0, 1, 255, 256, -1, -255, -256, 2**63 - 1, -(2**63), 2**64 - 1])
@@ -32,3 +33,13 @@ def test_a_damaged_row_of_texts_is_an_error():
     for damaged in (b"\x30abc", rows.integer(5), b"\x30a\x00"):
         with pytest.raises(DataCorrupted):
             rows.read_texts(damaged)
+
+
+def test_uuids_and_bytes_are_encoded_as_rows_in_motion_are():
+    text = "00010203-0405-0607-08ff-0a0b0c0d0e0f"
+    assert rows.uuid(bytes.fromhex(text.replace("-", ""))) == parse_datum(text, UUID)
+    assert rows.bytea(b"a\0\xff") == parse_datum("\\x6100ff", BYTEA)
+
+
+def test_elements_of_an_array_may_be_null():
+    assert rows.text_array(("a", None)) == parse_datum("{a,NULL}", array_of(TEXT))

@@ -85,6 +85,13 @@ _MEASURED = (
     "mz_storage_usage_by_shard",
     "mz_cluster_replica_metrics_history",
 )
+_STATEMENTS = (
+    "mz_session_history",
+    "mz_prepared_statement_history",
+    "mz_statement_execution_history",
+    "mz_statement_lifecycle_history",
+    "mz_sql_text",
+)
 # Ours: what views are made of.
 _OWN = {
     "mz_subsources": "id:text, source_id:text",
@@ -147,7 +154,7 @@ def _all() -> tuple[BuiltinTableDef, ...]:
         *(BuiltinTableDef("mz_catalog", name, shape("mz_catalog", name)) for name in _MZ_CATALOG),
         *(
             BuiltinTableDef(internal, name, shape(internal, name))
-            for name in (*_MZ_INTERNAL, *_RUNNING, *_HISTORY, *_MEASURED)
+            for name in (*_MZ_INTERNAL, *_RUNNING, *_HISTORY, *_MEASURED, *_STATEMENTS)
         ),
         *(
             BuiltinTableDef(internal, name, parse_columns(columns))
@@ -161,7 +168,11 @@ BUILTIN_TABLES = _all()
 HISTORY_TABLES = frozenset(_HISTORY)
 # Likewise, and too large to be held in memory.
 MEASURED_TABLES = frozenset(_MEASURED)
+# The sample of statements, likewise; ``adapter.statement_log`` fills them and keeps them bounded.
+STATEMENT_TABLES = frozenset(_STATEMENTS)
 # Told by catalog transactions, kept for ever.
 AUDIT_TABLE = "mz_audit_rows"
 # Filled by what runs rather than by catalog transactions.
-RUNNING_TABLES = frozenset({*_RUNNING, *_OWN_RUNNING, *HISTORY_TABLES, *MEASURED_TABLES})
+RUNNING_TABLES = frozenset(
+    {*_RUNNING, *_OWN_RUNNING, *HISTORY_TABLES, *MEASURED_TABLES, *STATEMENT_TABLES}
+)

@@ -8,6 +8,7 @@ import msgspec
 from headwater.catalog.builtin.advice import ADVICE
 from headwater.catalog.builtin.introspection_views import INTROSPECTION
 from headwater.catalog.builtin.running_views import LINEAGE, METRICS, PROGRESS, REPLICAS, WALLCLOCK
+from headwater.catalog.builtin.statement_views import STATEMENTS
 
 
 class BuiltinViewDef(msgspec.Struct, frozen=True):
@@ -617,7 +618,7 @@ MZ_VIEWS = tuple(
     BuiltinViewDef(schema, name, " ".join(query.split()))
     for schema, views in (
         ("mz_catalog", _CATALOG),
-        ("mz_internal", (*_INTERNAL, *_ACCESS, *_HISTORY)),
+        ("mz_internal", (*_INTERNAL, *_ACCESS, *_HISTORY, *STATEMENTS)),
         ("mz_introspection", INTROSPECTION),
     )
     for name, query in views
