@@ -24,6 +24,8 @@ catalog, commands to the controllers. Modules, in the order in which a statement
     webhooks.py       HTTP requests become rows, through the group commit
     fast_indexes.py   indexes that the front reads without asking
     introspection.py  what is running, as rows of builtin tables; ``status_history`` what was
+    statement_log.py  a sample of what sessions execute, as rows; ``statement_ends`` is told how,
+                      ``statement_texts`` hides values, ``statement_retention`` forgets
     bootstrap.py      from the durable catalog to a running coordinator; ``replan`` is its half
     controllers.py    what is asked of the layers below, as protocols
 

@@ -29,6 +29,7 @@ from headwater.adapter.sequencer.cluster import start_replicas
 from headwater.adapter.sequencer.replan import builtin_view, empty_relation, replan
 from headwater.adapter.sequencer.source import run_source
 from headwater.adapter.sequencer.unique_index import tables_with_keys
+from headwater.adapter.statement_retention import Held
 from headwater.adapter.variable_rows import variable_rows
 from headwater.catalog.allocate import BuiltinIds, IdAllocator
 from headwater.catalog.builtin import functions
@@ -199,6 +200,7 @@ async def boot(
     earlier = await _correct_builtin_tables(coord, txns_shard)
     Introspection(coord, earlier.history).start()
     Measurements(coord).start()
+    _start_statement_log(coord, earlier.statements)
     Schedules(coord).start()
     await wait_out(outside.clock, fenced_at, lambda: left or alone())
     logger.info("environment booted", extra={"items": len(snapshot.items), "epoch": durable.epoch})
@@ -592,6 +594,22 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> _E
     await coord.write_tables(updates)
     coord.audit.note_shown()
     return _Earlier(history, statements)
+
+
+def _start_statement_log(coord: Coordinator, held: Held) -> None:
+    async def read(table: str) -> dict[bytes, int]:
+        item = coord.snapshot.resolve_item(("mz_internal", table), (), None)
+        if not isinstance(item, BuiltinTable):
+            raise InternalError(f"{table} is no builtin table")
+        return await read_table(coord.persist, coord.txns_shard, item.shard, coord.oracle.read_ts())
+
+    coord.statements.start(
+        held,
+        coord.tasks,
+        write=coord.write_tables,
+        read=read,
+        sessions=lambda: tuple(coord.sessions.values()),
+    )
 
 
 async def read_table(

@@ -5,6 +5,7 @@ from typing import TypedDict
 
 import msgspec
 
+from headwater.adapter import statement_ends
 from headwater.adapter.coordinator import Coordinator
 from headwater.adapter.planning import is_long_statement
 from headwater.adapter.sequencer import copy, cursor, fast_insert, insert
@@ -17,6 +18,8 @@ from headwater.adapter.sequencer.transaction import abandon_transaction, end_tra
 from headwater.adapter.session import Execution, PreparedStatement, Session, notice
 from headwater.adapter.timestamps import Isolation
 from headwater.adapter.variables import (
+    DEFAULT_SAMPLE_RATE,
+    SAMPLE_RATE,
     SERVER_VERSION,
     SESSION_AUTHORIZATION,
     SessionVariables,
@@ -90,6 +93,8 @@ class HeadwaterAdapter:
             coord.rng.token().hex(),
             coord.clock.now_ms(),
         )
+        if DEFAULT_SAMPLE_RATE in coord.snapshot.variables:
+            variables.set_defaults({SAMPLE_RATE: coord.snapshot.variables[DEFAULT_SAMPLE_RATE]})
         variables.set_defaults(role.variables)
         defaults = {"database": request.database or "materialize"}
         if request.application_name:
@@ -97,6 +102,7 @@ class HeadwaterAdapter:
         variables.set_defaults(defaults)
         for name, value in request.options.items():
             _startup_option(session, name, value)
+        session.first_application_name = variables.get("application_name")
         _greet(coord, session)
         coord.sessions[request.conn] = session
         client = ClientSession(coord, session)
@@ -198,6 +204,7 @@ class ClientSession:
         statement = session.add_statement(
             parsed[0] if parsed else None, declared, name=request.name
         )
+        statement.prepared_ms = self._coord.clock.now_ms()
         try:
             if parsed and session.transaction.failed:
                 _check_failed(statement)
@@ -271,12 +278,28 @@ class ClientSession:
 
     async def execute(self, request: p.Execute) -> p.ExecuteReply:
         """Run a statement, and commit the implicit transaction if ``request.sync``."""
-        session = self.session
+        log, session = self._coord.statements, self.session
         statement = session.statement(request.handle)
         if statement.parsed is None:
             if request.sync:
                 await self._finish(commit=True)
             return self._reply(p.Empty())
+        execution = log.begin(session, statement, request.params)
+        if execution is None:
+            return await self._execute(statement, request)
+        session.sampled = execution
+        try:
+            reply = await self._execute(statement, request)
+        except BaseException as error:
+            statement_ends.failed(log, execution, error)
+            raise
+        finally:
+            session.sampled = None
+        statement_ends.answered(log, session, execution, request.id, reply)
+        return reply
+
+    async def _execute(self, statement: PreparedStatement, request: p.Execute) -> p.ExecuteReply:
+        session = self.session
         if session.transaction.failed:
             _check_failed(statement)
         reply = await self._run(statement, request)
@@ -348,6 +371,7 @@ class ClientSession:
         command = copy.copy_done(self.session)
         if request.sync:
             await self._finish(commit=True)
+        statement_ends.copy_ended(self._coord.statements, self.session, None)
         return msgspec.structs.replace(command, **self._trailer())
 
     def copy_fail(self, event: p.CopyFail) -> None:
@@ -362,6 +386,7 @@ class ClientSession:
         execution = self.session.executions.pop(event.execution, None)
         if execution is not None:
             self._release(execution)
+        statement_ends.completed(self._coord.statements, self.session, event)
         if event.outcome != "done":
             self._fail_explicit()
 
@@ -382,6 +407,7 @@ class ClientSession:
         """Roll back the implicit transaction or fail the explicit one."""
         session = self.session
         session.copy = None
+        statement_ends.copy_ended(self._coord.statements, session, error)
         if session.transaction.implicit:
             abandon_transaction(session)
         else:
@@ -404,6 +430,7 @@ class ClientSession:
     async def terminate(self) -> None:
         """Release everything of a client that is gone."""
         session = self.session
+        statement_ends.abandoned(self._coord.statements, session)
         abandon_transaction(session)
         for execution in session.executions.values():
             self._release(execution)

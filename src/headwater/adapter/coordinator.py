@@ -27,6 +27,7 @@ from headwater.adapter.group_commit import GroupCommit
 from headwater.adapter.oracle import TimestampOracle
 from headwater.adapter.planning import Planner
 from headwater.adapter.session import Session
+from headwater.adapter.statement_log import StatementLog
 from headwater.catalog.allocate import IdAllocator
 from headwater.catalog.durable import DurableCatalog
 from headwater.catalog.items import BuiltinTable, Index, MaterializedView
@@ -80,6 +81,7 @@ class Coordinator:
         secrets: The bytes of secrets, by id.
         fast_indexes: Indexes that the front reads by itself.
         audit: What catalog transactions tell of themselves.
+        statements: Writes down a sample of what sessions execute.
         txns_shard: The transaction shard, through which tables are read.
         damage: Fails the reads that wait for what can't be read.
     """
@@ -119,6 +121,9 @@ class Coordinator:
         self.secrets: dict[GlobalId, bytes] = {}
         self.fast_indexes = FastIndexes(self.compute, self.peeks.state)
         self.damage = DamageWatch(self.compute, self.storage, self.cluster, self.clock)
+        self.statements = StatementLog(
+            self.clock, self.rng, f"v{self.version}", lambda: self.snapshot.variables
+        )
         self.on_failure: Callable[[HeadwaterError], None] = lambda _: None
         self.audit = AuditLog(durable.state, ids, outside.clock)
         self._changing = asyncio.Lock()

@@ -3,6 +3,7 @@
 import msgspec
 
 from headwater.adapter.holds import ReadHolds
+from headwater.adapter.statement_rows import PreparedRecord, SampledExecution
 from headwater.adapter.transactions import Transaction
 from headwater.adapter.variables import (
     ROLE,
@@ -36,6 +37,8 @@ class PreparedStatement:
         "once",
         "parsed",
         "planned",
+        "prepared_ms",
+        "record",
         "settings",
         "template",
         "version",
@@ -60,6 +63,8 @@ class PreparedStatement:
         self.fetched: tuple[ResultColumn, ...] | None = None  # the cursor's of a described FETCH
         self.version = -1
         self.settings = -1
+        self.prepared_ms = 0  # when, of one that a client has prepared
+        self.record: PreparedRecord | None = None  # in the statements' history, where it has one
 
 
 class Execution(msgspec.Struct):
@@ -82,6 +87,11 @@ class Session:
         last_ts: The greatest time this session has read or written at.
         inserts_unseen: Whether it may have written at times that ``last_ts`` was not told of: all
             of them are applied.
+        first_application_name: What the client called itself when it connected.
+        sample_rate: What share of its statements is written down, as of a version of the variables.
+        recorded: Whether it is in the sessions' history.
+        sampled: The execution that is written down, while a statement of one is executed.
+        unfinished: Executions that have been answered and still run, by request.
     """
 
     def __init__(
@@ -112,6 +122,11 @@ class Session:
         self.copy: object | None = None  # a sequencer.copy.CopyIn, while one runs
         self.prepared_by_sql: list[PreparedStatement] = []
         self.deallocated: list[str] | None = []
+        self.first_application_name = ""
+        self.sample_rate = (-1, 0.0)
+        self.recorded = False
+        self.sampled: SampledExecution | None = None
+        self.unfinished: dict[int, SampledExecution] = {}
         self._next_handle = 0
         self._settings: SessionSettings | None = None
         self._told_version = -1

@@ -114,6 +114,7 @@ class Transaction:
         self.savepoints: list[Savepoint] = []
         self.staged: object | None = None  # a sequencer.ddl.Staged
         self.statements = 0
+        self.number = 0  # in the statements' history; 0 where it is not there
         self.now_us: int | None = None  # what now() is in all of its statements
 
     @property

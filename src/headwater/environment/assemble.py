@@ -149,6 +149,10 @@ class Environment:
         """Return the oracle's read timestamp."""
         return self.coordinator.oracle.read_ts()
 
+    def statements_dropped(self) -> int:
+        """Return how many executions were sampled and not written: there were too many."""
+        return self.coordinator.statements.dropped
+
     def now_ms(self) -> int:
         """Return the time of day."""
         return self.clock.now_ms()

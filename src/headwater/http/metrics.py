@@ -35,6 +35,10 @@ class Observed(Protocol):
         """Return the oracle's read timestamp."""
         ...
 
+    def statements_dropped(self) -> int:
+        """Return how many executions were sampled and not written: there were too many."""
+        ...
+
     def now_ms(self) -> int:
         """Return the time of day."""
         ...
@@ -101,6 +105,11 @@ class HeadwaterCollector(Collector):
             "headwater_adapter_read_ts_timestamp_ms",
             "The oracle's read timestamp.",
             self._observed.read_ts(),
+        )
+        yield CounterMetricFamily(
+            "headwater_adapter_statements_dropped",
+            "Executions that were sampled and not written down, as there were too many.",
+            value=self._observed.statements_dropped(),
         )
 
 

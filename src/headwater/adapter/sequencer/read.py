@@ -16,6 +16,7 @@ from headwater.adapter.finishing import finish
 from headwater.adapter.holds import Bundle, ReadHolds, bundle_of, logs_of
 from headwater.adapter.planning import is_long_plan
 from headwater.adapter.session import Session
+from headwater.adapter.statement_rows import CONSTANT, FAST_PATH, STANDARD, SampledExecution
 from headwater.adapter.timestamps import Determination, Isolation, Wanted, determine
 from headwater.adapter.transactions import ReadState, TimeDomain
 from headwater.adapter.variables import SERVER_VERSION, bytes_count
@@ -238,6 +239,7 @@ def choose_time(
         if state.domain is not None and not bundle.storage <= state.holds.ids:
             outside = relations - state.domain.relations
             transaction.check_domain(_names(coord, outside))
+        _note_time(session, target, relations, state.determination)
         return state.determination, _within(coord, state, bundle)
     domain = None if alone else _time_domain(coord, relations)
     if domain is None and tells_time and not alone:
@@ -260,6 +262,7 @@ def choose_time(
             now_ms=coord.clock.now_ms(),
         )
         holds.downgrade(chosen.read_ts)
+        _note_time(session, target, relations, chosen)
         if domain is None:
             return chosen, holds
         transaction.reads = ReadState(chosen, holds, domain)
@@ -267,6 +270,13 @@ def choose_time(
     except BaseException:
         holds.release()
         raise
+
+
+def _note_time(
+    session: Session, target: Target, relations: frozenset[GlobalId], chosen: Determination
+) -> None:
+    if session.sampled is not None and relations:
+        session.sampled.note_time(target.cluster, target.name, chosen.read_ts)
 
 
 def _leave_out_future(
@@ -382,12 +392,24 @@ async def plan_read(
             )
 
         optimized, plan = await coord.planner.perhaps_aside(is_long_plan(final), lower)
+        if session.sampled is not None:
+            _note_plan(session.sampled, plan, coord.clock.now_ms())
         if not determination.can_respond_immediately:
             coord.nudge_inputs(sorted(relations), ts)
         return Read(target, optimized, plan, ts, determination, holds)
     except BaseException:
         holds.release()
         raise
+
+
+def _note_plan(execution: SampledExecution, plan: PeekPlan, now_ms: int) -> None:
+    match plan:
+        case ConstantPeek():
+            execution.note_plan(CONSTANT, None, now_ms)
+        case IndexPeek():
+            execution.note_plan(FAST_PATH, None, now_ms)
+        case DataflowPeek(index=index):
+            execution.note_plan(STANDARD, index.id, now_ms)
 
 
 async def until_present(coord: Coordinator, planned: Planned, read: Read) -> None:
