@@ -213,6 +213,20 @@ def test_views_stored_with_values_have_redacted_statements_without(
     assert str(redacted).endswith("AS SELECT '<REDACTED>' AS a, '<REDACTED>' AS b")
 
 
+def test_texts_are_granted_to_those_that_monitor(reader: Connection) -> None:
+    asked = "SELECT has_table_privilege(%s, %s, 'SELECT')"
+    may = {
+        (role, table)
+        for role in ("mz_monitor", "mz_monitor_redacted", "mz_support", "materialize")
+        for table in ("mz_sql_text", "mz_sql_text_redacted", "mz_session_history")
+        if reader.execute(asked, (role, f"mz_internal.{table}")).fetchall() == [(True,)]
+    }
+    assert ("materialize", "mz_session_history") in may
+    assert {role for role, table in may if table == "mz_sql_text"} == {"mz_monitor"}
+    watchers = {"mz_monitor", "mz_monitor_redacted", "mz_support"}
+    assert {role for role, table in may if table == "mz_sql_text_redacted"} == watchers
+
+
 def test_nothing_is_written_at_rate_0(server: Headwater, reader: Connection) -> None:
     with server.connect() as client:
         client.execute("SET statement_logging_sample_rate = 0")

@@ -450,7 +450,7 @@ def _builtin_tables(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[C
                 owner=MZ_SYSTEM,
                 desc=definition.desc,
                 shard=record.shard,
-                privileges=builtin_privileges("table"),
+                privileges=builtin_privileges("table", definition.name),
             )
         )
     return items

@@ -78,7 +78,7 @@ def builtin_view(
         name=definition.name,
         schema=schema,
         owner=MZ_SYSTEM,
-        privileges=builtin_privileges("view"),
+        privileges=builtin_privileges("view", definition.name),
         create_sql=f"CREATE VIEW {definition.key} AS {definition.query}",
         depends_on=tuple(sorted(planned.depends_on)),
         desc=desc,

@@ -78,10 +78,36 @@ def system_schemas() -> tuple[Schema, ...]:
     )
 
 
-def builtin_privileges(kind: str) -> Acl:
-    """Return the privileges of a builtin item: everyone reads it, the system does as it likes."""
+# What sessions have executed is not for everyone: texts and parameters for one role, the rest for
+# those that watch.
+_WATCHERS = (MZ_ANALYTICS, MZ_MONITOR, MZ_MONITOR_REDACTED, MZ_SUPPORT)
+_READERS: dict[str, tuple[RoleId, ...]] = {
+    "mz_activity_log_thinned": (MZ_MONITOR,),
+    "mz_recent_activity_log": (MZ_MONITOR,),
+    "mz_recent_activity_log_thinned": (MZ_MONITOR,),
+    "mz_recent_sql_text": (MZ_MONITOR,),
+    "mz_sql_text": (MZ_MONITOR,),
+    "mz_statement_execution_history": (MZ_MONITOR,),
+    "mz_prepared_statement_history": _WATCHERS,
+    "mz_recent_activity_log_redacted": _WATCHERS,
+    "mz_recent_sql_text_redacted": _WATCHERS,
+    "mz_sql_text_redacted": _WATCHERS,
+    "mz_statement_execution_history_redacted": _WATCHERS,
+    "mz_statement_lifecycle_history": _WATCHERS,
+}
+
+
+def builtin_privileges(kind: str, name: str = "") -> Acl:
+    """Return the privileges of a builtin item: everyone reads it, the system does as it likes.
+
+    Args:
+        kind: The kind of item.
+        name: A relation's name: some are for few roles.
+    """
     public = "U" if kind == "type" else "r"
-    return _grants(MZ_SYSTEM, (PUBLIC, public), (MZ_SYSTEM, OF_KIND.get(kind, public)))
+    readers = _READERS.get(name, (PUBLIC,))
+    own = (MZ_SYSTEM, OF_KIND.get(kind, public))
+    return _grants(MZ_SYSTEM, *((role, public) for role in readers), own)
 
 
 class Initial(msgspec.Struct, frozen=True):
