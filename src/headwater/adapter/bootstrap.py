@@ -597,17 +597,20 @@ async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> _E
 
 
 def _start_statement_log(coord: Coordinator, held: Held) -> None:
-    async def read(table: str) -> dict[bytes, int]:
+    async def read(table: str) -> list[bytes]:
         item = coord.snapshot.resolve_item(("mz_internal", table), (), None)
         if not isinstance(item, BuiltinTable):
             raise InternalError(f"{table} is no builtin table")
-        return await read_table(coord.persist, coord.txns_shard, item.shard, coord.oracle.read_ts())
+        return await read_batches(
+            coord.persist, coord.txns_shard, item.shard, coord.oracle.read_ts()
+        )
 
     coord.statements.start(
         held,
         coord.tasks,
         write=coord.write_tables,
         read=read,
+        aside=coord.planner.aside,
         sessions=lambda: tuple(coord.sessions.values()),
     )
 
@@ -616,14 +619,16 @@ async def read_table(
     persist: PersistClient, txns_shard: ShardId, shard: ShardId, ts: Timestamp
 ) -> dict[bytes, int]:
     """Return a table's rows as of ``ts`` with their multiplicities."""
+    return flat.multiplicities(await read_batches(persist, txns_shard, shard, ts))
+
+
+async def read_batches(
+    persist: PersistClient, txns_shard: ShardId, shard: ShardId, ts: Timestamp
+) -> list[bytes]:
+    """Return a table's rows as of ``ts``, as flat batches."""
     reader = await persist.open_reader(shard, txns=txns_shard)
     try:
         snapshot = await reader.snapshot(ts)
-        batches = [await reader.fetch_flat(ref) for ref in snapshot.parts]
+        return [await reader.fetch_flat(ref) for ref in snapshot.parts]
     finally:
         await reader.close()
-    held: dict[bytes, int] = {}
-    for batch in batches:
-        for row, _, diff in flat.updates(batch):
-            held[row] = held.get(row, 0) + diff
-    return {row: diff for row, diff in held.items() if diff}

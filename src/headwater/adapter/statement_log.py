@@ -28,6 +28,7 @@ from headwater.catalog.rows import TableRow
 from headwater.catalog.transact import TableUpdate
 from headwater.errors import HeadwaterError
 from headwater.ir.batches import datum_text
+from headwater.runtime.aside import Aside
 from headwater.runtime.clock import Clock
 from headwater.runtime.rng import Rng
 from headwater.runtime.tasks import Tasks
@@ -48,12 +49,10 @@ RUNNING_MAX = 5_000
 # Of longer parameters only the size is written; of longer errors the beginning.
 PARAM_BYTES_MAX = 16_384
 ERROR_CHARS_MAX = 4_096
-# How many rows are looked at before others have their turn.
-_SWEEP_ROWS = 1_000
 
 Write = Callable[[Sequence[TableUpdate]], Awaitable[None]]
-# The rows of one of ``statement_retention.TABLES``, with their multiplicities.
-Read = Callable[[str], Awaitable[Mapping[bytes, int]]]
+# The rows of one of ``statement_retention.TABLES``, as flat batches.
+Read = Callable[[str], Awaitable[Sequence[bytes]]]
 
 
 class StatementLog:
@@ -92,6 +91,7 @@ class StatementLog:
         self._swept_at: float | None = None
         self._write: Write | None = None
         self._read: Read | None = None
+        self._aside: Aside | None = None
         self._sessions: Callable[[], Iterable[Session]] = tuple
 
     # What is sampled
@@ -249,6 +249,7 @@ class StatementLog:
         *,
         write: Write,
         read: Read,
+        aside: Aside,
         sessions: Callable[[], Iterable[Session]],
     ) -> None:
         """Begin to write; executions of ``held`` that have not ended never will.
@@ -258,20 +259,18 @@ class StatementLog:
             tasks: Owns the task that writes.
             write: Writes rows, all or none.
             read: Reads what is written.
+            aside: Runs what takes long beside the loop.
             sessions: Those that are open.
         """
-        self._write, self._read, self._sessions = write, read, sessions
+        self._write, self._read, self._aside = write, read, aside
+        self._sessions = sessions
         self._day_ms = s.day_of(self._clock.now_ms())
-        self._texts = self._of_today(held[s.TEXTS])
+        self._texts = retention.of_day(held[s.TEXTS], self._day_ms)
         executions = held[s.EXECUTIONS]
         self._executions = len(executions)
         for update in retention.aborted(executions):
             self._add((update.table, update.row), update.diff)
         tasks.spawn(self._run(), name="statement log")
-
-    def _of_today(self, texts: Iterable[bytes]) -> set[bytes]:
-        today_us = self._day_ms * 1_000
-        return {retention.hash_of(row) for row in texts if retention.day_us(row) == today_us}
 
     async def _run(self) -> None:
         while True:
@@ -326,21 +325,22 @@ class StatementLog:
         """
         assert self._read is not None
         assert self._write is not None
-        held = {table: await self._read(table) for table in retention.TABLES}
-        executions = []
-        for number, row in enumerate(held[s.EXECUTIONS]):
-            executions.append(retention.held_execution(row))
-            if number % _SWEEP_ROWS == 0:
-                await self._clock.sleep(0)
-        updates = retention.expired(held, executions, self._in_use(), self._clock.now_ms())
-        gone = {update.row for update in updates}
-        written = self._of_today(row for row in held[s.TEXTS] if row not in gone)
-        self._texts = written | {r.bytea(each.hash) for each in self._fresh.values()}
-        if updates:
-            await self._write(updates)
-        dropped = sum(row in gone for row in held[s.EXECUTIONS])
-        self._executions = len(held[s.EXECUTIONS]) - dropped
-        self._swept_at = self._clock.monotonic()
+        assert self._aside is not None
+        batches = {table: await self._read(table) for table in retention.TABLES}
+        in_use, now = self._in_use(), self._clock.now_ms()
+        found = await self._aside.run(lambda: retention.sweep(batches, in_use, now))
+        # A statement that came meanwhile may have found its text written.
+        fresh = {r.bytea(each.hash) for each in self._fresh.values()}
+        texts = f"mz_internal.{s.TEXTS}"
+        updates = [
+            update
+            for update in found.updates
+            if update.table != texts or retention.hash_of(update.row) not in fresh
+        ]
+        self._texts = found.texts | fresh
+        for at in range(0, len(updates), ROWS_MAX):
+            await self._write(updates[at : at + ROWS_MAX])
+        self._executions, self._swept_at = found.executions, self._clock.monotonic()
 
     def _in_use(self) -> retention.InUse:
         records = list(self._fresh.values())

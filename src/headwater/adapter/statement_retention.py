@@ -4,7 +4,7 @@ Whatever an execution that stays belongs to stays with it: its prepared statemen
 session and text, and the events of its life.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from headwater.catalog.transact import TableUpdate
 from headwater.ir.literals import literal_int
 from headwater.ir.rows import skip, split_row
 from headwater.ir.scalar import Literal
+from headwater.persist import flat
 from headwater.types.scalar import TIMESTAMPTZ, ColumnType
 
 # As in Materialize.
@@ -23,6 +24,8 @@ EXECUTIONS_MAX = 20_000
 
 TABLES = (s.SESSIONS, s.PREPARED, s.EXECUTIONS, s.LIFECYCLE, s.TEXTS)
 
+# The datum of an id, which rows begin with.
+_UUID_BYTES = 17
 _DAY_US = 86_400_000_000
 _TIME = ColumnType(TIMESTAMPTZ, nullable=False)
 
@@ -38,7 +41,7 @@ class InUse(msgspec.Struct, frozen=True):
     hashes: frozenset[bytes] = frozenset()
 
 
-class HeldExecution(msgspec.Struct, frozen=True):
+class HeldExecution(msgspec.Struct, frozen=True, gc=False):
     """An execution's row, and what of it counts here."""
 
     row: bytes
@@ -48,17 +51,31 @@ class HeldExecution(msgspec.Struct, frozen=True):
     running: bool
 
 
+class Sweep(msgspec.Struct, frozen=True):
+    """What takes out all that does not stay, and what is left then.
+
+    Attributes:
+        updates: To be written.
+        executions: How many stay.
+        texts: The hashes, as datums, of the texts of ``now_ms``'s day that stay.
+    """
+
+    updates: list[TableUpdate]
+    executions: int
+    texts: set[bytes]
+
+
 def held_execution(row: bytes) -> HeldExecution:
     """Return what counts of an execution's row."""
-    at, ends = 0, []
-    for _ in range(s.EXECUTION_STATUS + 1):
+    at, ends = 2 * _UUID_BYTES, {}
+    for column in range(s.EXECUTION_PREPARED + 1, s.EXECUTION_STATUS + 1):
         at = skip(row, at)
-        ends.append(at)
+        ends[column] = at
     began = row[ends[s.EXECUTION_BEGAN - 1] : ends[s.EXECUTION_BEGAN]]
     return HeldExecution(
         row=row,
-        id=row[: ends[0]],
-        prepared=row[ends[0] : ends[s.EXECUTION_PREPARED]],
+        id=row[:_UUID_BYTES],
+        prepared=row[_UUID_BYTES : 2 * _UUID_BYTES],
         began_us=literal_int(Literal(began, _TIME)) or 0,
         running=row[ends[s.EXECUTION_STATUS - 1] : ends[s.EXECUTION_STATUS]] == r.NULL,
     )
@@ -78,19 +95,35 @@ def aborted(held: Mapping[bytes, int]) -> Iterator[TableUpdate]:
             yield TableUpdate(table, b"".join(datums), diff)
 
 
-def expired(
-    held: Held, executions: Iterable[HeldExecution], in_use: InUse, now_ms: int
-) -> list[TableUpdate]:
+def sweep(batches: Mapping[str, Sequence[bytes]], in_use: InUse, now_ms: int) -> Sweep:
+    """Return what does not stay; takes long.
+
+    Args:
+        batches: All rows, as flat batches by table.
+        in_use: What stays in any case; so do executions that run.
+        now_ms: The time of day, in milliseconds since the epoch.
+    """
+    held = {table: flat.multiplicities(batches[table]) for table in TABLES}
+    updates = expired(held, in_use, now_ms)
+    gone = {update.row for update in updates}
+    return Sweep(
+        updates=updates,
+        executions=sum(row not in gone for row in held[s.EXECUTIONS]),
+        texts=of_day((row for row in held[s.TEXTS] if row not in gone), s.day_of(now_ms)),
+    )
+
+
+def expired(held: Held, in_use: InUse, now_ms: int) -> list[TableUpdate]:
     """Return what takes out all that does not stay.
 
     Args:
         held: All rows.
-        executions: Those of the executions' table.
         in_use: What stays in any case; so do executions that run.
         now_ms: The time of day, in milliseconds since the epoch.
     """
     oldest_us = now_ms * 1_000 - RETENTION_DAYS * _DAY_US
-    newest = sorted(executions, key=lambda each: each.began_us, reverse=True)
+    found = [held_execution(row) for row in held[s.EXECUTIONS]]
+    newest = sorted(found, key=lambda each: each.began_us, reverse=True)
     stay = [
         each
         for rank, each in enumerate(newest)
@@ -100,16 +133,16 @@ def expired(
     prepared = in_use.prepared | {each.prepared for each in stay}
     sessions, hashes = set(in_use.sessions), set(in_use.hashes)
     for row in held[s.PREPARED]:
-        datums = split_row(row)
-        if datums[0] in prepared:
-            sessions.add(datums[s.PREPARED_SESSION])
-            hashes.add(datums[s.PREPARED_HASH])
+        if row[:_UUID_BYTES] in prepared:
+            sessions.add(row[_UUID_BYTES : 2 * _UUID_BYTES])
+            at = skip(row, 2 * _UUID_BYTES)
+            hashes.add(row[at : skip(row, at)])
     kept = {each.row for each in stay}
     gone = [
         (s.EXECUTIONS, [row for row in held[s.EXECUTIONS] if row not in kept]),
-        (s.LIFECYCLE, [row for row in held[s.LIFECYCLE] if row[: skip(row, 0)] not in ids]),
-        (s.PREPARED, [row for row in held[s.PREPARED] if row[: skip(row, 0)] not in prepared]),
-        (s.SESSIONS, [row for row in held[s.SESSIONS] if row[: skip(row, 0)] not in sessions]),
+        (s.LIFECYCLE, [row for row in held[s.LIFECYCLE] if row[:_UUID_BYTES] not in ids]),
+        (s.PREPARED, [row for row in held[s.PREPARED] if row[:_UUID_BYTES] not in prepared]),
+        (s.SESSIONS, [row for row in held[s.SESSIONS] if row[:_UUID_BYTES] not in sessions]),
         (s.TEXTS, [row for row in held[s.TEXTS] if hash_of(row) not in hashes]),
     ]
     return [
@@ -125,6 +158,7 @@ def hash_of(row: bytes) -> bytes:
     return row[at : skip(row, at)]
 
 
-def day_us(row: bytes) -> int:
-    """Return the day of a text's row, in microseconds since the epoch."""
-    return literal_int(Literal(row[: skip(row, 0)], _TIME)) or 0
+def of_day(texts: Iterable[bytes], day_ms: int) -> set[bytes]:
+    """Return the hashes, as datums, of the texts that were prepared on a day."""
+    day = r.integer(day_ms * 1_000)
+    return {hash_of(row) for row in texts if row.startswith(day)}

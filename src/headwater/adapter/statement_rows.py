@@ -111,9 +111,7 @@ class SampledExecution(msgspec.Struct, kw_only=True):
 
 # Positions in the datums of the rows above, which retention looks at.
 EXECUTION_PREPARED, EXECUTION_BEGAN = 1, 14
-EXECUTION_FINISHED, EXECUTION_STATUS = 15, 16
-PREPARED_SESSION, PREPARED_HASH = 1, 3
-TEXT_HASH = 1
+EXECUTION_STATUS = 16
 
 
 def session_row(id: bytes, connected_ms: int, application_name: str, user: str) -> TableRow:

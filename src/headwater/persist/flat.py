@@ -61,6 +61,15 @@ def updates(data: bytes) -> Iterator[Update]:
         begin = start + end
 
 
+def multiplicities(batches: Iterable[bytes]) -> dict[bytes, int]:
+    """Return how often each row is there, where it is at all; times are ignored."""
+    held: dict[bytes, int] = {}
+    for batch in batches:
+        for row, _, diff in updates(batch):
+            held[row] = held.get(row, 0) + diff
+    return {row: diff for row, diff in held.items() if diff}
+
+
 def stamp(data: bytes, time: int) -> bytes:
     """Return the batch with every time replaced by ``time``."""
     n = count(data)

@@ -6,7 +6,7 @@ from adapter.fakes import Server
 from headwater.adapter import statement_log, statement_retention
 from headwater.adapter import statement_rows as s
 from headwater.adapter.bootstrap import read_table
-from headwater.adapter.statement_retention import InUse, expired, held_execution
+from headwater.adapter.statement_retention import InUse, expired
 from headwater.adapter.statement_texts import TEXT_CHARS_MAX, text_of
 from headwater.catalog import rows as r
 from headwater.errors import ConnectionFailure
@@ -317,8 +317,7 @@ def left(ages_ms, now_ms, in_use=None, status=s.SUCCESS):
     """Which numbers of executions so old stay, by table."""
     made = [execution(at, now_ms - age, status) for at, age in enumerate(ages_ms)]
     held = {table: {one[table]: 1 for one in made} for table in statement_retention.TABLES}
-    found = [held_execution(row) for row in held[s.EXECUTIONS]]
-    gone = expired(held, found, in_use or InUse(), now_ms)
+    gone = expired(held, in_use or InUse(), now_ms)
     assert all(update.diff == -1 for update in gone)
     rows = {update.row for update in gone}
     return {
@@ -368,3 +367,25 @@ async def test_a_sweep_leaves_what_open_sessions_refer_to(server, client, monkey
     await client.run("SELECT 2")
     assert [row["sql"] for row in await executions(server)] == ["SELECT 1", "SELECT 2"]
     assert len(await history(server, s.SESSIONS)) == 1
+
+
+async def test_a_text_that_is_used_while_others_are_taken_out_stays(server, client, monkeypatch):
+    await everything(server, client)
+    await client.run("SELECT 1; SELECT 2")
+    await client.run("SELECT 3")
+    assert len(await executions(server)) == 3
+    log = server.coord.statements
+
+    class Meanwhile:
+        async def run(self, work):
+            found = work()
+            await client.run("SELECT 2")
+            return found
+
+    monkeypatch.setattr(log, "_aside", Meanwhile())
+    monkeypatch.setattr(statement_retention, "EXECUTIONS_MAX", 0)
+    await log.sweep()
+    assert [row["sql"] for row in await executions(server)] == ["SELECT 2"]
+    texts = {row["sql"] for row in await history(server, s.TEXTS)}
+    assert "SELECT 2" in texts
+    assert "SELECT 1" not in texts
