@@ -60,7 +60,7 @@ FOLLOW_SOURCES_S = 0.05
 NO_SOURCES_S = 0.5
 # How often memory is looked at, where there is a limit.
 MEMORY_PERIOD_S = 1.0
-# How long consensus may take to note that this server leaves.
+# How long consensus may take to note that this server leaves, and its last words before.
 LEAVE_TIMEOUT_S = 2.0
 TXNS_SHARD = ShardId("txns")
 
@@ -284,7 +284,13 @@ class Environment:
 
     async def close(self) -> None:
         """Stop everything in order: clients, replicas, tasks, persist."""
-        for part in (self._close_front, self._leave, self._close_cluster, self._close_persist):
+        for part in (
+            self._close_front,
+            self._write_statements,
+            self._leave,
+            self._close_cluster,
+            self._close_persist,
+        ):
             try:
                 await part()
             except AttributeError:
@@ -294,6 +300,14 @@ class Environment:
         if self.http is not None:
             await self.http.close()
         await self.front.close()
+
+    async def _write_statements(self) -> None:
+        """Write what is known of executions; what can't be written in time is lost."""
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self.coordinator.statements.flush()
+        except (HeadwaterError, TimeoutError) as error:
+            logger.warning("statements are lost", extra={"reason": str(error)})
 
     async def _leave(self) -> None:
         """Say that nobody is answered here any more, so that who takes over need not wait."""
