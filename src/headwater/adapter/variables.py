@@ -340,7 +340,7 @@ _SESSION_VARIABLES = (
     _var("sql_safe_updates", "off", _boolean, description="Refuse dangerous statements."),
     _var("standard_conforming_strings", "on", _only("on", "true", "1", "yes"), reported=True,
          description="Backslashes in plain strings are ordinary characters."),
-    _var(SAMPLE_RATE, "0.01", _number(0, 1),
+    _var(SAMPLE_RATE, "0.1", _number(0, 1),
          description="Share of statements logged, up to statement_logging_max_sample_rate."),
     _var("statement_timeout", "1 min", _duration,
          description="Statements are canceled after this; 0 never."),
@@ -406,9 +406,9 @@ _SYSTEM_VARIABLES = (
     _var("max_credit_consumption_rate", "1024", _number(0), scope=_SYSTEM),
     _var("cluster_refresh_mv_compaction_estimate", "0 s", _duration, scope=_SYSTEM),
     _var("optimizer_e2e_latency_warning_threshold", "500 ms", _duration, scope=_SYSTEM),
-    _var(MAX_SAMPLE_RATE, "0.01", _number(0, 1), scope=_SYSTEM,
+    _var(MAX_SAMPLE_RATE, "0.99", _number(0, 1), scope=_SYSTEM,
          description="Share of statements logged at most."),
-    _var(DEFAULT_SAMPLE_RATE, "0.01", _number(0, 1), scope=_SYSTEM,
+    _var(DEFAULT_SAMPLE_RATE, "0.1", _number(0, 1), scope=_SYSTEM,
          description="What statement_logging_sample_rate is in new sessions."),
 )  # fmt: skip
 

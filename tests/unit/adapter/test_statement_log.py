@@ -52,6 +52,7 @@ async def executions(server):
 async def everything(server, client):
     """Have everything that a client executes from now on sampled."""
     await server.coord.statements.flush()
+    server.coord.statements._rng = Counted()  # none below is sampled at the first rate
     await client.run("ALTER SYSTEM SET statement_logging_max_sample_rate = 1")
     await client.run("SET statement_logging_sample_rate = 1")
     server.coord.statements._rng = Counted()
@@ -75,13 +76,13 @@ class Counted:
 async def test_the_rate_is_the_sessions_up_to_the_systems(server, client):
     log = server.coord.statements
     rate = log._rate
-    assert rate(client.session) == 0.01
-    await client.run("SET statement_logging_sample_rate = 0.5")
-    assert rate(client.session) == 0.01
-    await client.run("ALTER SYSTEM SET statement_logging_max_sample_rate = 0.75")
-    assert rate(client.session) == 0.5
+    assert rate(client.session) == 0.1
     await client.run("SET statement_logging_sample_rate = 1")
+    assert rate(client.session) == 0.99
+    await client.run("ALTER SYSTEM SET statement_logging_max_sample_rate = 0.75")
     assert rate(client.session) == 0.75
+    await client.run("SET statement_logging_sample_rate = 0.5")
+    assert rate(client.session) == 0.5
     await client.run("ALTER SYSTEM SET statement_logging_default_sample_rate = 0.25")
     assert rate((await server.connect()).session) == 0.25
     # Who connects can't say what the system's bound is.
