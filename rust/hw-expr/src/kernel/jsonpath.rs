@@ -25,8 +25,29 @@ fn read_path(text: &str) -> Path {
     if text.len() > PATH_BYTES_MAX || brackets > PATH_BRACKETS_MAX {
         return Err(EvalError::raise("54001", "jsonpath is too complex"));
     }
-    let path = JsonPath::new(text).map_err(|_| EvalError::invalid("jsonpath", text))?;
+    if text.trim().is_empty() {
+        return Err(EvalError::invalid("jsonpath", text));
+    }
+    let path = JsonPath::new(text).map_err(|error| syntax_error(text, &error.to_string()))?;
     Ok(Arc::new(path))
+}
+
+/// PostgreSQL's words for a path that cannot be read, from the reader's: `at position 7, error Tag at: …` where
+/// the text is no path, and PostgreSQL's own words behind the comma where it is one that means nothing.
+fn syntax_error(text: &str, said: &str) -> EvalError {
+    let (position, why) =
+        said.strip_prefix("at position ").and_then(|rest| rest.split_once(", ")).unwrap_or(("0", said));
+    if !why.starts_with("error ") {
+        return EvalError::raise("42601", why);
+    }
+    let rest = position.parse().ok().and_then(|at: usize| text.get(at..)).unwrap_or(text).trim_start();
+    // PostgreSQL has read on to the end where a word is out of place, or a bracket is not closed.
+    match rest.chars().next().filter(|c| !c.is_alphanumeric() && !matches!(c, '_' | '(' | '[' | '{')) {
+        None => EvalError::raise("42601", "syntax error at end of jsonpath input"),
+        Some(token) => {
+            EvalError::raise("42601", format!("syntax error at or near \"{token}\" of jsonpath input"))
+        }
+    }
 }
 
 /// The path that argument 1 writes, read once where it is a literal.
@@ -132,3 +153,29 @@ pub(super) const KERNELS: Table = &[
     ("jsonb_path_query_array", many(query_array)),
     ("jsonb_path_query_first", many(query_first)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The code and the message of a path that is none.
+    fn refused(text: &str) -> (String, String) {
+        let error = read_path(text).expect_err("no path");
+        (error.sqlstate().to_owned(), error.message())
+    }
+
+    #[test]
+    fn what_is_no_path_is_a_syntax_error_as_in_postgresql() {
+        let at = |place: &str| ("42601".to_owned(), format!("syntax error at {place} of jsonpath input"));
+        // As PostgreSQL 15 has it.
+        for text in ["$.a b", "a.b", "$.a[", "$["] {
+            assert_eq!(refused(text), at("end"), "{text}");
+        }
+        assert_eq!(refused("$.a )"), at("or near \")\""));
+        assert_eq!(refused("$.a ?? b"), at("or near \"?\""));
+        let root = ("42601".to_owned(), "@ is not allowed in root expressions".to_owned());
+        assert_eq!(refused("@ + 1"), root);
+        assert_eq!(refused("").0, "22P02");
+        assert!(read_path("$.a[*] ? (@.b > 1)").is_ok());
+    }
+}
