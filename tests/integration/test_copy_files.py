@@ -60,6 +60,18 @@ def put(endpoint: str, key: str, data: bytes) -> None:
     client(endpoint).put_object(Bucket="bucket", Key=key, Body=data)
 
 
+def test_the_connection_is_shown_without_its_secret(store: Connection, s3_endpoint: str) -> None:
+    shown = """
+        SELECT a.endpoint, a.region, a.access_key_id, s.name, a.access_key_id_secret_id,
+               a.assume_role_arn
+        FROM mz_internal.mz_aws_connections AS a
+        JOIN mz_catalog.mz_connections AS c ON c.id = a.id
+        JOIN mz_catalog.mz_secrets AS s ON s.id = a.secret_access_key_secret_id
+        WHERE c.name = 'store'
+    """
+    assert rows(store, shown) == [(s3_endpoint, "us-east-1", "id", "key", None, None)]
+
+
 def test_csv_goes_out_and_comes_back(store: Connection, s3_endpoint: str) -> None:
     store.execute("CREATE TABLE t (a int, b text, c timestamptz)")
     store.execute(

@@ -42,15 +42,17 @@ class Introspection:
 
     def __init__(self, coord: Coordinator, history: Iterable[TableRow] = ()) -> None:
         self._coord = coord
-        self._written: set[TableRow] = set(history)
-        self._frontier_rows: frozenset[TableRow] = frozenset()
         self._dataflows = DataflowRows(coord)
-        self._dataflow_rows: frozenset[TableRow] = frozenset()
+        self._frontier_rows: frozenset[TableRow] = frozenset()
+        self._steady_rows: frozenset[TableRow] = frozenset()
+        self._steady_of: tuple[CatalogSnapshot | None, int] = (None, -1)
+        # What was written last, part by part; a part that is the very same has nothing new.
+        self._written: tuple[frozenset[TableRow], ...] = (frozenset(),) * 3 + (frozenset(history),)
         self._periods = 0
         self._snapshot: CatalogSnapshot | None = None
         self._items: tuple[CatalogItem, ...] = ()
         self._statuses: dict[GlobalId, tuple[StatusUpdate, ReplicaId | None]] = {}
-        self._history = StatusHistory(self._written)
+        self._history = StatusHistory(set(self._written[-1]))
         self._history.forget_dropped(coord.snapshot.try_item)
         # When each error of an object was first seen, while it lasts.
         self._failing: dict[tuple[GlobalId, str, str], int] = {}
@@ -88,13 +90,14 @@ class Introspection:
 
     async def refresh(self) -> None:
         """Write what has changed since the last time."""
-        rows, of_dataflows = set(self._rows()), self._dataflows.rows()
-        updates = _difference(self._written, rows)
-        if of_dataflows is not self._dataflow_rows:
-            updates.extend(_difference(self._dataflow_rows, of_dataflows))
+        parts = (self._moving(), self._steady(), self._dataflows.rows(), frozenset(self._rows()))
+        updates: list[TableUpdate] = []
+        for before, after in zip(self._written, parts, strict=True):
+            if after is not before:
+                updates.extend(_difference(before, after))
         if updates:
             await self._coord.write_tables(updates)
-        self._written, self._dataflow_rows = rows, of_dataflows
+        self._written = parts
 
     def _maintained(self) -> tuple[CatalogItem, ...]:
         """Return the users' items of the newest catalog that have frontiers."""
@@ -108,14 +111,24 @@ class Introspection:
             )
         return self._items
 
-    def _rows(self) -> Iterator[TableRow]:
+    def _moving(self) -> frozenset[TableRow]:
+        """Return what moves all the time, made anew every so many periods."""
         if self._periods % FRONTIERS_EVERY == 0:
             self._frontier_rows = frozenset((*self._frontiers(), *self._dataflows.progress()))
         self._periods += 1
-        yield from self._frontier_rows
-        yield from self._hydration()
+        return self._frontier_rows
+
+    def _steady(self) -> frozenset[TableRow]:
+        """Return what is the same until the catalog, a dataflow or a replica changes."""
+        of = (self._coord.snapshot, self._coord.compute.revision)
+        if of[0] is not self._steady_of[0] or of[1] != self._steady_of[1]:
+            self._steady_of = of
+            self._steady_rows = frozenset((*self._computed(), *self._errors()))
+        return self._steady_rows
+
+    def _rows(self) -> Iterator[TableRow]:
+        yield from self._stored()
         yield from self._refreshes()
-        yield from self._errors()
         yield from self._replicas()
         yield from self._external()
         yield from self._coord.subscriptions.values()
@@ -145,16 +158,22 @@ class Introspection:
                 if replica is not None:
                     yield current(item.id, replica)
 
-    def _hydration(self) -> Iterator[TableRow]:
+    def _computed(self) -> Iterator[TableRow]:
+        """Yield which replicas have computed what they maintain."""
         coord = self._coord
         for item in self._maintained():
             id = item.id
             if isinstance(item, Index | MaterializedView) and coord.compute.has(item.cluster, id):
                 for replica, hydrated in coord.compute.hydrated(item.cluster, id).items():
                     yield _hydration(id, replica, hydrated=hydrated)
-            elif isinstance(item, Table | Source) and coord.storage.has(id):
-                _, upper = coord.storage.frontiers(id)
-                yield _hydration(id, None, hydrated=upper is None or upper > 0)
+
+    def _stored(self) -> Iterator[TableRow]:
+        """Yield which collections have been written at all."""
+        coord = self._coord
+        for item in self._maintained():
+            if isinstance(item, Table | Source) and coord.storage.has(item.id):
+                _, upper = coord.storage.frontiers(item.id)
+                yield _hydration(item.id, None, hydrated=upper is None or upper > 0)
 
     def _refreshes(self) -> Iterator[TableRow]:
         coord = self._coord

@@ -589,6 +589,34 @@ def _connection(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableR
             r.text(",".join(str(getattr(broker, "address", broker)) for broker in brokers)),
             r.text(progress),
         )
+    if item.connection_kind == "aws":
+        yield _aws(item)
+
+
+def _aws(item: Connection) -> TableRow:
+    """Return what an AWS connection is made with: a secret by its id, never its value."""
+
+    def given(name: str) -> bytes:
+        value = getattr(item.details, name, None)
+        return r.text(value if isinstance(value, str) else None)
+
+    def secret(name: str) -> bytes:
+        return r.text(getattr(getattr(item.details, name, None), "id", None))
+
+    return _internal(
+        "mz_aws_connections",
+        r.text(item.id),
+        given("endpoint"),
+        given("region"),
+        given("access_key_id"),
+        secret("access_key_id"),
+        secret("secret_access_key"),
+        given("session_token"),
+        secret("session_token"),
+        given("assume_role_arn"),
+        given("assume_role_session_name"),
+        *(r.NULL,) * 3,  # who assumes a role: nobody, as roles are not assumed
+    )
 
 
 def _secret(snapshot: CatalogSnapshot, item: CatalogItem) -> Iterator[TableRow]:

@@ -57,6 +57,7 @@ _MZ_CATALOG = (
 )
 _MZ_INTERNAL = (
     "mz_aggregates",
+    "mz_aws_connections",
     "mz_cluster_schedules",
     "mz_cluster_workload_classes",
     "mz_comments",
