@@ -23,10 +23,15 @@ catalog, commands to the controllers. Modules, in the order in which a statement
     running.py        sources and sinks in storage's words
     webhooks.py       HTTP requests become rows, through the group commit
     fast_indexes.py   indexes that the front reads without asking
-    introspection.py  what is running, as rows of builtin tables; ``status_history`` what was
+    introspection.py  what is running, as rows of builtin tables (``dataflow_rows`` those of what
+                      is computed); ``status_history`` what was
     statement_log.py  a sample of what sessions execute, as rows; ``statement_ends`` is told how,
                       ``statement_texts`` hides values, ``statement_retention`` forgets
-    bootstrap.py      from the durable catalog to a running coordinator; ``replan`` is its half
+    measurements.py   what is measured once a minute or hour: ``wallclock``, ``storage_usage``,
+                      ``replica_metrics``; ``history`` keeps it bounded
+    object_files.py   files in object stores and on the web, for COPY; ``parquet_files`` one format
+    bootstrap.py      from the durable catalog to a running coordinator; ``replan`` is its half,
+                      ``builtin_items`` and ``builtin_rows`` what the system brings
     controllers.py    what is asked of the layers below, as protocols
 
 Nothing slow runs on the coordinator: planning is bounded, all waiting is ``await``. Order of every

@@ -10,10 +10,10 @@ crash left half done (a collection or a table registration of a committed item) 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import msgspec
-
 from headwater.adapter import dataflows
 from headwater.adapter.audit_log import AuditLog
+from headwater.adapter.builtin_items import builtin_items
+from headwater.adapter.builtin_rows import correct_builtin_tables, read_batches
 from headwater.adapter.constraints import Keys, current_rows
 from headwater.adapter.coordinator import Coordinator, Outside
 from headwater.adapter.group_commit import GroupCommit
@@ -26,44 +26,20 @@ from headwater.adapter.planning import Planner, is_txn_table
 from headwater.adapter.running import sink_of
 from headwater.adapter.schedules import Schedules
 from headwater.adapter.sequencer.cluster import start_replicas
-from headwater.adapter.sequencer.replan import builtin_view, empty_relation, replan
+from headwater.adapter.sequencer.replan import builtin_view, replan
 from headwater.adapter.sequencer.source import run_source
 from headwater.adapter.sequencer.unique_index import tables_with_keys
 from headwater.adapter.statement_retention import Held
-from headwater.adapter.variable_rows import variable_rows
 from headwater.catalog.allocate import BuiltinIds, IdAllocator
-from headwater.catalog.builtin import functions
 from headwater.catalog.builtin.initial import (
     DEFAULT_SIZE,
-    MZ_SYSTEM,
     Initial,
-    builtin_privileges,
     initial_objects,
     system_clusters,
     system_roles,
     system_schemas,
 )
-from headwater.catalog.builtin.logs import LOG_SCHEMA, LOGS
-from headwater.catalog.builtin.pack import (
-    comment_row,
-    default_privilege_row,
-    rows_of,
-    size_rows,
-    system_privilege_row,
-    variable_row,
-)
 from headwater.catalog.builtin.pg_views import PG_VIEWS
-from headwater.catalog.builtin.roles import role_rows
-from headwater.catalog.builtin.shapes import shape, shapes
-from headwater.catalog.builtin.tables import (
-    AUDIT_TABLE,
-    BUILTIN_TABLES,
-    HISTORY_TABLES,
-    MEASURED_TABLES,
-    RUNNING_TABLES,
-    STATEMENT_TABLES,
-)
-from headwater.catalog.builtin.types import BUILTIN_TYPES, show_type
 from headwater.catalog.builtin.views import MZ_VIEWS
 from headwater.catalog.codec import (
     SYSTEM_PRIVILEGES_ROW,
@@ -80,7 +56,6 @@ from headwater.catalog.codec import (
 from headwater.catalog.durable import DurableCatalog
 from headwater.catalog.items import (
     Access,
-    BuiltinLog,
     BuiltinTable,
     CatalogItem,
     Cluster,
@@ -96,21 +71,14 @@ from headwater.catalog.items import (
     Sink,
     Source,
     Table,
-    Type,
 )
 from headwater.catalog.ops import CatalogObject
 from headwater.catalog.privileges import AclItem, DefaultPrivilegeKey
-from headwater.catalog.rows import TableRow
 from headwater.catalog.snapshot import CatalogSnapshot
-from headwater.catalog.transact import TableUpdate
 from headwater.cluster.sizes import SIZES
 from headwater.errors import HeadwaterError, InternalError
-from headwater.persist import flat
-from headwater.persist.client import PersistClient
 from headwater.persist.txns import TxnsHandle
-from headwater.types.ids import GlobalId, SchemaId, ShardId
-from headwater.types.relation import RelationDesc
-from headwater.types.time import Timestamp
+from headwater.types.ids import GlobalId, ShardId
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +165,7 @@ async def boot(
     await _build_dataflows(coord)
     _run_external(coord)
     group_commit.start()
-    earlier = await _correct_builtin_tables(coord, txns_shard)
+    earlier = await correct_builtin_tables(coord, txns_shard)
     Introspection(coord, earlier.history).start()
     Measurements(coord).start()
     _start_statement_log(coord, earlier.statements)
@@ -262,14 +230,7 @@ def _plan_all(planner: Planner, durable: DurableCatalog, builtin: BuiltinIds) ->
     """Return the catalog as stored, with all builtin objects, everything planned."""
     building = _Building(_containers(durable))
     schemas = {schema.name: schema.id for schema in system_schemas()}
-    building.add(
-        [
-            *_builtin_types(builtin, schemas),
-            *_builtin_tables(builtin, schemas),
-            *_builtin_logs(builtin, schemas),
-            *_empty_relations(builtin, schemas),
-        ]
-    )
+    building.add(builtin_items(builtin, schemas))
     for definition in (*MZ_VIEWS, *PG_VIEWS):
         record = builtin.record(f"view {definition.key}")
         schema = schemas[definition.schema]
@@ -380,88 +341,6 @@ def replica_sizes() -> tuple[ReplicaSize, ...]:
     )
 
 
-def _builtin_types(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
-    items: list[CatalogItem] = []
-    for made in BUILTIN_TYPES:
-        record = builtin.record(f"type {made.schema}.{made.name}", oid=made.oid)
-        items.append(
-            Type(
-                id=record.id,
-                oid=record.oid,
-                name=made.name,
-                schema=schemas[made.schema],
-                owner=MZ_SYSTEM,
-                type=made.type,
-                category=made.category,
-                privileges=builtin_privileges("type"),
-            )
-        )
-    return items
-
-
-def _empty_relations(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
-    """Return the relations that have a shape and nothing that fills them."""
-    filled = {table.key for table in BUILTIN_TABLES}
-    filled.update(f"{LOG_SCHEMA}.{name}" for name in LOGS)
-    filled.update(view.key for view in (*MZ_VIEWS, *PG_VIEWS))
-    items: list[CatalogItem] = []
-    for key, desc in shapes().items():
-        if key not in filled:
-            schema, _, name = key.partition(".")
-            record = builtin.record(f"view {key}")
-            items.append(empty_relation(name, desc, record, schemas[schema]))
-    return items
-
-
-def _builtin_logs(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
-    items: list[CatalogItem] = []
-    for name, log in LOGS.items():
-        record = builtin.record(f"log {LOG_SCHEMA}.{name}")
-        items.append(
-            BuiltinLog(
-                id=record.id,
-                oid=record.oid,
-                name=name,
-                schema=schemas[LOG_SCHEMA],
-                owner=MZ_SYSTEM,
-                privileges=builtin_privileges("source"),
-                desc=shape(LOG_SCHEMA, name),
-                source_kind="log",
-                log=log,
-            )
-        )
-    return items
-
-
-def _builtin_tables(builtin: BuiltinIds, schemas: dict[str, SchemaId]) -> list[CatalogItem]:
-    items: list[CatalogItem] = []
-    for definition in BUILTIN_TABLES:
-        record = builtin.record(
-            f"table {definition.key}", shard=True, shape=_shape_text(definition.desc)
-        )
-        if record.shard is None:
-            raise InternalError(f"builtin table {definition.key} has no collection")
-        items.append(
-            BuiltinTable(
-                id=record.id,
-                oid=record.oid,
-                name=definition.name,
-                schema=schemas[definition.schema],
-                owner=MZ_SYSTEM,
-                desc=definition.desc,
-                shard=record.shard,
-                privileges=builtin_privileges("table", definition.name),
-            )
-        )
-    return items
-
-
-def _shape_text(desc: RelationDesc) -> str:
-    return ", ".join(
-        f"{c.name}:{show_type(c.type)}{'?' if c.nullable else ''}" for c in desc.columns
-    )
-
-
 # Collections and dataflows
 
 
@@ -523,79 +402,6 @@ def _run_external(coord: Coordinator) -> None:
             _log_failure(item, error)
 
 
-# Builtin tables
-
-
-def desired_rows(snapshot: CatalogSnapshot) -> dict[str, dict[bytes, int]]:
-    """Return what every builtin table that shows the catalog should hold, with multiplicities."""
-    wanted: dict[str, dict[bytes, int]] = {
-        table.key: {}
-        for table in BUILTIN_TABLES
-        if table.name not in RUNNING_TABLES and table.name != AUDIT_TABLE
-    }
-    entities = (
-        *snapshot.databases.values(),
-        *snapshot.schemas.values(),
-        *snapshot.clusters.values(),
-        *snapshot.roles.values(),
-        *snapshot.policies.values(),
-        *snapshot.items.values(),
-    )
-    rows = [row for entity in entities for row in rows_of(snapshot, entity)]
-    rows.extend(comment_row(key, comment) for key, comment in snapshot.comments.items())
-    rows.extend(variable_rows())
-    rows.extend(variable_row(name, value) for name, value in snapshot.variables.items())
-    rows.extend(role_rows(snapshot.roles, snapshot.system_privileges))
-    rows.extend(system_privilege_row(item) for item in snapshot.system_privileges)
-    rows.extend(default_privilege_row(*entry) for entry in snapshot.default_privileges.items())
-    rows.extend(functions.rows(snapshot))
-    rows.extend(size_rows(snapshot.sizes.values()))
-    for table, row in rows:
-        held = wanted[table]
-        held[row] = held.get(row, 0) + 1
-    return wanted
-
-
-class _Earlier(msgspec.Struct, frozen=True):
-    """The rows of the tables that earlier servers' words stay in."""
-
-    history: set[TableRow]
-    statements: dict[str, dict[bytes, int]]  # by table, without its schema
-
-
-async def _correct_builtin_tables(coord: Coordinator, txns_shard: ShardId) -> _Earlier:
-    """Write the difference between what builtin tables hold and what they should hold."""
-    wanted = desired_rows(coord.snapshot)
-    history: set[TableRow] = set()
-    statements: dict[str, dict[bytes, int]] = {}
-    updates: list[TableUpdate] = []
-    ts = coord.oracle.read_ts()
-    for item in coord.snapshot.items.values():
-        if not isinstance(item, BuiltinTable):
-            continue
-        if item.name in MEASURED_TABLES:
-            continue
-        key = ".".join(coord.snapshot.full_name(item))
-        held = await read_table(coord.persist, txns_shard, item.shard, ts)
-        if item.name == AUDIT_TABLE:
-            updates.extend(coord.audit.missing(held))
-            continue
-        if item.name in HISTORY_TABLES:
-            history.update((key, row) for row in held)
-            continue
-        if item.name in STATEMENT_TABLES:
-            statements[item.name] = held
-            continue
-        target = wanted.get(key, {})
-        for row in held.keys() | target.keys():
-            diff = target.get(row, 0) - held.get(row, 0)
-            if diff:
-                updates.append(TableUpdate(key, row, diff))
-    await coord.write_tables(updates)
-    coord.audit.note_shown()
-    return _Earlier(history, statements)
-
-
 def _start_statement_log(coord: Coordinator, held: Held) -> None:
     async def read(table: str) -> list[bytes]:
         item = coord.snapshot.resolve_item(("mz_internal", table), (), None)
@@ -613,22 +419,3 @@ def _start_statement_log(coord: Coordinator, held: Held) -> None:
         aside=coord.planner.aside,
         sessions=lambda: tuple(coord.sessions.values()),
     )
-
-
-async def read_table(
-    persist: PersistClient, txns_shard: ShardId, shard: ShardId, ts: Timestamp
-) -> dict[bytes, int]:
-    """Return a table's rows as of ``ts`` with their multiplicities."""
-    return flat.multiplicities(await read_batches(persist, txns_shard, shard, ts))
-
-
-async def read_batches(
-    persist: PersistClient, txns_shard: ShardId, shard: ShardId, ts: Timestamp
-) -> list[bytes]:
-    """Return a table's rows as of ``ts``, as flat batches."""
-    reader = await persist.open_reader(shard, txns=txns_shard)
-    try:
-        snapshot = await reader.snapshot(ts)
-        return [await reader.fetch_flat(ref) for ref in snapshot.parts]
-    finally:
-        await reader.close()

@@ -1,5 +1,5 @@
 from adapter.fakes import Server
-from headwater.adapter.bootstrap import read_table
+from headwater.adapter.builtin_rows import read_table
 from headwater.catalog.codec import Kind
 from headwater.errors import ConnectionFailure
 from headwater.ir.rows import split_row

@@ -1,4 +1,4 @@
-from headwater.adapter.bootstrap import desired_rows, read_table
+from headwater.adapter.builtin_rows import desired_rows, read_table
 from headwater.catalog.builtin.pg_views import PG_VIEWS
 from headwater.catalog.builtin.tables import AUDIT_TABLE, BUILTIN_TABLES, RUNNING_TABLES
 from headwater.catalog.builtin.views import MZ_VIEWS

@@ -1,7 +1,7 @@
 """Tables of what was measured: what goes with age, and what with numbers."""
 
 from headwater.adapter import history, wallclock
-from headwater.adapter.bootstrap import read_table
+from headwater.adapter.builtin_rows import read_table
 from headwater.adapter.history import RETENTION_MS, History
 from headwater.catalog import rows as r
 from headwater.catalog.transact import TableUpdate

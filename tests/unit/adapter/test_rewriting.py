@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.fakes import Server
-from headwater.adapter.bootstrap import read_table
+from headwater.adapter.builtin_rows import read_table
 from headwater.catalog.items import relation_desc
 from headwater.catalog.rows import NULL, integer, text
 from headwater.errors import ConnectionFailure

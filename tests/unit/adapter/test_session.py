@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from adapter.fakes import Server
-from headwater.adapter.bootstrap import read_table
+from headwater.adapter.builtin_rows import read_table
 from headwater.catalog.rows import integer, text
 from headwater.compute import protocol as compute
 from headwater.errors import ErrorFields

@@ -5,7 +5,7 @@ import pytest
 from adapter.fakes import Server
 from headwater.adapter import statement_log, statement_retention
 from headwater.adapter import statement_rows as s
-from headwater.adapter.bootstrap import read_table
+from headwater.adapter.builtin_rows import read_table
 from headwater.adapter.statement_retention import InUse, expired
 from headwater.adapter.statement_texts import TEXT_CHARS_MAX, text_of
 from headwater.catalog import rows as r

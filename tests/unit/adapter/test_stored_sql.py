@@ -1,4 +1,4 @@
-from headwater.adapter.bootstrap import desired_rows
+from headwater.adapter.builtin_rows import desired_rows
 from headwater.sql.plan.stored_names import readable
 
 
