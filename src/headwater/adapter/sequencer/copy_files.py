@@ -128,7 +128,7 @@ async def _read_text(
 
     async def take(chunk: bytes | None) -> None:
         try:
-            rows = reader.feed(chunk)
+            rows = await asyncio.to_thread(reader.feed, chunk)
         except CopyFailed as error:
             raise_fields(error.fields)
         if flat.count(rows):
